@@ -1,0 +1,93 @@
+//! Exit codes, and what can go wrong before the app runs.
+
+use std::fmt;
+
+use crate::shutdown::Ending;
+
+/// The app did not pass its rehearsal.
+pub const REHEARSAL_FAILED: u8 = 1;
+/// We failed ourselves, or were called wrongly.
+pub const FAILED: u8 = 125;
+/// The command cannot be executed.
+const NOT_EXECUTABLE: u8 = 126;
+/// The command is not found.
+const NOT_FOUND: u8 = 127;
+
+/// The exit code that stands for the child's ending, as shells count: its own code, or 128 and
+/// the signal that killed it. An expected code becomes 0. An ending that nobody knows is a failure
+/// of ours.
+pub fn code(ending: Option<Ending>, expected: &[u8]) -> u8 {
+    let code = match ending {
+        Some(Ending::Exited(code)) => code,
+        Some(Ending::Signaled(signal)) => 128 + signal.number() as u8,
+        None => FAILED,
+    };
+    if expected.contains(&code) { 0 } else { code }
+}
+
+/// Why the app was not started. Nothing is left behind.
+#[derive(Debug)]
+pub enum StartError {
+    /// We were called wrongly, or lack something that we need.
+    Failed(String),
+    NotExecutable(String),
+    NotFound(String),
+}
+
+impl StartError {
+    pub fn code(&self) -> u8 {
+        match self {
+            StartError::Failed(_) => FAILED,
+            StartError::NotExecutable(_) => NOT_EXECUTABLE,
+            StartError::NotFound(_) => NOT_FOUND,
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            StartError::Failed(text)
+            | StartError::NotExecutable(text)
+            | StartError::NotFound(text) => f.write_str(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signal::Signal;
+
+    #[test]
+    fn a_code_is_the_childs_or_names_its_signal() {
+        let last = Signal::new(64).unwrap();
+        for (ending, expected) in [
+            (Some(Ending::Exited(0)), 0),
+            (Some(Ending::Exited(255)), 255),
+            (Some(Ending::Signaled(Signal::TERM)), 143),
+            (Some(Ending::Signaled(last)), 192),
+            (None, 125),
+        ] {
+            assert_eq!(code(ending, &[]), expected, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_failed_says_why() {
+        for (error, code) in [
+            (StartError::Failed("why".into()), 125),
+            (StartError::NotExecutable("why".into()), 126),
+            (StartError::NotFound("why".into()), 127),
+        ] {
+            assert_eq!((error.code(), error.to_string().as_str()), (code, "why"));
+        }
+    }
+
+    #[test]
+    fn an_expected_code_is_success() {
+        assert_eq!(code(Some(Ending::Signaled(Signal::TERM)), &[143, 3]), 0);
+        assert_eq!(code(Some(Ending::Exited(3)), &[143, 3]), 0);
+        assert_eq!(code(Some(Ending::Exited(4)), &[143, 3]), 4);
+    }
+}

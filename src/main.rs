@@ -1,0 +1,94 @@
+//! `reprieve`: a tiny init for containers that holds SIGTERM back until load balancers have let
+//! go. The README has the timeline and the way of a signal through these files.
+
+mod cli;
+mod exit;
+mod family;
+mod inherited;
+mod log;
+mod plan;
+mod proc;
+mod report;
+mod shutdown;
+mod signal;
+mod spawn;
+mod step;
+mod supervise;
+mod timeline;
+mod tty;
+mod values;
+mod wait;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use tracing::{error, warn};
+
+use crate::cli::{Options, Request};
+use crate::exit::StartError;
+use crate::family::Family;
+use crate::inherited::Inherited;
+use crate::log::Log;
+use crate::plan::JobControl;
+use crate::spawn::App;
+use crate::supervise::{Ends, Supervisor};
+use crate::tty::Tty;
+use crate::wait::Wait;
+
+fn main() -> ExitCode {
+    let inherited = inherited::take_over();
+    let code = match cli::parse(std::env::args_os().collect()) {
+        Ok(Request::Print(text)) => print(&text),
+        Ok(Request::Run(options)) => {
+            let log = log::start(options.level, options.format);
+            run(*options, &inherited, log).unwrap_or_else(|error| fail(&error))
+        }
+        Err(error) => {
+            log::start(tracing::Level::ERROR, log::Format::Text);
+            fail(&error)
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// Up to the spawn every error ends us; after it none does.
+fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartError> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        StartError::Failed(format!("cannot {what}: {error}"))
+    };
+    let tight = options.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
+    if let Some(tight) = tight {
+        warn!(event = "tight", "{tight}");
+    }
+    let tty = Tty::open();
+    let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
+    let plan = plan::Plan { job_control, ..options.plan };
+    let wait = Wait::new().map_err(|error| failed("wait for signals", &error))?;
+    family::adopt_orphans(options.parent_death_signal);
+    let app = App::new(&options.command, inherited::environment(&options.variables));
+
+    let main = app.spawn(inherited, tty.as_ref())?;
+
+    let ours = wait.descriptors().into_iter().chain(tty.as_ref().map(Tty::descriptor));
+    inherited::let_go(ours.chain(log.descriptor()).collect());
+    let family = Family::new(main, options.aim, options.warn_on_reap);
+    let ends = Ends {
+        expected: options.expected,
+        format: options.format,
+        report_file: options.report_file,
+    };
+    Ok(Supervisor::new(plan, family, tty, ends).run(wait))
+}
+
+fn print(text: &str) -> u8 {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => 0,
+        Err(_) => exit::FAILED,
+    }
+}
+
+fn fail(error: &StartError) -> u8 {
+    error!(event = "not_started", "{error}");
+    error.code()
+}

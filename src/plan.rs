@@ -1,0 +1,237 @@
+//! The options, validated: what the core needs to know of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::signal::Signal;
+
+/// After a voluntary exit of the main child its leftovers have this long at most, so that a crash
+/// restarts soon.
+pub const SWEEP_AFTER_EXIT: Duration = Duration::from_secs(5);
+
+/// The grace period of a rehearsal for which none is given, as in Kubernetes.
+pub const REHEARSED_GRACE_PERIOD: Duration = Duration::from_secs(30);
+
+/// So long a process may take to die of SIGKILL on a busy machine.
+const TIME_TO_DIE: Duration = Duration::from_millis(100);
+
+/// A stop signal this soon after the first one is the same request, delivered twice.
+pub const SAME_REQUEST: Duration = Duration::from_secs(1);
+
+/// Less than this between the forward and the kill is too little for most apps.
+const COMFORTABLE_DRAIN: Duration = Duration::from_secs(5);
+
+/// How a shutdown is to run. All durations were checked to fit each other by [`Plan::check`].
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How long a stop signal is held back.
+    pub delay: Duration,
+    /// The orchestrator's whole allowance; without it nothing is ever killed by a stop signal.
+    pub grace_period: Option<Duration>,
+    /// SIGKILL comes this long before the grace period ends.
+    pub margin: Duration,
+    /// The signals that begin the shutdown; a rehearsal uses the first.
+    pub stop_signals: Vec<Signal>,
+    /// What is forwarded in place of a signal; nothing, where the second is `None`.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    pub on_repeat: OnRepeat,
+    pub leftovers: Leftovers,
+    /// Behave as if the stop signal had come this long after the start.
+    pub rehearse: Option<Duration>,
+    pub job_control: JobControl,
+}
+
+/// What a second stop signal does to the hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnRepeat {
+    Hurry,
+    Ignore,
+}
+
+/// What happens to processes that outlive the main child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Leftovers {
+    Stop,
+    Wait,
+    Kill,
+}
+
+/// What it asks of us when the main child is stopped (^Z on a terminal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobControl {
+    /// No terminal: nothing.
+    Absent,
+    /// We lead the session and nobody else could continue the child: we do.
+    Leader,
+    /// We are a job of a shell: we stop too, and the shell continues us.
+    Job,
+}
+
+impl Plan {
+    /// The time from the first stop signal to SIGKILL.
+    pub fn kill_after(&self) -> Option<Duration> {
+        self.grace_period.map(|grace_period| grace_period.saturating_sub(self.margin))
+    }
+
+    /// How long we wait for what was sent SIGKILL: half the margin, but what can die has to have
+    /// the time for it.
+    pub fn patience(&self) -> Duration {
+        (self.margin / 2).max(TIME_TO_DIE)
+    }
+
+    /// How long leftovers have after a voluntary exit of the main child.
+    pub fn sweep_after_exit(&self) -> Duration {
+        self.kill_after().map_or(SWEEP_AFTER_EXIT, |limit| limit.min(SWEEP_AFTER_EXIT))
+    }
+
+    /// What is forwarded when this signal has come.
+    pub fn rewrite(&self, signal: Signal) -> Option<Signal> {
+        let rewritten = self.rewrites.iter().rfind(|(from, _)| *from == signal);
+        rewritten.map_or(Some(signal), |(_, to)| *to)
+    }
+
+    /// An error where the hold leaves no time before the kill; a warning where it leaves little.
+    pub fn check(&self) -> Result<Option<Tight>, Misfit> {
+        let Some(grace_period) = self.grace_period else {
+            return Ok(None);
+        };
+        let Plan { delay, margin, .. } = *self;
+        let room = grace_period.checked_sub(delay + margin).filter(|room| !room.is_zero());
+        let room = room.ok_or(Misfit { delay, margin, grace_period })?;
+        Ok((room < COMFORTABLE_DRAIN).then_some(Tight { room }))
+    }
+}
+
+/// The delay and the margin use up the grace period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    delay: Duration,
+    margin: Duration,
+    grace_period: Duration,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Misfit { delay, margin, grace_period } = *self;
+        write!(
+            f,
+            "a delay of {} and a margin of {} do not fit into a grace period of {}: ",
+            Span(delay),
+            Span(margin),
+            Span(grace_period)
+        )?;
+        match grace_period.checked_sub(margin).filter(|below| !below.is_zero()) {
+            Some(below) => write!(f, "use a delay below {}, or ", Span(below))?,
+            None if grace_period.is_zero() => f.write_str("use ")?,
+            None => write!(f, "use a margin below {}, or ", Span(grace_period))?,
+        }
+        write!(f, "a grace period above {}", Span(delay + margin))
+    }
+}
+
+/// The app has little time between the forward and the kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tight {
+    room: Duration,
+}
+
+impl fmt::Display for Tight {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(
+            f,
+            "the app has only {} between the forwarded signal and SIGKILL; \
+             a shorter delay or a longer grace period leaves it more",
+            Span(self.room)
+        )
+    }
+}
+
+/// A duration as people read it in a log: `15s`, `0.25s`, to the millisecond.
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let text = format!("{}.{:03}", self.0.as_secs(), self.0.subsec_millis());
+        write!(f, "{}s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Fifteen seconds of hold in a minute, and else what the options default to.
+    pub fn plan() -> Plan {
+        Plan {
+            delay: Duration::from_secs(15),
+            grace_period: Some(Duration::from_secs(60)),
+            margin: Duration::from_secs(1),
+            stop_signals: vec![Signal::TERM],
+            rewrites: Vec::new(),
+            on_repeat: OnRepeat::Hurry,
+            leftovers: Leftovers::Stop,
+            rehearse: None,
+            job_control: JobControl::Absent,
+        }
+    }
+
+    fn check(delay: u64, margin: u64, grace_period: u64) -> Result<Option<Tight>, Misfit> {
+        let [delay, margin, grace_period] = [delay, margin, grace_period].map(Duration::from_secs);
+        Plan { delay, margin, grace_period: Some(grace_period), ..plan() }.check()
+    }
+
+    #[test]
+    fn a_comfortable_plan_passes() {
+        assert_eq!(check(15, 1, 60), Ok(None));
+        assert_eq!(check(15, 1, 21), Ok(None));
+        assert_eq!(Plan { grace_period: None, ..plan() }.check(), Ok(None));
+    }
+
+    #[test]
+    fn little_time_to_drain_is_a_warning() {
+        let tight = check(15, 1, 20).unwrap().unwrap();
+        assert_eq!(tight, Tight { room: Duration::from_secs(4) });
+        assert!(tight.to_string().contains("only 4s"), "{tight}");
+    }
+
+    #[test]
+    fn no_time_to_drain_is_an_error_that_says_what_would_fit() {
+        assert_eq!(
+            check(15, 1, 16).unwrap_err().to_string(),
+            "a delay of 15s and a margin of 1s do not fit into a grace period of 16s: \
+             use a delay below 15s, or a grace period above 16s"
+        );
+        assert_eq!(
+            check(0, 10, 10).unwrap_err().to_string(),
+            "a delay of 0s and a margin of 10s do not fit into a grace period of 10s: \
+             use a margin below 10s, or a grace period above 10s"
+        );
+    }
+
+    #[test]
+    fn the_last_rewrite_of_a_signal_counts() {
+        let rewrites = vec![
+            (Signal::TERM, Some(Signal::INT)),
+            (Signal::TERM, Some(Signal::QUIT)),
+            (Signal::HUP, None),
+        ];
+        let plan = Plan { rewrites, ..plan() };
+        assert_eq!(plan.rewrite(Signal::TERM), Some(Signal::QUIT));
+        assert_eq!(plan.rewrite(Signal::HUP), None);
+        assert_eq!(plan.rewrite(Signal::INT), Some(Signal::INT));
+    }
+
+    #[test]
+    fn after_a_voluntary_exit_leftovers_have_five_seconds_at_most() {
+        assert_eq!(plan().sweep_after_exit(), Duration::from_secs(5));
+        let grace_period = Some(Duration::from_secs(3));
+        assert_eq!(Plan { grace_period, ..plan() }.sweep_after_exit(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_span_is_short() {
+        for (ms, text) in [(15_000, "15s"), (250, "0.25s"), (1, "0.001s"), (0, "0s")] {
+            assert_eq!(Span(Duration::from_millis(ms)).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What /proc says of a process (proc_pid_stat(5), proc_pid_status(5)). Every answer may be
+//! missing: /proc may be unmounted, hide other users, or the process may be gone.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+
+use nix::libc;
+
+use crate::signal::{Signal, SignalSet};
+
+/// A process as it was when we looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    pub pid: i32,
+    /// The name of its program, 15 bytes at most.
+    pub command: String,
+    pub parent: i32,
+    pub group: i32,
+    /// In clock ticks after boot: with the pid it tells a process from a later one.
+    started: u64,
+    pub stopped: bool,
+    /// Ended already, and not yet reaped.
+    zombie: bool,
+}
+
+impl Process {
+    pub fn read(pid: i32) -> Option<Process> {
+        // The command may not be UTF-8.
+        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        Process::parse(&String::from_utf8_lossy(&stat))
+    }
+
+    /// The command stands in parentheses and may contain any byte, parentheses too.
+    fn parse(stat: &str) -> Option<Process> {
+        let (pid, rest) = stat.split_once(" (")?;
+        let (command, rest) = rest.rsplit_once(") ")?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let state = *fields.first()?;
+        Some(Process {
+            pid: pid.parse().ok()?,
+            // It goes into logs, each line of which is one line.
+            command: command.replace(char::is_control, "?"),
+            parent: fields.get(1)?.parse().ok()?,
+            group: fields.get(2)?.parse().ok()?,
+            started: fields.get(19)?.parse().ok()?,
+            stopped: state == "T",
+            // A process whose first thread has ended while others run looks like one.
+            zombie: ["Z", "X"].contains(&state) && fields.get(17)?.parse().unwrap_or(0) <= 1,
+        })
+    }
+
+    /// Whether this pid still names the process that we looked at.
+    pub fn is_still_there(&self) -> bool {
+        Process::read(self.pid).is_some_and(|now| now.started == self.started && !now.zombie)
+    }
+}
+
+/// All living descendants of a process. Who came into our PID namespace from outside has the
+/// parent 0 and is none; nor is what descends from it.
+pub fn descendants(ancestor: i32) -> Vec<Process> {
+    // While we read, a parent may end before we come to it, and its child seem to hang in the air.
+    const ATTEMPTS: usize = 4;
+    let mut found = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let all = everyone();
+        found.clear();
+        let mut torn = false;
+        for process in all.values() {
+            match descends(process, ancestor, &all) {
+                Some(true) if !process.zombie => found.push(process.clone()),
+                Some(_) => {}
+                None => torn = true,
+            }
+        }
+        if !torn {
+            break;
+        }
+    }
+    found.sort_by_key(|process| process.pid);
+    found
+}
+
+/// Follows the parents up; nothing where one of them is missing.
+fn descends(process: &Process, ancestor: i32, all: &HashMap<i32, Process>) -> Option<bool> {
+    let mut parent = process.parent;
+    // Parents read at different moments could form a circle.
+    for _ in 0..all.len() {
+        match parent {
+            _ if parent == ancestor => return Some(true),
+            0 => return Some(false),
+            _ => parent = all.get(&parent)?.parent,
+        }
+    }
+    None
+}
+
+fn everyone() -> HashMap<i32, Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Process::read).map(|process| (process.pid, process)).collect()
+}
+
+/// The name of its program, 15 bytes at most.
+pub fn command(pid: i32) -> Option<String> {
+    Process::read(pid).map(|process| process.command)
+}
+
+/// The program that a process executes now.
+///
+/// An open /proc/PID/pagemap belongs to the memory that the process had then (pagemap_read in the
+/// kernel's fs/proc/task_mmu.c): while that is in use, a read of one byte is refused as too short,
+/// and once it has gone, by exec or exit, it reads empty. Asking costs half a microsecond, where
+/// the name of the executable costs three.
+pub struct Image(File);
+
+impl Image {
+    pub fn of(pid: i32) -> Option<Image> {
+        File::open(format!("/proc/{pid}/pagemap")).ok().map(Image)
+    }
+
+    pub fn is_current(&self) -> bool {
+        let refused = self.0.read_at(&mut [0], 0).map_err(|error| error.raw_os_error());
+        refused == Err(Some(libc::EINVAL))
+    }
+}
+
+const SHELLS: [&str; 8] = ["sh", "dash", "bash", "ash", "zsh", "ksh", "mksh", "ksh93"];
+
+/// The name of the shell that it is, if it is one.
+///
+/// The executable decides, and `comm` would not: that of a script is the script's name. Of a
+/// process of another uid only the command line can be read. All of busybox is one executable, so
+/// there the command line decides too.
+pub fn shell(pid: i32) -> Option<String> {
+    let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let executable = executable.as_ref().and_then(|path| path.file_name()?.to_str());
+    let known = |name: &&str| SHELLS.contains(name);
+    match executable.map(|name| name.strip_suffix(" (deleted)").unwrap_or(name)) {
+        Some(name) if !name.starts_with("busybox") => Some(name).filter(known).map(str::to_owned),
+        _ => {
+            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line);
+            let mut words = line.split('\0').map(program_name);
+            let first = words.next()?;
+            // `busybox sh -c ...`
+            let name = if first.starts_with("busybox") { words.next()? } else { first };
+            Some(name).filter(known).map(str::to_owned)
+        }
+    }
+}
+
+/// `/bin/sh` and `-sh` (a login shell) are both sh.
+fn program_name(word: &str) -> &str {
+    let name = word.rsplit('/').next().unwrap_or(word);
+    name.strip_prefix('-').unwrap_or(name)
+}
+
+/// Whether a shell has a trap for this signal. Of mksh nobody can tell: it catches the usual ones
+/// in any case.
+pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
+    if shell == "mksh" {
+        return None;
+    }
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+    let caught = SignalSet(u64::from_str_radix(caught.trim(), 16).ok()?);
+    Some(caught.contains(signal))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &str = "7 (a) b (c) T 1 7 7 0 -1 4194304 90 0 0 0 0 0 0 0 20 0 1 0 4711 2 0";
+
+    #[test]
+    fn a_command_may_contain_parentheses_and_spaces() {
+        let process = Process::parse(STAT).unwrap();
+        assert_eq!((process.pid, process.parent, process.group), (7, 1, 7));
+        assert_eq!((process.command.as_str(), process.started), ("a) b (c", 4711));
+        assert!(process.stopped && !process.zombie);
+    }
+
+    #[test]
+    fn a_torn_line_is_no_process() {
+        for end in 0..STAT.rfind("4711").unwrap() {
+            assert_eq!(Process::parse(&STAT[..end]), None);
+        }
+    }
+
+    fn family(pairs: &[(i32, i32)]) -> HashMap<i32, Process> {
+        let process = Process::parse(STAT).unwrap();
+        let child = |&(pid, parent): &(i32, i32)| (pid, Process { pid, parent, ..process.clone() });
+        pairs.iter().map(child).collect()
+    }
+
+    #[test]
+    fn a_visitor_descends_from_nobody() {
+        let all = family(&[(7, 1), (8, 7), (20, 0), (21, 20), (30, 29), (40, 41), (41, 40)]);
+        let descends = |pid| descends(&all[&pid], 1, &all);
+        assert_eq!([7, 8].map(descends), [Some(true); 2]);
+        assert_eq!([20, 21].map(descends), [Some(false); 2]);
+        assert_eq!([30, 40].map(descends), [None; 2]);
+    }
+
+    #[test]
+    fn we_descend_from_our_parent() {
+        let us = std::process::id() as i32;
+        let parent = Process::read(us).unwrap().parent;
+        assert!(descendants(parent).iter().any(|process| process.pid == us));
+        assert!(Process::read(us).unwrap().is_still_there());
+    }
+
+    #[test]
+    fn an_image_is_current_until_the_process_executes_another() {
+        use std::io::{BufRead, BufReader, Write};
+        use std::process::{Command, Stdio};
+        let mut sh = Command::new("sh");
+        let sh = sh.args(["-c", "echo ready; read line; exec cat"]);
+        let mut sh = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut says = BufReader::new(sh.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut stdin = sh.stdin.take().unwrap();
+        assert_eq!(says.next().as_deref(), Some("ready"));
+        let pid = sh.id() as i32;
+        let image = Image::of(pid).unwrap();
+        assert!(image.is_current());
+        assert!(shell(pid).is_some());
+        // What cat repeats, it has read: then it executes.
+        writeln!(stdin, "go\nnow cat").unwrap();
+        assert_eq!(says.next().as_deref(), Some("now cat"));
+        assert!(!image.is_current());
+        assert_eq!(shell(pid), None);
+        drop(stdin);
+        sh.wait().unwrap();
+        assert!(Image::of(pid).is_none());
+    }
+
+    #[test]
+    fn names_of_programs() {
+        for (word, name) in [("/bin/sh", "sh"), ("-bash", "bash"), ("ash", "ash"), ("", "")] {
+            assert_eq!(program_name(word), name);
+        }
+    }
+}

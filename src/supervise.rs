@@ -1,0 +1,273 @@
+//! The shell around the core: the only loop, and the only reader of the clock. It turns what
+//! arrives into events, and actions into deeds and log lines.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tracing::{Level, debug, enabled, info, warn};
+
+use crate::exit;
+use crate::family::Family;
+use crate::log::{self, Format};
+use crate::plan::Plan;
+use crate::proc;
+use crate::shutdown::{Action, Ending, Event, Shutdown, Who, Why};
+use crate::signal::{Signal, SignalSet};
+use crate::step::{Sender, Step};
+use crate::timeline::Timeline;
+use crate::tty::Tty;
+use crate::wait::{Received, Wait};
+
+/// An app that ends this soon after a signal from outside may have taken it for a stop.
+const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
+
+/// How we end.
+pub struct Ends {
+    /// Exit codes of the app that count as success.
+    pub expected: Vec<u8>,
+    pub format: Format,
+    pub report_file: Option<PathBuf>,
+}
+
+/// All that is needed to bring one app to its end.
+pub struct Supervisor {
+    shutdown: Shutdown,
+    family: Family,
+    tty: Option<Tty>,
+    timeline: Timeline,
+    /// What the app may have died of because of us.
+    forwarded: SignalSet,
+    /// The last signal from outside that was no stop signal.
+    from_outside: Option<(Signal, Instant)>,
+    rehearses: bool,
+    ends: Ends,
+}
+
+impl Supervisor {
+    pub fn new(plan: Plan, mut family: Family, tty: Option<Tty>, ends: Ends) -> Supervisor {
+        let started_at = Instant::now();
+        Supervisor {
+            timeline: Timeline::new(family.main_name(), plan.clone()),
+            family,
+            tty,
+            forwarded: SignalSet::default(),
+            from_outside: None,
+            rehearses: plan.rehearse.is_some(),
+            shutdown: Shutdown::new(plan, started_at),
+            ends,
+        }
+    }
+
+    /// Supervises the app to its end, and returns our exit code.
+    pub fn run(mut self, mut wait: Wait) -> u8 {
+        loop {
+            if let ControlFlow::Break(ending) = self.wake(&mut wait) {
+                return self.finish(ending);
+            }
+        }
+    }
+
+    /// One wake-up: all signals, then reaping, then the deadlines, all with one time.
+    fn wake(&mut self, wait: &mut Wait) -> ControlFlow<Option<Ending>> {
+        let mut reap = false;
+        let received = wait.next(self.shutdown.deadline());
+        let now = Instant::now();
+        for received in received {
+            match received.signal {
+                // Whoever sent it: a real one may have been merged with it.
+                Signal::CHLD => reap = true,
+                signal => self.handle(Event::Signal(signal), Some(received), now)?,
+            }
+        }
+        if reap && self.family.main_has_ended() {
+            // Once it is reaped, nothing tells any more what it executed last.
+            self.timeline.app = self.family.main_name();
+        }
+        while reap {
+            let event = self.family.reap();
+            if let Event::Ended(Who::Main, ending) = event {
+                self.main_ended(ending, now);
+            }
+            self.handle(event, None, now)?;
+            reap = ![Event::SomeLeft, Event::NothingLeft].contains(&event);
+        }
+        while self.shutdown.deadline().is_some_and(|at| at <= now) {
+            self.handle(Event::Tick, None, now)?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn handle(
+        &mut self,
+        event: Event,
+        received: Option<Received>,
+        now: Instant,
+    ) -> ControlFlow<Option<Ending>> {
+        if self.timeline.awaits_group() && self.family.group_is_empty() {
+            self.tell(Step::GroupEnded, now);
+        }
+        match self.shutdown.handle(event, now) {
+            Some(Action::Exit(ending)) => {
+                if event == Event::Tick {
+                    self.tell(Step::GaveUp { names: self.family.left() }, now);
+                }
+                return ControlFlow::Break(ending);
+            }
+            Some(action) => self.perform(action, received, now),
+            None => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn perform(&mut self, action: Action, received: Option<Received>, now: Instant) {
+        match action {
+            Action::Hold { signal, forward_at, kill_at } => {
+                let sender = received.map(sender);
+                self.tell(Step::Began { signal, sender, forward_at, kill_at }, now);
+            }
+            Action::Note(note) => {
+                if let Some(received) = received {
+                    let (signal, sender) = (received.signal, Some(sender(received)));
+                    self.tell(Step::Noted { signal, sender, note }, now);
+                }
+            }
+            Action::Forward { signal, why } => {
+                let target = self.family.forward(signal, why != Why::Passing);
+                self.forwarded.insert(signal);
+                if let Some(Received { signal, pid: 0, by_kernel: false, .. }) = received
+                    && why == Why::Passing
+                {
+                    self.from_outside = Some((signal, now));
+                }
+                self.tell(Step::Forwarded { signal, why, target }, now);
+            }
+            Action::Drop { signal, why } => {
+                if why == Why::Unheld {
+                    self.began_unheld(received, now);
+                }
+                self.tell(Step::Dropped { signal, why }, now);
+            }
+            Action::Sweep { signal, kill_at } => {
+                self.began_unheld(received, now);
+                let swept = self.family.sweep(signal);
+                if !swept.is_empty() {
+                    self.tell(Step::Swept { signal, swept, kill_at }, now);
+                }
+            }
+            Action::KillAll => {
+                let deaf = self.timeline.awaits_trap() && self.family.main_has_children();
+                // It is repeated while something is left; only news are told.
+                let killed = self.family.kill_all();
+                if let Some(names) = killed.and_then(|names| self.timeline.not_yet_killed(names)) {
+                    self.tell(Step::Killed { names, deaf }, now);
+                }
+            }
+            Action::Suspend(signal) => {
+                if let Some(tty) = &self.tty {
+                    tty.suspend(self.family.main_group(), signal);
+                }
+            }
+            Action::Resume(signal) => {
+                if let Some(tty) = &self.tty {
+                    tty.resume(self.family.main_group(), signal);
+                }
+            }
+            // Taken by the caller: it ends the loop.
+            Action::Exit(_) => {}
+        }
+    }
+
+    /// A stop signal, when only leftovers are there, has nobody to be held for.
+    fn began_unheld(&mut self, received: Option<Received>, now: Instant) {
+        if let Some(received) = received {
+            let (signal, sender) = (received.signal, Some(sender(received)));
+            let kill_at = self.shutdown.deadline();
+            self.tell(Step::Began { signal, sender, forward_at: now, kill_at }, now);
+        }
+    }
+
+    fn main_ended(&mut self, ending: Ending, now: Instant) {
+        let began = self.timeline.stop_signal_came();
+        let app = self.timeline.app.clone();
+        let on_terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
+        match ending {
+            Ending::Signaled(signal)
+                if self.timeline.killed() || self.forwarded.contains(signal) => {}
+            Ending::Signaled(signal) if self.tty.is_some() && on_terminal.contains(&signal) => {}
+            Ending::Signaled(Signal::KILL) => {
+                warn!(event = "died", "{app} {ending}, not sent by reprieve: out of memory?");
+            }
+            Ending::Signaled(_) => {
+                warn!(event = "died", "{app} {ending}, not sent by reprieve");
+            }
+            Ending::Exited(_) => {}
+        }
+        if let Some((signal, at)) = self.from_outside
+            && !began
+            && now < at + MAYBE_BECAUSE
+        {
+            warn!(
+                event = "undeclared_stop_signal",
+                "{app} ended after {signal} from outside the container; if that is the image's \
+                 STOPSIGNAL, say --stop-signal {signal}, or there is no hold and no report"
+            );
+        }
+        self.tell(Step::MainEnded(ending), now);
+    }
+
+    /// Takes a step into the timeline, and logs it. Until a stop signal comes we are silent.
+    fn tell(&mut self, step: Step, now: Instant) {
+        if !step.is_detail() || enabled!(Level::DEBUG) {
+            // It may have executed something else by now, as entrypoint scripts do.
+            self.timeline.app = self.family.main_name();
+        }
+        self.timeline.add(&step, now);
+        let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
+        match step.is_detail() || !self.timeline.is_worth_reporting() {
+            true => debug!(event = step.name(), at_ms, "{}", self.timeline.tell(&step, now)),
+            false => info!(event = step.name(), at_ms, "{}", self.timeline.tell(&step, now)),
+        }
+    }
+
+    /// Gives everything back and tells what happened.
+    fn finish(self, ending: Option<Ending>) -> u8 {
+        let now = Instant::now();
+        if let Some(tty) = &self.tty {
+            tty.give_back(self.family.main_group());
+        }
+        let mut code = exit::code(ending, &self.ends.expected);
+        let verdict = self.rehearses.then(|| self.timeline.verdict(code));
+        if let Some(verdict) = &verdict {
+            code = if verdict.passed { 0 } else { exit::REHEARSAL_FAILED };
+        }
+        if self.timeline.has_news() {
+            let report = self.timeline.report(code, verdict, now);
+            self.publish(report.to_string(), report.json());
+        }
+        code
+    }
+
+    fn publish(&self, text: String, json: String) {
+        if !self.timeline.is_worth_reporting() {
+            debug!(event = "report", json, "{text}");
+            return;
+        }
+        info!(event = "report", json, "{text}");
+        let content = if self.ends.format == Format::Json { json } else { text };
+        if let Some(path) = &self.ends.report_file
+            && let Err(error) = log::append(path, content)
+        {
+            let path = path.display();
+            warn!(event = "no_report_file", "cannot write the report to {path}: {error}");
+        }
+    }
+}
+
+fn sender(received: Received) -> Sender {
+    let command = match received.by_kernel {
+        true => Some("kernel".into()),
+        false => proc::command(received.pid),
+    };
+    Sender { pid: received.pid, uid: received.uid, command }
+}

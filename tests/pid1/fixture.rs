@@ -1,0 +1,340 @@
+//! What the tests run under an init: small programs that say on stdout what happens to them.
+//!
+//!     fixture listen [--name NAME] [--until SIG]... [--drain MS] [--code N] [--ignore SIG]...
+//!             [--default SIG]...
+//!         prints `ready PID`, then `got SIGNAL` for each; ends with N after the first SIG
+//!         (SIGTERM) and the time to drain. With a name, each line begins with it
+//!         --memory MB makes it slow to die
+//!     fixture raise SIG       dies of the signal
+//!     fixture state [--and-listen]
+//!         prints what a process inherits, as `name: value`
+//!     fixture foreground      prints whether it is in the foreground of its terminal, its size,
+//!         and a line that it reads from it
+//!     fixture leave WHAT [OPTION]...
+//!         starts `fixture listen --name left OPTION...` as a `child` (a worker), an `orphan`
+//!         (double fork), a `daemon` (orphan with a session of its own), a `nobody` (orphan with
+//!         another uid) or `stopped` (by SIGSTOP, once it is ready), and listens itself, until
+//!         SIGUSR1 or SIGTERM
+//!     fixture with [--block SIG]... [--ignore SIG]... -- COMMAND...
+//!         executes the command with these signals blocked or ignored, and no others; `all` are
+//!         all
+//!     fixture breed           ignores SIGTERM, prints `breeding and ready PID` and forks children
+//!         that do likewise, each in a session of its own; has a bound
+//!     fixture odd N           leaves N orphans with a name that is hard to write down, which
+//!         ignore SIGTERM, prints `made N`, then listens
+//!     fixture orphans N       makes N orphans that end at once, prints `made N`, then listens
+
+use std::ffi::CString;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio, exit};
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::unistd::{ForkResult, execvp, fork, getpgrp, getpid, getppid, getsid, pipe, setsid};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["listen", options @ ..] => listen(options),
+        ["raise", signal] => raise(number(signal)),
+        ["state"] => state(),
+        ["state", "--and-listen"] => {
+            state();
+            listen(&[])
+        }
+        ["with", words @ ..] => with(words),
+        ["foreground"] => foreground(),
+        ["leave", what, options @ ..] => leave(what, options),
+        ["odd", count] => odd(count.parse().expect("a number")),
+        ["breed", ..] => breed(),
+        ["orphans", count] => orphans(count.parse().expect("a number")),
+        _ => panic!("unknown words {words:?}; see the head of tests/pid1/fixture.rs"),
+    }
+}
+
+fn say(line: std::fmt::Arguments) {
+    let mut stdout = std::io::stdout().lock();
+    // Whoever reads may be gone.
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}
+
+/// Handlers write the number into a pipe: nothing is merged that the kernel does not merge.
+fn listen(options: &[&str]) -> ! {
+    let (mut until, mut ignored, mut drain, mut code) = (vec![], vec![], Duration::ZERO, 0);
+    let (mut prefix, mut memory) = (String::new(), Vec::new());
+    let mut left_alone = vec![];
+    for pair in options.chunks(2) {
+        match pair {
+            ["--name", name] => prefix = format!("{name} "),
+            ["--until", signal] => until.push(number(signal)),
+            ["--drain", ms] => drain = Duration::from_millis(ms.parse().expect("ms")),
+            ["--code", n] => code = n.parse().expect("a code"),
+            ["--ignore", signal] => ignored.push(number(signal)),
+            ["--memory", mb] => memory.resize(mb.parse::<usize>().expect("MB") << 20, 1u8),
+            ["--default", signal] => left_alone.push(number(signal)),
+            other => panic!("unknown option {other:?}"),
+        }
+    }
+    if until.is_empty() {
+        until.push(libc::SIGTERM);
+    }
+    let (reader, writer) = pipe().expect("a pipe");
+    let end = writer.as_raw_fd();
+    let uncatchable = signal_hook::consts::FORBIDDEN;
+    left_alone.extend(uncatchable);
+    for signal in (1..=64).filter(|signal| !left_alone.contains(signal)) {
+        if ignored.contains(&signal) {
+            // SAFETY: ignoring is no function of ours.
+            unsafe { libc::signal(signal, libc::SIG_IGN) };
+            continue;
+        }
+        // SAFETY: write(2) may be called from a handler. What a C library keeps is refused.
+        let _ = unsafe {
+            signal_hook::low_level::register(signal, move || {
+                libc::write(end, (&raw const signal).cast(), 1);
+            })
+        };
+    }
+    say(format_args!("{prefix}ready {}", getpid()));
+    let mut reader = std::fs::File::from(reader);
+    let mut ends_at: Option<Instant> = None;
+    loop {
+        let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            drop(memory);
+            exit(code);
+        }
+        let mut signal = [0];
+        if !readable(&reader, left) || reader.read_exact(&mut signal).is_err() {
+            continue;
+        }
+        let signal = i32::from(signal[0]);
+        say(format_args!("{prefix}got {}", name(signal)));
+        if until.contains(&signal) {
+            ends_at.get_or_insert_with(|| Instant::now() + drain);
+        }
+    }
+}
+
+fn readable(file: &std::fs::File, within: Option<Duration>) -> bool {
+    let ms = within.map_or(-1, |within| within.as_millis() as i32 + 1);
+    let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one structure, as told.
+    unsafe { libc::poll(&mut poll, 1, ms) == 1 }
+}
+
+fn raise(signal: i32) {
+    // SAFETY: the default action is no function of ours.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// All that an init could leak into the app or take from it.
+fn state() {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    for key in ["SigBlk", "SigIgn", "SigCgt"] {
+        let line = status.lines().find(|line| line.starts_with(key)).expect("a status");
+        say(format_args!("{}", line.replace(":\t", ": ")));
+    }
+    say(format_args!("pid: {}", getpid()));
+    say(format_args!("parent: {}", getppid()));
+    say(format_args!("group: {}", getpgrp()));
+    say(format_args!("session: {}", getsid(None).expect("a session")));
+    say(format_args!("folder: {}", std::env::current_dir().expect("a folder").display()));
+    let mut descriptors: Vec<i32> = std::fs::read_dir("/proc/self/fd")
+        .expect("/proc")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    // The one that read this folder is closed by now.
+    descriptors.retain(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok());
+    descriptors.sort_unstable();
+    say(format_args!("descriptors: {descriptors:?}"));
+    for (name, value) in std::env::vars() {
+        say(format_args!("env {name}={value}"));
+    }
+}
+
+fn foreground() {
+    let has_it = nix::unistd::tcgetpgrp(std::io::stdin()) == Ok(getpgrp());
+    say(format_args!("foreground: {has_it}"));
+    let mut line = String::new();
+    let _ = std::io::stdin().read_line(&mut line);
+    // SAFETY: the kernel writes one structure of plain integers.
+    let size: libc::winsize = unsafe {
+        let mut size = std::mem::zeroed();
+        libc::ioctl(0, libc::TIOCGWINSZ, &raw mut size);
+        size
+    };
+    say(format_args!("read {line:?} on {} x {}", size.ws_row, size.ws_col));
+}
+
+/// A worker is nobody's to wait for: it is left over.
+#[allow(clippy::zombie_processes)]
+fn leave(what: &str, options: &[&str]) -> ! {
+    let mut command = Command::new(std::env::current_exe().expect("our own path"));
+    command.args(["listen", "--name", "left"]).args(options).stdin(Stdio::null());
+    let doubly = ["orphan", "daemon", "nobody"].contains(&what);
+    let (session, another_uid) = (what == "daemon", what == "nobody");
+    // SAFETY: these calls are allowed between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            if doubly && let ForkResult::Parent { .. } = fork()? {
+                libc::_exit(0);
+            }
+            if session {
+                setsid()?;
+            }
+            if another_uid {
+                // nobody
+                libc::setuid(65534);
+            }
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().expect("a child");
+    if doubly {
+        child.wait().expect("the one between");
+    }
+    if what == "stopped" {
+        while !catches_sigterm(child.id()) {
+            std::thread::yield_now();
+        }
+        // SAFETY: no pointer is involved.
+        unsafe { libc::kill(child.id() as i32, libc::SIGSTOP) };
+    }
+    listen(&["--until", "SIGUSR1", "--until", "SIGTERM"])
+}
+
+fn catches_sigterm(pid: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
+    let caught = u64::from_str_radix(caught.expect("a mask"), 16).expect("a mask");
+    caught & 1 << (libc::SIGTERM - 1) != 0
+}
+
+/// The bare system calls: the C libraries hide the signals that they use themselves.
+fn with(words: &[&str]) {
+    let split = words.iter().position(|word| *word == "--").expect("-- and a command");
+    let (mut blocked, mut ignored) = (0u64, 0u64);
+    for pair in words[..split].chunks(2) {
+        let signals = match pair[1] {
+            "all" => u64::MAX,
+            one => 1 << (number(one) - 1),
+        };
+        match pair[0] {
+            "--block" => blocked |= signals,
+            "--ignore" => ignored |= signals,
+            other => panic!("unknown option {other:?}"),
+        }
+    }
+    for signal in 1..=64 {
+        // As the kernel has it: handler, flags, restorer, mask.
+        let action = [usize::from(ignored & 1 << (signal - 1) != 0), 0, 0, 0];
+        let none = std::ptr::null_mut::<usize>();
+        // SAFETY: both structures are the kernel's, with masks of eight bytes.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), none, 8) };
+    }
+    let none = std::ptr::null_mut::<u64>();
+    // SAFETY: as above.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &blocked, none, 8) };
+    let command = words[split + 1..].iter().map(|word| CString::new(*word).expect("no NUL"));
+    let command: Vec<CString> = command.collect();
+    panic!("{command:?}: {:?}", execvp(&command[0], &command));
+}
+
+fn orphans(count: usize) -> ! {
+    for _ in 0..count {
+        // SAFETY: there is one thread.
+        unsafe {
+            // While there are too many zombies, whoever has to reap them comes first.
+            let forked = loop {
+                match fork() {
+                    Ok(forked) => break forked,
+                    Err(_) => std::thread::yield_now(),
+                }
+            };
+            if let ForkResult::Parent { child } = forked {
+                let _ = nix::sys::wait::waitpid(child, None);
+                continue;
+            }
+            let _ = fork();
+            libc::_exit(0);
+        }
+    }
+    say(format_args!("made {count}"));
+    listen(&[])
+}
+
+fn odd(count: usize) -> ! {
+    for _ in 0..count {
+        // SAFETY: there is one thread, and the name is a C string.
+        unsafe {
+            if let ForkResult::Parent { child } = fork().expect("fork") {
+                let _ = nix::sys::wait::waitpid(child, None);
+                continue;
+            }
+            if let ForkResult::Parent { .. } = fork().expect("fork") {
+                libc::_exit(0);
+            }
+            libc::signal(libc::SIGTERM, libc::SIG_IGN);
+            libc::prctl(libc::PR_SET_NAME, c"\n\x01\\\") (\x1b[31m\xff".as_ptr());
+            loop {
+                libc::pause();
+            }
+        }
+    }
+    say(format_args!("made {count}"));
+    listen(&[])
+}
+
+/// A family that grows by a child a millisecond; each child has children of its own, up to the
+/// third generation.
+fn breed() -> ! {
+    const CHILDREN: [usize; 3] = [2000, 3, 0];
+    // SAFETY: no pointer is involved, and there is one thread.
+    unsafe {
+        libc::signal(libc::SIGTERM, libc::SIG_IGN);
+        // Should a test fail to end it.
+        libc::alarm(60);
+        let mut generation = 0;
+        let mut children = 0;
+        loop {
+            if children < CHILDREN[generation] {
+                children += 1;
+                if let ForkResult::Child = fork().expect("fork") {
+                    let _ = setsid();
+                    libc::alarm(60);
+                    (generation, children) = (generation + 1, 0);
+                }
+            }
+            if generation == 0 && children == 20 {
+                say(format_args!("breeding and ready {}", getpid()));
+            }
+            match children < CHILDREN[generation] {
+                true => std::thread::sleep(Duration::from_millis(1)),
+                false => drop(libc::pause()),
+            }
+        }
+    }
+}
+
+fn number(signal: &str) -> i32 {
+    let known = (1..=64).find(|n| name(*n) == signal || n.to_string() == signal);
+    known.unwrap_or_else(|| panic!("no signal {signal:?}"))
+}
+
+fn name(signal: i32) -> String {
+    match signal {
+        34 => "SIGRTMIN".into(),
+        35..=64 => format!("SIGRTMIN+{}", signal - 34),
+        _ => match signal_hook::low_level::signal_name(signal) {
+            Some(name) => name.into(),
+            None => format!("SIG{signal}"),
+        },
+    }
+}

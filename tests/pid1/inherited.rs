@@ -1,0 +1,261 @@
+//! Section 3, lines 1, 2, 6, 7 and 9: what the app gets, and what we let go of.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::libc;
+
+use crate::harness::*;
+
+/// The masks of an app that changes none of them itself.
+fn masks(init: Init) -> Vec<String> {
+    let ended = init.app(["cat", "/proc/self/status"]).ends();
+    let lines = ended.app().into_iter();
+    let masks: Vec<String> =
+        lines.filter(|line| line.starts_with("Sig")).map(str::to_owned).collect();
+    // SigQ, SigPnd, SigBlk, SigIgn, SigCgt.
+    assert_eq!(masks.len(), 5, "{}", ended.all());
+    masks[2..].to_vec()
+}
+
+/// tini and catatonit hang for ever: the kernel reaps their child behind their back, and they wait
+/// for a SIGCHLD that never comes. peers.rs shows it.
+#[test]
+fn an_ignored_sigchld_hides_no_end() {
+    let ended = pid1().with_signals("--ignore SIGCHLD").shell(&["sh"], "exit 3").ends();
+    assert_eq!(ended.code, 3);
+    let masks = masks(pid1().with_signals("--ignore SIGCHLD"));
+    assert_eq!(masks[1], "SigIgn:\t0000000000000000");
+}
+
+/// All three lose it when it comes before the child has its process group. peers.rs shows it.
+#[test]
+fn a_stop_signal_that_pends_before_our_first_instruction_is_not_lost() {
+    let fixture = fixture().to_string_lossy().into_owned();
+    let script = "exec \"$FIXTURE\" with --block SIGTERM -- \
+                  sh -c 'kill -TERM $$; exec \"$@\"' sh \"$@\"";
+    for round in 0..40 {
+        let group = if round % 2 == 0 { "-g" } else { "" };
+        // The app inherits the block, and lifts it.
+        let init = pid1().variable("FIXTURE", &fixture).options(group).through(script);
+        let ended = init.app([&fixture, "with", "--", "sleep", "1000"]).ends();
+        assert_eq!(ended.code, 143, "round {round}: {}", ended.all());
+    }
+}
+
+#[test]
+fn a_stop_signal_during_our_first_instructions_is_not_lost() {
+    for round in 0..60 {
+        let group = if round % 2 == 0 { "-g" } else { "" };
+        let run = pid1().options(group).app(["sleep", "1000"]);
+        let pid = run.pid();
+        // Before these the kernel drops what PID 1 does not handle.
+        eventually("the init to block all signals", || {
+            // It does not take long.
+            (0..1000).find_map(|_| {
+                status(pid, "SigBlk").filter(|mask| mask.starts_with("fffffff")).map(drop)
+            })
+        });
+        // Some come before the fork, some before the exec, some after it.
+        std::thread::sleep(Duration::from_micros(100) * (round / 2));
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!(ended.code, 143, "round {round}: {}", ended.all());
+    }
+}
+
+/// catatonit leaks the signals that it blocks, and dumb-init loses those that were blocked or
+/// ignored. peers.rs shows it.
+#[test]
+fn the_app_gets_the_signals_that_we_inherited() {
+    for words in [
+        "",
+        "--ignore SIGPIPE",
+        "--ignore SIGHUP --block SIGUSR1 --block SIGRTMIN+3",
+        "--ignore SIGTTOU --ignore SIGTTIN --ignore SIGTERM --ignore 32 --ignore SIGRTMIN",
+        "--block all",
+        "--block SIGCHLD --block SIGPIPE --block 32 --block 33 --block 34",
+    ] {
+        assert_eq!(
+            masks(pid1().with_signals(words)),
+            masks(no_init().with_signals(words)),
+            "with {words:?}"
+        );
+    }
+    // But for SIGCHLD, which is none of the parent's business.
+    let (ours, bare) =
+        (pid1().with_signals("--ignore all"), no_init().with_signals("--ignore all"));
+    let (ours, bare) = (masks(ours), masks(bare));
+    let ignored = |masks: &[String]| {
+        u64::from_str_radix(masks[1].trim_start_matches("SigIgn:\t"), 16).expect("a mask")
+    };
+    assert_eq!(ignored(&ours), ignored(&bare) & !(1 << (libc::SIGCHLD - 1)));
+}
+
+#[test]
+fn nohup_works() {
+    let run = pid1().with_signals("--ignore SIGHUP").app(["sleep", "1000"]);
+    let app = run.main_pid();
+    eventually("the app", || is_program(app, "sleep").then_some(()));
+    run.signal(libc::SIGHUP);
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 143);
+}
+
+fn is_program(pid: i32, name: &str) -> bool {
+    status(pid, "Name").is_some_and(|comm| comm == name)
+}
+
+/// tini dies of a closed stdin. peers.rs shows it.
+#[test]
+fn closed_standard_descriptors_stay_closed_in_the_app_and_harm_nobody() {
+    for closed in 0..8 {
+        let closed: Vec<i32> = (0..3).filter(|fd| closed & 1 << fd != 0).collect();
+        let close: String = closed.iter().map(|fd| format!(" {fd}>&-")).collect();
+        let run = pid1()
+            .options("--delay 50ms")
+            .through(&format!("exec \"$@\"{close}"))
+            .app(["sleep", "1000"]);
+        let app = run.main_pid();
+        let expected: Vec<i32> = (0..3).filter(|fd| !closed.contains(fd)).collect();
+        // The dynamic loader has some open for a moment.
+        eventually(&format!("an app with {closed:?} closed"), || {
+            let open: Vec<i32> = descriptors(app).into_keys().filter(|fd| *fd < 3).collect();
+            (is_program(app, "sleep") && (process_state(app) == 'S') && open == expected)
+                .then_some(())
+        });
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!(ended.code, 143, "with {closed:?} closed");
+        assert_eq!(ended.said("report"), !closed.contains(&2), "{}", ended.all());
+    }
+}
+
+#[test]
+fn a_closed_stderr_is_no_place_for_the_log_to_hit_something_else() {
+    let folder = Folder::new();
+    let report = folder.path("report");
+    let run = pid1()
+        .options(&format!("--log-format json --report-file {}", report.display()))
+        .through("exec \"$@\" 2>&-")
+        .fixture("listen");
+    run.hears("ready");
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 0);
+    let report = std::fs::read_to_string(report).expect("a report");
+    // One object and nothing before or after it.
+    let report: serde_json::Value = serde_json::from_str(&report).expect("one object");
+    assert_eq!(report["event"], "report");
+}
+
+#[test]
+fn the_app_inherits_descriptors_that_we_do_not_keep() {
+    let folder = Folder::new();
+    let some = |init: Init| {
+        let files = "exec 3>\"$FILE\" 5</dev/zero 9>>\"$FILE\"; exec \"$@\"";
+        init.variable("FILE", &folder.path("file").to_string_lossy())
+            .through(files)
+            .fixture("state --and-listen")
+    };
+    let (run, bare) = (some(pid1()), some(no_init()));
+    let open = run.hears("descriptors: ").text;
+    assert_eq!(open, bare.hears("descriptors: ").text);
+    assert!(["3", "5", "9"].iter().all(|fd| open.contains(fd)), "{open}");
+    eventually("the init to hold nothing but what it waits for", || {
+        let ours = descriptors(run.pid());
+        let mut held = ours.iter().filter(|(fd, _)| **fd > 2);
+        // Of stderr it may have an opening of its own.
+        held.all(|(_, lead)| lead.starts_with("anon_inode:") || *lead == ours[&2]).then_some(())
+    });
+}
+
+#[test]
+fn the_log_is_no_descriptor_that_we_let_go_of() {
+    // What it warns of before the spawn opens the log early.
+    let run = pid1().options("--grace-period 3s").fixture("listen");
+    run.hears("warning: ");
+    run.hears("ready");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert!(ended.said("report: "), "{}", ended.all());
+}
+
+#[test]
+fn the_app_keeps_the_folder_that_we_leave() {
+    let folder = Folder::new();
+    let run = pid1()
+        .variable("FOLDER", &folder.path("").to_string_lossy())
+        .options("--report-file report.txt")
+        .through("cd \"$FOLDER\" && exec \"$@\"")
+        .fixture("state --and-listen");
+    let kept = run.hears("folder: ").text;
+    assert_eq!(Path::new(kept.trim_start_matches("folder: ")), folder.path(""));
+    run.hears("ready");
+    eventually("the init to leave for /", || {
+        let ours = std::fs::read_link(format!("/proc/{}/cwd", run.pid())).ok()?;
+        (ours.to_str() == Some("/")).then_some(())
+    });
+    run.signal(libc::SIGTERM);
+    run.ends();
+    // Its path was relative to the folder in which we started.
+    let report = std::fs::read_to_string(folder.path("report.txt")).expect("a report");
+    assert!(report.contains("SIGTERM from outside"), "{report}");
+}
+
+#[test]
+fn socket_activation_names_the_app_in_our_place() {
+    let ended =
+        pid1().through("export LISTEN_PID=$$ LISTEN_FDS=2; exec \"$@\"").fixture("state").ends();
+    assert!(ended.app().contains(&"pid: 2"), "{}", ended.all());
+    assert!(ended.app().contains(&"env LISTEN_PID=2"), "{}", ended.all());
+    assert!(ended.app().contains(&"env LISTEN_FDS=2"), "{}", ended.all());
+}
+
+#[test]
+fn socket_activation_of_another_is_left_alone() {
+    let ended = pid1().variable("LISTEN_PID", "4711").fixture("state").ends();
+    assert!(ended.app().contains(&"env LISTEN_PID=4711"), "{}", ended.all());
+}
+
+#[test]
+fn the_app_gets_the_environment_without_our_variables() {
+    let ended = pid1()
+        .variable("REPRIEVE_DELAY", "1s")
+        .variable("REPRIEVE_GRACE_PERIOD", "20s")
+        .variable("REPRIEVE_LOG_FORMAT", "")
+        .variable("REPRIEVE_PORT", "tcp://10.0.0.1:80")
+        .variable("REPRIEVE_SERVICE_HOST", "10.0.0.1")
+        .variable("REPRIEVES", "a\nb=c")
+        .fixture("state")
+        .ends();
+    let mut ours = ended.app();
+    ours.retain(|line| line.starts_with("env REPRIEVE"));
+    ours.sort_unstable();
+    assert_eq!(
+        ours,
+        [
+            "env REPRIEVES=a",
+            "env REPRIEVE_PORT=tcp://10.0.0.1:80",
+            "env REPRIEVE_SERVICE_HOST=10.0.0.1"
+        ],
+        "{}",
+        ended.all()
+    );
+}
+
+#[test]
+fn a_script_without_an_interpreter_runs_as_from_a_shell() {
+    let folder = Folder::new();
+    let script = folder.script("script", "echo \"$0 got $*\"\nexit 7\n");
+    let ended = pid1().app([script.as_os_str(), "one".as_ref(), "t w o".as_ref()]).ends();
+    assert_eq!(ended.code, 7, "{}", ended.all());
+    assert_eq!(ended.app(), [format!("{} got one t w o", script.display())]);
+}
+
+#[test]
+fn the_app_leads_a_group_of_its_own_in_our_session() {
+    let ended = pid1().through("exec setsid \"$@\"").fixture("state").ends();
+    for line in ["pid: 2", "group: 2", "parent: 1", "session: 1"] {
+        assert!(ended.app().contains(&line), "no {line:?}; {}", ended.all());
+    }
+}

@@ -1,0 +1,23 @@
+//! The real binary as PID 1 of a real PID namespace, and as a subreaper.
+//!
+//! `unshare` from util-linux makes the namespace; without root it takes an unprivileged user
+//! namespace, which Ubuntu 24.04 restricts (`sysctl kernel.apparmor_restrict_unprivileged_userns=0`
+//! allows them). Where neither works the tests fail and show unshare's own message.
+
+mod harness;
+
+mod inherited;
+mod laptop;
+mod leftovers;
+mod options;
+mod peers;
+mod pty;
+mod rehearsal;
+mod reports;
+mod shells;
+mod signals;
+mod terminal;
+mod timeline;
+
+#[path = "../shared/terminal.rs"]
+mod new_terminal;

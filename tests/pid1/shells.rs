@@ -1,0 +1,394 @@
+//! Section 4: whom a signal goes to.
+
+use std::os::unix::fs::symlink;
+
+use nix::libc;
+use serde_json::json;
+
+use crate::harness::*;
+
+/// Whom a stop signal went to, and why, as the report has it.
+fn target(ended: &Ended) -> [serde_json::Value; 2] {
+    let report = ended.report();
+    ["forwarded_to", "forwarded_because"].map(|key| report[key].clone())
+}
+
+fn number(ended: &Ended, key: &str) -> u64 {
+    ended.report()[key].as_u64().unwrap_or_else(|| panic!("no {key} in {}", ended.all()))
+}
+
+/// Waits for the app to be ready and the shell to wait for it, stops it, and waits for the end.
+fn stop(run: Run) -> Ended {
+    run.ready("app ");
+    // A bash that runs its EXIT trap before it waits may hang for ever.
+    eventually("a shell that waits", || (process_state(run.main_pid()) != 'R').then_some(()));
+    run.signal(libc::SIGTERM);
+    run.ends()
+}
+
+fn json() -> Init {
+    pid1().options("--log-format json --grace-period 9s")
+}
+
+// The stories, each told by every shell.
+
+/// `sh -c "app; true"`: the shell would die alone. It dies, and the app drains on.
+fn a_shell_without_a_trap_shares_the_signal(shell: &[&str]) {
+    let ended = stop(json().shell(shell, "$FIXTURE listen --name app --drain 400; true"));
+    assert_eq!(target(&ended), ["group", "shell_without_trap"], "{}", ended.all());
+    assert_eq!(ended.times("app got"), 1, "{}", ended.all());
+    assert_eq!((ended.code, &ended.report()["app_signal"]), (143, &json!("SIGTERM")));
+    assert!(number(&ended, "drain_ms") >= 400, "{}", ended.all());
+    assert_eq!(ended.report()["left_over"]["count"], 1, "{}", ended.all());
+    assert_eq!(ended.report()["killed"]["count"], 0, "{}", ended.all());
+}
+
+/// It ignores the signal: then it stays until its app has ended, and exits as it likes.
+fn a_shell_that_ignores_the_signal_shares_it(shell: &[&str]) {
+    let script = "trap '' TERM; $FIXTURE listen --name app --drain 200; exit 7";
+    let ended = stop(json().shell(shell, script));
+    assert_eq!(target(&ended), ["group", "shell_without_trap"], "{}", ended.all());
+    assert_eq!((ended.times("app got"), ended.code), (1, 7), "{}", ended.all());
+    assert!(number(&ended, "drain_ms") >= 200, "{}", ended.all());
+}
+
+/// It passes the signal on itself, in its own way.
+fn a_shell_with_a_trap_hears_alone(shell: &[&str]) {
+    let script = "trap 'echo trapped; kill -INT $!' TERM; \
+                  $FIXTURE listen --name app --until SIGINT & wait; wait; exit 7";
+    let ended = stop(json().shell(shell, script));
+    assert_eq!(target(&ended), ["main", "shell_with_trap"], "{}", ended.all());
+    assert_eq!(ended.times("trapped"), 1, "{}", ended.all());
+    assert_eq!((ended.times("app got SIGINT"), ended.times("app got")), (1, 1), "{}", ended.all());
+    assert_eq!(ended.code, 7, "{}", ended.all());
+    assert_eq!(ended.report()["waited_for_trap"], false);
+}
+
+/// A trap for another signal is none for this one.
+fn a_trap_for_another_signal_does_not_count(shell: &[&str]) {
+    let script = "trap 'echo trapped' USR1; $FIXTURE listen --name app; true";
+    let ended = stop(json().shell(shell, script));
+    assert_eq!(target(&ended), ["group", "shell_without_trap"], "{}", ended.all());
+    assert_eq!((ended.times("app got"), ended.times("trapped")), (1, 0), "{}", ended.all());
+}
+
+/// `sh -c "exec app"`: what was a shell is none any more.
+fn after_exec_the_app_hears_alone(shell: &[&str]) {
+    let ended = stop(json().shell(shell, "exec $FIXTURE listen --name app --code 7"));
+    assert_eq!(target(&ended), ["main", "no_shell"], "{}", ended.all());
+    assert_eq!((ended.times("app got"), ended.code), (1, 7), "{}", ended.all());
+}
+
+/// The trap waits for the command in the foreground, which never hears.
+fn a_trap_that_cannot_run_is_told_at_the_kill(shell: &[&str]) {
+    let init = pid1().options("--log-format json --grace-period 1s --margin 600ms");
+    let ended =
+        stop(init.shell(shell, "trap 'echo trapped; exit 7' TERM; $FIXTURE listen --name app; :"));
+    assert_eq!(target(&ended), ["main", "shell_with_trap"], "{}", ended.all());
+    assert_eq!((ended.times("app got"), ended.times("trapped")), (0, 0), "{}", ended.all());
+    assert_eq!(ended.report()["waited_for_trap"], true, "{}", ended.all());
+    assert_eq!((&ended.report()["killed"]["count"], ended.code), (&json!(2), 137));
+    assert!(number(&ended, "killed_at_ms") >= 400, "{}", ended.all());
+}
+
+/// `-c` has its way: the shell dies alone, and the app is swept as a leftover.
+fn the_option_single_child_spares_the_app(shell: &[&str]) {
+    let run = json().options("-c").shell(shell, "$FIXTURE listen --name app --drain 200; true");
+    let ended = stop(run);
+    assert_eq!(target(&ended), ["main", "option"], "{}", ended.all());
+    assert_eq!((ended.times("app got SIGTERM"), ended.times("app got SIGCONT")), (1, 1));
+    assert_eq!(ended.code, 143, "{}", ended.all());
+}
+
+/// `-g` has its way: the app hears with the shell that has a trap.
+fn the_option_process_group_overrides_a_trap(shell: &[&str]) {
+    let script = "trap 'exit 7' TERM; $FIXTURE listen --name app; exit 8";
+    let ended = stop(json().options("-g").shell(shell, script));
+    assert_eq!(target(&ended), ["group", "option"], "{}", ended.all());
+    assert_eq!((ended.times("app got"), ended.code), (1, 7), "{}", ended.all());
+}
+
+/// An entrypoint that ends in `exec "$@"` is the app by then, one that does not is a shell,
+/// though its `comm` is the script's name.
+fn an_entrypoint_is_seen_through(interpreter: &str) {
+    let folder = Folder::new();
+    for (name, last_line, expected) in [
+        ("exec.sh", "exec \"$@\"", ["main", "no_shell"]),
+        ("wait.sh", "\"$@\"\necho done", ["group", "shell_without_trap"]),
+    ] {
+        let script = folder.script(name, &format!("#!{interpreter}\nset -e\n{last_line}\n"));
+        let words = ["listen", "--name", "app"].map(Into::into);
+        let words = [script.into_os_string(), fixture().into()].into_iter().chain(words);
+        let ended = stop(json().app(words));
+        assert_eq!(target(&ended), expected, "{name}: {}", ended.all());
+        assert_eq!(ended.times("app got"), 1, "{name}: {}", ended.all());
+    }
+}
+
+macro_rules! stories {
+    ($name:ident, $words:expr $(, #[$ignored:meta])?) => {
+        mod $name {
+            stories!(@ $words, ($(#[$ignored])?)
+                a_shell_without_a_trap_shares_the_signal
+                a_shell_that_ignores_the_signal_shares_it
+                a_shell_with_a_trap_hears_alone
+                a_trap_for_another_signal_does_not_count
+                after_exec_the_app_hears_alone
+                a_trap_that_cannot_run_is_told_at_the_kill
+                the_option_single_child_spares_the_app
+                the_option_process_group_overrides_a_trap
+            );
+        }
+    };
+    (@ $words:expr, $ignored:tt $($story:ident)*) => {
+        $(stories!(# $words, $ignored $story);)*
+    };
+    (# $words:expr, ($(#[$ignored:meta])?) $story:ident) => {
+        #[test]
+        $(#[$ignored])?
+        fn $story() {
+            super::$story(&$words);
+        }
+    };
+}
+
+stories!(sh, ["sh"]);
+stories!(bash, [super::installed("bash", "bash")]);
+stories!(
+    dash,
+    [super::installed("dash", "dash")],
+    #[ignore = "needs Debian's dash: cargo test --test pid1 -- --ignored"]
+);
+stories!(
+    busybox,
+    [super::installed("busybox", "busybox-static"), "sh"],
+    #[ignore = "needs Debian's busybox-static, mksh and zsh: cargo test --test pid1 -- --ignored"]
+);
+stories!(
+    zsh,
+    [super::installed("zsh", "zsh")],
+    #[ignore = "needs Debian's busybox-static, mksh and zsh: cargo test --test pid1 -- --ignored"]
+);
+
+/// It catches the usual signals with a trap and without, so that nobody can tell: all hear, and
+/// the app is not left out.
+#[test]
+#[ignore = "needs Debian's busybox-static, mksh and zsh: cargo test --test pid1 -- --ignored"]
+fn mksh_shares_the_signal_with_a_trap_and_without() {
+    let mksh = [installed("mksh", "mksh")];
+    for trap in ["", "trap 'echo trapped; exit 7' TERM; "] {
+        let script = format!("{trap}$FIXTURE listen --name app --drain 300; true");
+        let ended = stop(json().shell(&mksh, &script));
+        assert_eq!(target(&ended), ["group", "opaque_shell"], "{}", ended.all());
+        assert_eq!(ended.times("app got"), 1, "{}", ended.all());
+        assert!(number(&ended, "drain_ms") >= 300, "{}", ended.all());
+    }
+    after_exec_the_app_hears_alone(&mksh);
+}
+
+/// A shell, or a failure that names its package.
+fn installed(name: &'static str, package: &str) -> &'static str {
+    let folders = ["/usr/bin", "/bin", "/usr/local/bin"];
+    let there = folders.iter().any(|folder| std::path::Path::new(folder).join(name).exists());
+    assert!(there, "{name} is missing: apt-get install {package}");
+    name
+}
+
+fn busybox() -> String {
+    installed("busybox", "busybox-static");
+    let found = ["/usr/bin/busybox", "/bin/busybox"];
+    let found = found.iter().find(|path| std::path::Path::new(path).exists());
+    found.expect("it is there").to_string()
+}
+
+#[test]
+fn an_entrypoint_of_sh_is_seen_through() {
+    an_entrypoint_is_seen_through("/bin/sh");
+}
+
+#[test]
+fn an_entrypoint_of_bash_is_seen_through() {
+    installed("bash", "bash");
+    an_entrypoint_is_seen_through("/bin/bash");
+    an_entrypoint_is_seen_through("/usr/bin/env bash");
+}
+
+#[test]
+#[ignore = "needs Debian's busybox-static, mksh and zsh: cargo test --test pid1 -- --ignored"]
+fn an_entrypoint_of_busybox_is_seen_through() {
+    an_entrypoint_is_seen_through(&format!("{} sh", busybox()));
+    let folder = Folder::new();
+    let link = folder.path("sh");
+    symlink(busybox(), &link).expect("a link");
+    an_entrypoint_is_seen_through(link.to_str().expect("text"));
+}
+
+/// As in Alpine: /bin/sh is a link to busybox.
+#[test]
+#[ignore = "needs Debian's busybox-static, mksh and zsh: cargo test --test pid1 -- --ignored"]
+fn busybox_under_the_name_of_a_shell_is_one() {
+    let folder = Folder::new();
+    for name in ["sh", "ash"] {
+        let link = folder.path(name);
+        symlink(busybox(), &link).expect("a link");
+        let words = [link.to_str().expect("text")];
+        a_shell_without_a_trap_shares_the_signal(&words);
+        a_shell_with_a_trap_hears_alone(&words);
+    }
+}
+
+#[test]
+#[ignore = "needs Debian's busybox-static, mksh and zsh: cargo test --test pid1 -- --ignored"]
+fn busybox_under_another_name_is_no_shell() {
+    let run = json().app([busybox(), "sleep".into(), "1000".into()]);
+    eventually("the sleep", || {
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.pid()));
+        let child = children.ok()?.split_whitespace().next()?.to_owned();
+        let line = std::fs::read_to_string(format!("/proc/{child}/cmdline")).ok()?;
+        line.replace('\0', " ").contains("sleep 1000").then_some(())
+    });
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!(target(&ended), ["main", "no_shell"], "{}", ended.all());
+    assert_eq!(ended.code, 143);
+}
+
+/// A link of another name is seen through; a login shell's name begins with a dash.
+#[test]
+fn a_shell_under_another_name_is_one() {
+    let folder = Folder::new();
+    let link = folder.path("entry");
+    symlink("/bin/sh", &link).expect("a link");
+    a_shell_without_a_trap_shares_the_signal(&[link.to_str().expect("text")]);
+    a_shell_without_a_trap_shares_the_signal(&["bash", "-c", "exec -a -bash bash \"$@\"", "bash"]);
+}
+
+// What holds for one shell, or for none.
+
+/// An app with workers is a master: they are its own business, until it is gone.
+#[test]
+fn workers_are_not_signalled_behind_their_masters_back() {
+    let run = json().options("-r TERM:HUP").fixture("leave child");
+    run.ready("left ");
+    run.hears_times("ready", 2);
+    run.signal(libc::SIGTERM);
+    run.until_said("the master's SIGHUP", |line| line == "got SIGHUP");
+    // Of this the master ends.
+    run.signal(libc::SIGUSR1);
+    let ended = run.ends();
+    assert_eq!(target(&ended), ["main", "no_shell"]);
+    assert!(!ended.said("left got SIGHUP"), "{}", ended.all());
+    // Now the worker is a leftover.
+    assert_eq!(ended.times("left got SIGTERM"), 1, "{}", ended.all());
+    let place = |text: &str| ended.lines.iter().position(|line| line.text.contains(text));
+    assert!(place("left got SIGTERM") > place("got SIGUSR1"), "{}", ended.all());
+}
+
+/// With workers below a shell all of the group hears, each once.
+#[test]
+fn all_processes_below_a_shell_hear_once() {
+    let script = "$FIXTURE listen --name one --drain 300 & \
+                  $FIXTURE listen --name app --drain 100; true";
+    let run = json().shell(&["sh"], script);
+    run.ready("one ");
+    let ended = stop(run);
+    assert_eq!((ended.times("one got"), ended.times("app got")), (1, 1), "{}", ended.all());
+    assert!(number(&ended, "drain_ms") >= 300, "{}", ended.all());
+    assert_eq!(ended.report()["left_over"]["count"], 2, "{}", ended.all());
+}
+
+/// What left the shell's group has not heard with it, and is swept, once.
+#[test]
+fn a_leftover_of_another_group_is_told_once_too() {
+    let script = "setsid $FIXTURE listen --name daemon --drain 300 & \
+                  $FIXTURE listen --name app --drain 100; true";
+    let run = json().shell(&["sh"], script);
+    run.ready("daemon ");
+    let ended = stop(run);
+    assert_eq!(ended.times("daemon got SIGTERM"), 1, "{}", ended.all());
+    assert_eq!((ended.times("app got SIGTERM"), ended.times("app got")), (1, 1), "{}", ended.all());
+    // The drain is the group's, and the daemon is none of it.
+    assert!((100..300).contains(&number(&ended, "drain_ms")), "{}", ended.all());
+}
+
+/// bash shows SIGTERM as caught, dies of it at once and leaves the app: only the sweep helps.
+#[test]
+fn an_exit_trap_alone_is_helped_by_the_sweep() {
+    let script = "trap 'echo bye' EXIT; $FIXTURE listen --name app --drain 200; true";
+    let ended = stop(json().shell(&[installed("bash", "bash")], script));
+    assert_eq!(ended.times("app got SIGTERM"), 1, "{}", ended.all());
+    assert_eq!((ended.code, ended.times("bye")), (143, 1), "{}", ended.all());
+    assert_eq!(ended.report()["left_over"]["count"], 1, "{}", ended.all());
+}
+
+/// It is looked at when the signal is forwarded, not before.
+#[test]
+fn what_the_shell_has_become_in_the_hold_counts() {
+    let script = "trap 'exec $FIXTURE listen --name second' USR1; echo app ready 2; \
+                  while :; do :; done";
+    let run = json().options("--delay 1500ms").shell(&["sh"], script);
+    run.ready("app ");
+    run.signal(libc::SIGTERM);
+    run.hears("stop_signal");
+    run.signal(libc::SIGUSR1);
+    let ended = run.ends();
+    assert_eq!(ended.times("second got SIGTERM"), 1, "{}", ended.all());
+    assert_eq!(target(&ended), ["main", "no_shell"], "{}", ended.all());
+}
+
+/// A trap that has run, and a shell that stays all the same, did not wait for it.
+#[test]
+fn a_trap_that_ran_was_not_waited_for() {
+    let init = pid1().options("--log-format json --grace-period 1s --margin 700ms");
+    let run =
+        init.shell(&["sh"], "trap 'echo trapped' TERM; echo app ready 2; while :; do :; done");
+    run.ready("app ");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.times("trapped"), ended.code), (1, 137), "{}", ended.all());
+    assert_eq!(ended.report()["waited_for_trap"], false, "{}", ended.all());
+}
+
+// What people read.
+
+#[test]
+fn the_log_says_whom_and_why() {
+    for (options, script, expected) in [
+        ("", "$FIXTURE listen --name app; :", "(pid 2): dash has no trap for it"),
+        (
+            "",
+            "trap 'kill $!' TERM; $FIXTURE listen --name app & wait; wait",
+            "(pid 2): dash has a trap for it",
+        ),
+        ("-g", "$FIXTURE listen --name app; :", "forwarded SIGTERM to the process group of sh"),
+        ("-c", "$FIXTURE listen --name app; :", "forwarded SIGTERM to sh (pid 2)"),
+    ] {
+        let run = pid1().options(options).shell(&["sh"], script);
+        let ended = stop(run);
+        // What sh is differs.
+        let shell = std::fs::canonicalize("/bin/sh").expect("sh");
+        let shell = shell.file_name().and_then(|name| name.to_str()).expect("a name");
+        let expected = expected.replace("dash", shell);
+        assert!(ended.said(&expected), "{expected} is missing: {}", ended.all());
+    }
+}
+
+#[test]
+fn the_report_says_that_the_status_is_the_shells() {
+    let ended = stop(pid1().shell(&["sh"], "$FIXTURE listen --name app --drain 200; true"));
+    let log = ended.log();
+    let report = log.last().expect("a report");
+    assert!(report.contains("the group took 0.") && report.contains("a shell)"), "{report}");
+    assert!(ended.said("told already: fixture (pid "), "{}", ended.all());
+    let ended = stop(pid1().shell(&["sh"], "exec $FIXTURE listen --name app"));
+    assert!(!ended.said("a shell)"), "{}", ended.all());
+}
+
+#[test]
+fn the_report_says_how_to_help_a_trap() {
+    let init = pid1().options("--grace-period 1s --margin 700ms");
+    let ended = stop(init.shell(&["sh"], "trap : TERM; $FIXTURE listen --name app; :"));
+    let log = ended.log();
+    let report = log.last().expect("a report");
+    assert!(report.contains("start the app with exec, or use --process-group"), "{report}");
+}
