@@ -1,0 +1,315 @@
+//! Dockerfile.example and `examples/`, each run by the very lines in its head.
+//!
+//! There is no registry, so a copy of each is run in which the images that it builds on are
+//! replaced by images made here: `rust:1` by one whose cargo hands out the binary that the real
+//! cargo has built from the same sources; `nginx:1` by Debian's nginx behind an entrypoint script
+//! as that image has it; `busybox:1` by Debian's busybox.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::harness::{both, docker, eventually, image, output, run, seconds, unique};
+use crate::images::{self, scratch_folder};
+
+/// A copy of a file or folder of this repository, for one test.
+struct Example {
+    folder: PathBuf,
+    /// What it names for all of this machine, and what that is called here.
+    names: Vec<(String, String)>,
+}
+
+impl Example {
+    fn of(path: &str) -> Example {
+        let folder = scratch_folder("example");
+        fs::create_dir_all(&folder).expect("a folder");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        output(Command::new("cp").arg("-r").arg(source).arg(&folder));
+        Example { folder, names: Vec::new() }
+    }
+
+    /// Replaces a text in a file, which has it.
+    fn replace(self, file: &str, what: &str, with: &str) -> Example {
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        assert!(text.contains(what), "{file} has no {what}");
+        fs::write(path, text.replace(what, with)).expect("a file");
+        self
+    }
+
+    /// Gives a container or image of it a name that is nobody else's.
+    fn rename(mut self, name: &str) -> Example {
+        self.names.push((name.into(), unique(name)));
+        self
+    }
+
+    /// Runs the lines in the head of a file one after the other, in its folder, and returns all
+    /// that they say.
+    #[track_caller]
+    fn runs(&self, file: &str) -> String {
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).expect("a file");
+        let head = text.lines().take_while(|line| line.starts_with('#'));
+        let lines: Vec<&str> = head.filter_map(|line| line.strip_prefix("#     ")).collect();
+        assert!(!lines.is_empty(), "{file} says no lines");
+        self.run(path.parent().expect("a folder"), &lines.join("\n"))
+    }
+
+    #[track_caller]
+    fn run(&self, folder: &Path, script: &str) -> String {
+        let renamed = |line: &str| {
+            let words = line.split(' ').map(|word| {
+                let found = self.names.iter().find(|(name, _)| name == word);
+                found.map_or(word, |(_, unique)| unique)
+            });
+            words.collect::<Vec<_>>().join(" ")
+        };
+        let script = script.lines().map(renamed).collect::<Vec<_>>().join("\n");
+        println!("{script}");
+        let mut shell = Command::new("timeout");
+        shell.args(["300", "sh", "-e", "-x", "-c", &script]).current_dir(folder);
+        let output = run(shell.stdin(Stdio::null()));
+        let said = both(&output);
+        assert!(output.status.success(), "{said}");
+        println!("{said}");
+        said
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        for (_, name) in &self.names {
+            let _ = docker(["rm", "--force", "--volumes", name]).output();
+            let _ = docker(["rmi", "--force", name]).output();
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// In place of `rust:1`: only the right words give a binary.
+const RUST: &str = r#"
+FROM BUSYBOX
+COPY reprieve /built/reprieve
+RUN printf '#!/bin/sh\n[ "$*" = "target add TARGET" ]\n' > /bin/rustup \
+ && printf '%s\n' '#!/bin/sh -e' \
+    'test -f Cargo.toml; test -f Cargo.lock; test -f src/main.rs; test ! -e target' \
+    '[ "$*" = "build --release --locked --bin reprieve --target TARGET" ]' \
+    'mkdir -p target/TARGET/release' \
+    'cp /built/reprieve target/TARGET/release/' > /bin/cargo \
+ && chmod +x /bin/rustup /bin/cargo
+"#;
+
+fn rust() -> String {
+    let dockerfile = RUST.replace("TARGET", TARGET).replace("BUSYBOX", &images::all().busybox);
+    images::build("rust", &dockerfile, &[(&images::all().reprieve, "reprieve")])
+}
+
+#[cfg(target_arch = "x86_64")]
+const TARGET: &str = "x86_64-unknown-linux-musl";
+#[cfg(target_arch = "aarch64")]
+const TARGET: &str = "aarch64-unknown-linux-musl";
+
+/// In place of `reprieve`, the image that Dockerfile.example makes.
+fn binary() -> String {
+    let dockerfile = "FROM scratch\nCOPY reprieve /\n";
+    images::build("binary", dockerfile, &[(&images::all().reprieve, "reprieve")])
+}
+
+fn nginx() -> String {
+    let dockerfile = format!(
+        "FROM {}\nRUN printf '#!/bin/sh\\nset -e\\nexec \"$@\"\\n' > /docker-entrypoint.sh \
+         && chmod +x /docker-entrypoint.sh\nENTRYPOINT [\"/docker-entrypoint.sh\"]\n\
+         STOPSIGNAL SIGQUIT\nCMD [\"nginx\", \"-g\", \"daemon off;\"]\n",
+        images::debian()
+    );
+    images::build("nginx", &dockerfile, &[])
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn dockerfile_example_makes_an_image_that_stops_as_told() {
+    let example = Example::of("Dockerfile.example")
+        .replace("Dockerfile.example", "rust:1", &rust())
+        .rename("my-app")
+        .rename("reprieve");
+    // The context is this repository, with an app.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for name in ["Cargo.toml", "Cargo.lock", "src", ".dockerignore"] {
+        output(Command::new("cp").arg("-r").arg(root.join(name)).arg(&example.folder));
+    }
+    // .dockerignore keeps it out of the build.
+    fs::create_dir(example.folder.join("target")).expect("a folder");
+    fs::copy(&images::all().fixture, example.folder.join("app")).expect("an app");
+    // The fixture is told what to do; an app would not be.
+    let example = example.replace("Dockerfile.example", r#"["/app"]"#, r#"["/app", "listen"]"#);
+    let said = example.runs("Dockerfile.example");
+    assert!(said.contains("got SIGTERM"), "{said}");
+    assert!(said.contains(", the whole delay"), "{said}");
+    assert!(said.contains("exit code 0"), "{said}");
+    let binary = &example.names[1].1;
+    let version = output(&mut docker(["run", "--rm", binary, "/reprieve", "--version"]));
+    assert_eq!(version, concat!("reprieve ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_example_of_a_shell_stops_as_told() {
+    let example = Example::of("examples/shell-cmd")
+        .replace("shell-cmd/Dockerfile", "FROM reprieve AS", &format!("FROM {} AS", binary()))
+        .replace("shell-cmd/Dockerfile", "busybox:1", &images::all().busybox)
+        .rename("shell-cmd");
+    let said = example.runs("shell-cmd/Dockerfile");
+    for part in [
+        "serving on 8080",
+        "forwarding it at +2s, SIGKILL at +9s",
+        "to the process group of",
+        "sh has no trap for it",
+        ", the whole delay",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("killed at"), "{said}");
+}
+
+fn nginx_example(path: &str, dockerfile: &str) -> Example {
+    Example::of(path)
+        .replace(dockerfile, "FROM reprieve AS", &format!("FROM {} AS", binary()))
+        .replace(dockerfile, "nginx:1", &nginx())
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_example_of_nginx_stops_as_told() {
+    let example = nginx_example("examples/nginx", "nginx/Dockerfile").rename("my-nginx");
+    let said = example.runs("nginx/Dockerfile");
+    for part in [
+        "SIGQUIT from outside the container: forwarding it at +2s, SIGKILL at +9s",
+        "forwarded SIGQUIT to nginx",
+        "exited with 0",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("warning: the"), "{said}");
+
+    // And who sends SIGTERM gets a drain too.
+    let app = image(&example.names[0].1).delay("1s").grace_period("20s").starts();
+    app.port(80);
+    app.kill("TERM");
+    let ended = app.ends();
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(ended.said("forwarded SIGQUIT to nginx"), "{ended}");
+}
+
+/// Removes what Compose made, also when the test panics.
+struct Project(String);
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        let Project(name) = self;
+        let label = format!("label=com.docker.compose.project={name}");
+        let left = docker(["ps", "--all", "--quiet", "--filter", &label]).output();
+        for id in
+            left.iter().flat_map(|left| both(left).lines().map(str::to_owned).collect::<Vec<_>>())
+        {
+            let _ = docker(["rm", "--force", "--volumes", &id]).output();
+        }
+        let _ = docker(["network", "rm", &format!("{name}_default")]).output();
+        let _ = docker(["rmi", "--force", &format!("{name}_web"), &format!("{name}-web")]).output();
+    }
+}
+
+/// With each Compose that is there.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_example_of_compose_stops_as_told() {
+    let known = ["docker compose", "docker-compose"];
+    let there = known.into_iter().filter(|compose| {
+        let script = format!("{compose} version");
+        run(Command::new("sh").args(["-c", &script])).status.success()
+    });
+    let there: Vec<&str> = there.collect();
+    assert!(!there.is_empty(), "no Compose: apt-get install docker-compose");
+    for compose in there {
+        let example = nginx_example("examples", "examples/nginx/Dockerfile");
+        let project = Project(unique("compose"));
+        let line = format!("#     {compose} --project-name {}", project.0);
+        let file = "examples/compose/compose.yaml";
+        let said = example.replace(file, "#     docker compose", &line).runs(file);
+        for part in [
+            "SIGQUIT from outside the container: forwarding it at +2s, SIGKILL at +19s",
+            "forwarded SIGQUIT to nginx",
+            ", the whole delay",
+        ] {
+            assert!(said.contains(part), "{compose}: {part}: {said}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_line_of_the_ci_job_rehearses_an_image() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci-rehearsal/rehearse.yml");
+    let text = fs::read_to_string(path).expect("a file");
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("- run: docker run "));
+    let line = line.expect("a line that runs the image");
+    assert!(line.ends_with(" my-app"), "{line}");
+    let rehearse = |image: &str| {
+        let words = line.split(' ').map(|word| if word == "my-app" { image } else { word });
+        run(&mut docker(["run"].into_iter().chain(words)))
+    };
+    let good = rehearse(&images::all().scratch);
+    assert!(good.status.success(), "{}", both(&good));
+    assert!(both(&good).contains("rehearsal passed"), "{}", both(&good));
+
+    let dockerfile = format!(
+        "FROM {}\nCMD [\"/fixture\", \"listen\", \"--code\", \"3\"]\n",
+        images::all().scratch
+    );
+    let bad = rehearse(&images::build("bad", &dockerfile, &[]));
+    assert_eq!(bad.status.code(), Some(1), "{}", both(&bad));
+    assert!(both(&bad).contains("--expect-exit 3"), "{}", both(&bad));
+}
+
+/// What it sets agrees, and gives the plan that it promises.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_numbers_of_the_deployment_fit() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/kubernetes/deployment.yaml");
+    let text = fs::read_to_string(path).expect("a file");
+    let value_below = |key: &str| {
+        let lines = text.lines().skip_while(|line| line.trim() != format!("- name: {key}"));
+        let value = lines.take(2).find_map(|line| line.trim().strip_prefix("value: "));
+        value.unwrap_or_else(|| panic!("no {key}")).to_owned()
+    };
+    let allowed =
+        text.lines().find_map(|line| line.trim().strip_prefix("terminationGracePeriodSeconds: "));
+    let grace_period = value_below("REPRIEVE_GRACE_PERIOD");
+    assert_eq!(format!("{}s", allowed.expect("an allowance")), grace_period);
+    assert!(!text.contains("preStop:"), "a hook would add to the delay");
+
+    // The kubelet makes the file, for whoever the user is.
+    let file = scratch_folder("termination-log");
+    fs::write(&file, "").expect("a file");
+    output(Command::new("chmod").arg("666").arg(&file));
+    let report_file = value_below("REPRIEVE_REPORT_FILE");
+    let app = image(&images::all().scratch)
+        .delay(&value_below("REPRIEVE_DELAY"))
+        .grace_period(&grace_period)
+        .variable("REPRIEVE_REPORT_FILE", &report_file)
+        .option(&["--user", "65534", "--volume", &format!("{}:{report_file}", file.display())])
+        .starts();
+    app.hears("ready");
+    app.kill("TERM");
+    let held = app.hears("from outside the container: forwarding it at +15s, SIGKILL at +59s");
+    // Long enough to be a request of its own, which ends the hold.
+    while held.at.elapsed() < seconds(1) {
+        std::thread::sleep(seconds(1).saturating_sub(held.at.elapsed()));
+    }
+    app.kill("TERM");
+    let ended = app.ends();
+    assert_eq!(ended.code, 0, "{ended}");
+    assert!(!ended.said("warning"), "{ended}");
+    let report = eventually("the report", || fs::read_to_string(&file).ok());
+    assert!(report.starts_with("report: SIGTERM from outside the container"), "{report}");
+    fs::remove_file(file).expect("a file");
+}

@@ -1,0 +1,26 @@
+//! The binary that we ship, as PID 1 of real containers.
+//!
+//!     cargo test --test containers -- --ignored
+//!
+//! needs a Docker engine, root (or sudo without a password) for debootstrap and a dockerd of our
+//! own, the musl target, and Debian's packages busybox-static, debootstrap (elsewhere than on
+//! Debian debian-archive-keyring too) and docker-compose. Without one of them a test fails and
+//! says what is missing; none passes unseen.
+//!
+//! All images are made here: no registry is asked. The first run bootstraps a Debian for nginx and
+//! Python, which takes a minute or two; later runs find it by its tag. Images are called
+//! `reprieve-test/...`, and containers have the label `reprieve-test`.
+
+mod daemon;
+mod examples;
+mod harness;
+mod images;
+mod processes;
+mod servers;
+mod shells;
+mod start;
+mod stop;
+mod terminal;
+
+#[path = "../shared/terminal.rs"]
+mod new_terminal;

@@ -1,0 +1,79 @@
+//! Starting in a container: what goes wrong, and rehearsals.
+
+use crate::harness::{busybox, image, scratch};
+use crate::images;
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn what_cannot_be_started_says_why() {
+    let dockerfile = format!(
+        "FROM {}\nRUN printf '#!/no/such/python\\n' > /script && chmod +x /script \
+         && echo text > /notes && mkdir /folder\n",
+        images::all().busybox
+    );
+    let broken = images::build("broken", &dockerfile, &[]);
+    for (command, code, words) in [
+        ("/no/such/app", 127, ["/no/such/app", "no such file"]),
+        ("no-such-app", 127, ["no-such-app", "not found"]),
+        ("/notes/app", 127, ["/notes/app", ""]),
+        ("/script", 127, ["/script", "/no/such/python"]),
+        ("/notes", 126, ["/notes", "not executable"]),
+        ("/folder", 126, ["/folder", "directory"]),
+    ] {
+        let ended = image(&broken).runs_to_its_end(&[command]);
+        assert_eq!(ended.code, code, "{command}: {ended}");
+        assert_eq!(ended.log().len(), 1, "{command}: {ended}");
+        for word in words {
+            assert!(ended.said(word), "{command}: {word}: {ended}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_plan_that_does_not_fit_starts_nothing() {
+    let ended = scratch().delay("10s").grace_period("10s").runs_to_its_end(&[]);
+    assert_eq!((ended.code, ended.app().len()), (125, 0), "{ended}");
+    assert!(ended.said("a grace period above 11s"), "{ended}");
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_code_of_the_app_is_the_code_of_the_container() {
+    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)] {
+        let ended = busybox().runs_to_its_end(&["sh", "-c", script]);
+        assert_eq!(ended.code, code, "{ended}");
+    }
+}
+
+/// The app sees none of our variables, and the container's others.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn our_variables_stay_with_us() {
+    let ended = busybox()
+        .delay("1s")
+        .variable("REPRIEVE_SERVICE_HOST", "10.0.0.1")
+        .variable("APP", "yes")
+        .runs_to_its_end(&["env"]);
+    assert!(!ended.said("REPRIEVE_DELAY"), "{ended}");
+    assert!(ended.said("REPRIEVE_SERVICE_HOST=10.0.0.1") && ended.said("APP=yes"), "{ended}");
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_rehearsal_passes_where_the_app_stops_in_time() {
+    let ended = scratch().variable("REPRIEVE_REHEARSE", "1s").delay("500ms").runs_to_its_end(&[]);
+    assert_eq!((ended.code, ended.times("got SIGTERM")), (0, 1), "{ended}");
+    assert!(ended.said("rehearsal passed"), "{ended}");
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_rehearsal_fails_where_the_app_must_be_killed() {
+    let ended = scratch()
+        .variable("REPRIEVE_REHEARSE", "500ms")
+        .grace_period("2s")
+        .runs_to_its_end(&["/fixture", "listen", "--ignore", "SIGTERM"]);
+    assert_ne!(ended.code, 0, "{ended}");
+    assert!(ended.said("rehearsal failed: the app did not end by itself"), "{ended}");
+}
