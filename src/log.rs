@@ -15,7 +15,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use serde::ser::{SerializeMap, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -174,17 +174,23 @@ impl<S: Subscriber> Layer<S> for &'static Log {
         event.record(&mut fields);
         let way = self.way.get_or_init(Way::find);
         let dropped = self.dropped.load(Ordering::Relaxed);
+        // A terminal that another one, the app say, writes to this moment refuses us as if it were
+        // full (tty_write_lock in drivers/tty/tty_io.c). One that is full costs us this once.
+        let mut patience = 10;
         if dropped > 0 {
             let lost = Fields {
                 event: Some("dropped".into()),
-                message: format!("{dropped} log lines were dropped: stderr was full"),
+                message: format!("lines of the log dropped, as stderr was full: {dropped}"),
                 ..Fields::default()
             };
-            if way.write(self.line(Level::WARN, &lost).as_bytes()).is_ok() {
+            if way.write(self.line(Level::WARN, &lost).as_bytes(), 0).is_ok() {
                 self.dropped.store(0, Ordering::Relaxed);
+            } else {
+                patience = 0;
             }
         }
-        if way.write(self.line(*event.metadata().level(), &fields).as_bytes()).is_err() {
+        let line = self.line(*event.metadata().level(), &fields);
+        if way.write(line.as_bytes(), patience).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -231,6 +237,12 @@ fn write_now(line: &[u8]) -> io::Result<usize> {
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
+/// Waits for room, in milliseconds, and no longer.
+fn has_room(file: &impl AsFd, patience: u8) -> bool {
+    let mut room = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut room, patience).is_ok_and(|ready| ready > 0)
+}
+
 impl Way {
     fn find() -> Way {
         let Some(kind) = io::stderr().as_fd().try_clone_to_owned().ok().map(File::from) else {
@@ -250,10 +262,16 @@ impl Way {
         own.map_or(Way::Asked, Way::Own)
     }
 
-    fn write(&self, line: &[u8]) -> io::Result<usize> {
+    /// Has this many milliseconds of patience, where it helps.
+    fn write(&self, line: &[u8], patience: u8) -> io::Result<usize> {
         let stderr = io::stderr();
         match self {
-            Way::Own(file) => (&*file).write(line),
+            Way::Own(file) => match (&*file).write(line) {
+                Err(error) if error.kind() == WouldBlock && has_room(file, patience) => {
+                    (&*file).write(line)
+                }
+                written => written,
+            },
             Way::Socket => {
                 let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
                 // SAFETY: the pointer and the length are of one slice.
@@ -266,13 +284,8 @@ impl Way {
                 // The pipe is full, or nobody reads it any more.
                 Err(error) if [WouldBlock, BrokenPipe].contains(&error.kind()) => Err(error),
                 // Not to be had: an older kernel, a terminal, a sandbox.
-                Err(_) => {
-                    let mut room = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
-                    match poll(&mut room, PollTimeout::ZERO)? {
-                        0 => Err(WouldBlock.into()),
-                        _ => stderr.lock().write(line),
-                    }
-                }
+                Err(_) if has_room(&stderr, 0) => stderr.lock().write(line),
+                Err(_) => Err(WouldBlock.into()),
                 Ok(written) => Ok(written),
             },
             Way::Plain => stderr.lock().write(line),

@@ -325,7 +325,7 @@ fn lines_that_a_full_pipe_dropped_are_counted() {
     let mut log = String::new();
     reader.read_to_string(&mut log).expect("a log");
     let log: Vec<&str> = log.trim_start_matches('.').lines().collect();
-    assert_eq!(log[0], "reprieve: warning: 2 log lines were dropped: stderr was full");
+    assert_eq!(log[0], "reprieve: warning: lines of the log dropped, as stderr was full: 2");
     assert!(log.last().is_some_and(|line| line.contains("report: ")), "{log:?}");
     assert_eq!(log.iter().filter(|line| line.contains("dropped")).count(), 1, "{log:?}");
 }

@@ -192,6 +192,20 @@ fn a_stop_signal_is_held_on_a_terminal_too() {
     assert_eq!(said.matches("got SIGTERM").count(), 1, "{said}");
 }
 
+/// A terminal refuses a write that would not wait while another one writes, though it has room.
+#[test]
+fn no_line_is_lost_where_the_app_writes_too() {
+    let pty = listening(leader("-v"), &["--until", "SIGTERM"]);
+    pty.ready("");
+    for n in 1..=300 {
+        send(pty.pid(), libc::SIGUSR1);
+        pty.hears_times("got SIGUSR1", n);
+    }
+    send(pty.pid(), libc::SIGTERM);
+    let (_, said) = pty.ends();
+    assert_eq!(said.matches("forwarded SIGUSR1").count(), 300, "{said}");
+}
+
 /// The colours of the log on a terminal.
 #[test]
 fn the_log_has_colours_on_a_terminal_only_if_wanted() {
