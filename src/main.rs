@@ -53,9 +53,6 @@ fn main() -> ExitCode {
 
 /// Up to the spawn every error ends us; after it none does.
 fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartError> {
-    let failed = |what: &str, error: &dyn std::fmt::Display| {
-        StartError::Failed(format!("cannot {what}: {error}"))
-    };
     let tight = options.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
     if let Some(tight) = tight {
         warn!(event = "tight", "{tight}");
@@ -63,21 +60,20 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
     let plan = plan::Plan { job_control, ..options.plan };
-    let wait = Wait::new().map_err(|error| failed("wait for signals", &error))?;
     family::adopt_orphans(options.parent_death_signal);
     let app = App::new(&options.command, inherited::environment(&options.variables));
 
     let main = app.spawn(inherited, tty.as_ref())?;
 
-    let ours = wait.descriptors().into_iter().chain(tty.as_ref().map(Tty::descriptor));
-    inherited::let_go(ours.chain(log.descriptor()).collect());
+    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor()];
+    inherited::let_go(ours.into_iter().flatten().collect());
     let family = Family::new(main, options.aim, options.warn_on_reap);
     let ends = Ends {
         expected: options.expected,
         format: options.format,
         report_file: options.report_file,
     };
-    Ok(Supervisor::new(plan, family, tty, ends).run(wait))
+    Ok(Supervisor::new(plan, family, tty, ends).run(Wait::new()))
 }
 
 fn print(text: &str) -> u8 {

@@ -3,9 +3,9 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 
-use nix::libc;
+use nix::errno::Errno;
+use nix::sys::uio::pread;
 
 use crate::signal::{Signal, SignalSet};
 
@@ -120,8 +120,7 @@ impl Image {
     }
 
     pub fn is_current(&self) -> bool {
-        let refused = self.0.read_at(&mut [0], 0).map_err(|error| error.raw_os_error());
-        refused == Err(Some(libc::EINVAL))
+        pread(&self.0, &mut [0], 0) == Err(Errno::EINVAL)
     }
 }
 

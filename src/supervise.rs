@@ -77,7 +77,7 @@ impl Supervisor {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
                 Signal::CHLD => reap = true,
-                signal => self.handle(Event::Signal(signal), Some(received), now)?,
+                signal => self.handle(Event::Signal(signal), Some(*received), now)?,
             }
         }
         if reap && self.family.main_has_ended() {
@@ -218,13 +218,15 @@ impl Supervisor {
 
     /// Takes a step into the timeline, and logs it. Until a stop signal comes we are silent.
     fn tell(&mut self, step: Step, now: Instant) {
-        if !step.is_detail() || enabled!(Level::DEBUG) {
-            // It may have executed something else by now, as entrypoint scripts do.
-            self.timeline.app = self.family.main_name();
+        let is_detail = step.is_detail();
+        if is_detail && !enabled!(Level::DEBUG) {
+            return self.timeline.add(&step, now);
         }
+        // It may have executed something else by now, as entrypoint scripts do.
+        self.timeline.app = self.family.main_name();
         self.timeline.add(&step, now);
         let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
-        match step.is_detail() || !self.timeline.is_worth_reporting() {
+        match is_detail || !self.timeline.is_worth_reporting() {
             true => debug!(event = step.name(), at_ms, "{}", self.timeline.tell(&step, now)),
             false => info!(event = step.name(), at_ms, "{}", self.timeline.tell(&step, now)),
         }

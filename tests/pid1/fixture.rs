@@ -278,11 +278,12 @@ fn odd(count: usize) -> ! {
                 let _ = nix::sys::wait::waitpid(child, None);
                 continue;
             }
+            // Before the second fork: who waits for us knows then that it is done.
+            libc::signal(libc::SIGTERM, libc::SIG_IGN);
+            libc::prctl(libc::PR_SET_NAME, c"\n\x01\\\") (\x1b[31m\xff".as_ptr());
             if let ForkResult::Parent { .. } = fork().expect("fork") {
                 libc::_exit(0);
             }
-            libc::signal(libc::SIGTERM, libc::SIG_IGN);
-            libc::prctl(libc::PR_SET_NAME, c"\n\x01\\\") (\x1b[31m\xff".as_ptr());
             loop {
                 libc::pause();
             }
