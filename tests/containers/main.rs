@@ -15,6 +15,7 @@ mod daemon;
 mod examples;
 mod harness;
 mod images;
+mod pressure;
 mod processes;
 mod servers;
 mod shells;

@@ -132,22 +132,3 @@ fn an_undeclared_stopsignal_passes_with_a_warning_that_names_the_option() {
     assert_eq!(ended.times("warning"), 1, "{ended}");
     assert!(ended.said("--stop-signal SIGQUIT"), "{ended}");
 }
-
-/// The clocks go on in a frozen container: what is late happens at once, in its order.
-#[test]
-#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
-fn a_pause_in_the_hold_does_not_lengthen_it() {
-    use crate::harness::{docker, output};
-    let app = scratch().delay("2s").grace_period("30s").starts();
-    app.hears("ready");
-    let began_at = app.kill("TERM");
-    let held = app.hears("forwarding it at +2s");
-    output(&mut docker(["pause", app.name()]));
-    while held.at.elapsed() < seconds(3) {
-        std::thread::sleep(seconds(3).saturating_sub(held.at.elapsed()));
-    }
-    assert!(!app.said("got SIGTERM"));
-    output(&mut docker(["unpause", app.name()]));
-    assert_after(began_at, app.hears("got SIGTERM").at, seconds(3));
-    assert_eq!(app.ends().code, 0);
-}
