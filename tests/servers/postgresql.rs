@@ -1,0 +1,158 @@
+//! PostgreSQL waits for its clients on SIGTERM, and sends them away on SIGINT (its manual, chapter
+//! "Shutting Down the Server"). It is one process for each client, all in one group.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use nix::unistd::geteuid;
+
+use crate::harness::*;
+use crate::shutdown::*;
+
+/// It does not run as root.
+const AS_NOBODY: &str = "setpriv --reuid=nobody --regid=nogroup --clear-groups";
+
+/// Clients: one has a lock, and another one's query waits for it.
+struct Sessions {
+    server: SocketAddr,
+    owner: Option<Session>,
+    waiting: Option<Session>,
+}
+
+impl Sessions {
+    fn psql(&self) -> Command {
+        let mut psql = Command::new("psql");
+        psql.args(["--no-psqlrc", "--tuples-only", "--no-align", "--username=postgres"]);
+        psql.arg(format!("--host={}", self.server.ip()));
+        psql.arg(format!("--port={}", self.server.port()));
+        psql
+    }
+}
+
+impl Clients for Sessions {
+    fn are_served(&self) -> bool {
+        let output = self.psql().arg("--command=select 1").stdin(Stdio::null()).output();
+        output.expect("psql").status.success()
+    }
+
+    fn ask(&mut self) {
+        let mut owner = Session::begin(&mut self.psql());
+        assert_eq!(owner.answer("select 'locked' from pg_advisory_lock(1)"), "locked");
+        let query = "--command=select 'unlocked' from pg_advisory_lock(1)";
+        self.waiting = Some(Session::begin(self.psql().arg(query)));
+        eventually("a query that waits", || {
+            let waiting = owner.answer("select count(*) from pg_locks where not granted");
+            (waiting == "1").then_some(())
+        });
+        self.owner = Some(owner);
+    }
+
+    fn release(&mut self) {
+        // With a session its locks end.
+        self.owner = None;
+    }
+
+    fn are_answered(&mut self) -> bool {
+        self.waiting.take().expect("a query").line() == "unlocked"
+    }
+}
+
+/// A psql that is connected until it is dropped.
+struct Session {
+    psql: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Session {
+    fn begin(psql: &mut Command) -> Session {
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut psql = psql.spawn().expect("psql");
+        let stdin = psql.stdin.take().expect("a pipe");
+        let stdout = BufReader::new(psql.stdout.take().expect("a pipe"));
+        Session { psql, stdin, stdout }
+    }
+
+    fn answer(&mut self, query: &str) -> String {
+        writeln!(self.stdin, "{query};").expect("a session");
+        self.line()
+    }
+
+    /// The next line that it says; empty where it has ended.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.psql.kill();
+        let _ = self.psql.wait();
+    }
+}
+
+/// Where Debian keeps the newest one.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let newest = versions.map(|version| version.path().join("bin")).max();
+    newest.expect("PostgreSQL is missing: apt-get install postgresql")
+}
+
+/// Makes a database and stops its server in this way.
+fn stopped(option: &str, start: Start, in_flight: InFlight, code: i32) -> Outcome {
+    assert!(
+        geteuid().is_root(),
+        "only root can start PostgreSQL as another user: run it with sudo"
+    );
+    let programs = programs().display().to_string();
+    let server = address();
+    // All that it leaves, if it is killed, goes with its namespaces.
+    let prepare = format!(
+        "mount -t tmpfs -o mode=1777 tmpfs /mnt && cd /mnt && {AS_NOBODY} {programs}/initdb \
+         --pgdata=/mnt/data --username=postgres --auth=trust --no-locale --no-sync >&2 && \
+         exec \"$@\""
+    );
+    let init = pid1().through(&format!("exec unshare --ipc sh -c '{prepare}' sh \"$@\""));
+    let command = format!(
+        "{AS_NOBODY} {programs}/postgres -D /mnt/data -c dynamic_shared_memory_type=mmap \
+         -c unix_socket_directories= -c listen_addresses={} -c port={}",
+        server.ip(),
+        server.port()
+    );
+    let mut sessions = Sessions { server, owner: None, waiting: None };
+    let outcome = stop(init.options(option), start(&command), &mut sessions, in_flight, code);
+    // As it should, and not as after a crash of one of its processes.
+    assert!(outcome.ended.said("database system is shut down"), "{}", outcome.ended.all());
+    assert!(!outcome.ended.said("terminating any other active"), "{}", outcome.ended.all());
+    outcome
+}
+
+fn postgresql_version() -> String {
+    version(&format!("{}/postgres --version", programs().display()), "postgresql")
+}
+
+/// Under a shell that stays, the signal is for all processes of the group, and the one of a client
+/// ends on it.
+#[test]
+#[ignore = "needs root and Debian's postgresql: cargo test --test servers -- --ignored"]
+fn postgresql_waits_for_its_clients_unless_a_shell_stays_around_it() {
+    let alone = stopped("", bare, InFlight::Completes, 0);
+    let in_shell = stopped("", in_shell, InFlight::IsCut, 143);
+    print_row("PostgreSQL", &postgresql_version(), "", &alone, &in_shell);
+    stopped("", by_exec, InFlight::Completes, 0);
+}
+
+/// Any dash or bash catches SIGINT while it waits, as if it had a trap, and would keep it to
+/// itself.
+#[test]
+#[ignore = "needs root and Debian's postgresql: cargo test --test servers -- --ignored"]
+fn postgresql_sends_its_clients_away_on_sigint() {
+    let option = "--rewrite TERM:INT";
+    let alone = stopped(option, bare, InFlight::IsCut, 0);
+    let in_shell = stopped("--rewrite TERM:INT --process-group", in_shell, InFlight::IsCut, 130);
+    print_row("PostgreSQL", &postgresql_version(), option, &alone, &in_shell);
+}
