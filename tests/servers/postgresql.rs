@@ -1,5 +1,5 @@
 //! PostgreSQL waits for its clients on SIGTERM, and sends them away on SIGINT (its manual, chapter
-//! "Shutting Down the Server"). It is one process for each client, all in one group.
+//! "Shutting Down the Server").
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
@@ -14,11 +14,11 @@ use crate::shutdown::*;
 /// It does not run as root.
 const AS_NOBODY: &str = "setpriv --reuid=nobody --regid=nogroup --clear-groups";
 
-/// Clients: one has a lock, and another one's query waits for it.
+/// Clients: one whose query lasts until it is done, and one that says so.
 struct Sessions {
     server: SocketAddr,
-    owner: Option<Session>,
-    waiting: Option<Session>,
+    idle: Option<Session>,
+    busy: Option<Session>,
 }
 
 impl Sessions {
@@ -38,24 +38,26 @@ impl Clients for Sessions {
     }
 
     fn ask(&mut self) {
-        let mut owner = Session::begin(&mut self.psql());
-        assert_eq!(owner.answer("select 'locked' from pg_advisory_lock(1)"), "locked");
-        let query = "--command=select 'unlocked' from pg_advisory_lock(1)";
-        self.waiting = Some(Session::begin(self.psql().arg(query)));
-        eventually("a query that waits", || {
-            let waiting = owner.answer("select count(*) from pg_locks where not granted");
-            (waiting == "1").then_some(())
+        let mut idle = Session::begin(&mut self.psql());
+        assert_eq!(idle.answer("create table released ()"), "CREATE TABLE");
+        let query = "--command=do $$ begin \
+                     while not exists (select from released) loop perform pg_sleep(0.001); \
+                     end loop; end $$";
+        self.busy = Some(Session::begin(self.psql().arg(query)));
+        eventually("a busy session", || {
+            let query = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+            (idle.answer(query) == "1").then_some(())
         });
-        self.owner = Some(owner);
+        self.idle = Some(idle);
     }
 
     fn release(&mut self) {
-        // With a session its locks end.
-        self.owner = None;
+        let mut idle = self.idle.take().expect("a session");
+        idle.answer("insert into released default values");
     }
 
     fn are_answered(&mut self) -> bool {
-        self.waiting.take().expect("a query").line() == "unlocked"
+        self.busy.take().expect("a session").line() == "DO"
     }
 }
 
@@ -75,8 +77,9 @@ impl Session {
         Session { psql, stdin, stdout }
     }
 
+    /// The first line of an answer; empty where the session has ended.
     fn answer(&mut self, query: &str) -> String {
-        writeln!(self.stdin, "{query};").expect("a session");
+        let _ = writeln!(self.stdin, "{query};");
         self.line()
     }
 
@@ -123,7 +126,7 @@ fn stopped(option: &str, start: Start, in_flight: InFlight, code: i32) -> Outcom
         server.ip(),
         server.port()
     );
-    let mut sessions = Sessions { server, owner: None, waiting: None };
+    let mut sessions = Sessions { server, idle: None, busy: None };
     let outcome = stop(init.options(option), start(&command), &mut sessions, in_flight, code);
     // As it should, and not as after a crash of one of its processes.
     assert!(outcome.ended.said("database system is shut down"), "{}", outcome.ended.all());
@@ -135,8 +138,8 @@ fn postgresql_version() -> String {
     version(&format!("{}/postgres --version", programs().display()), "postgresql")
 }
 
-/// Under a shell that stays, the signal is for all processes of the group, and the one of a client
-/// ends on it.
+/// When the shell around it has died of the signal, all that it leaves is told, except its group;
+/// and the process of a client, which has a group of its own, ends on SIGTERM.
 #[test]
 #[ignore = "needs root and Debian's postgresql: cargo test --test servers -- --ignored"]
 fn postgresql_waits_for_its_clients_unless_a_shell_stays_around_it() {
