@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::{self, JoinHandle};
 
@@ -9,11 +10,12 @@ use crate::harness::*;
 use crate::shutdown::*;
 use crate::upstream::{Kept, Upstream};
 
-/// A server, and how to stop it. `${HOST}`, `${PORT}`, `${UPSTREAM}` and `${FOLDER}` stand for
-/// where it listens, whom it asks, and where its file is.
+/// A server, and how to stop it. In its file and command `${HOST}`, `${PORT}` and `${UPSTREAM}` are
+/// where it listens and whom it asks; to a program its environment says so.
 struct Server<'a> {
     option: &'a str,
-    file: (&'a str, &'a str),
+    /// Beside this one; copied to `/mnt`.
+    file: &'a str,
     command: &'a str,
     in_flight: InFlight,
 }
@@ -32,25 +34,30 @@ impl Server<'_> {
     }
 
     fn stop(&self, start: Start, in_flight: InFlight, code: i32) -> Outcome {
-        let visitors = Visitors::of(address());
-        let folder = Folder::new();
+        let mut visitors = Visitors::of(address());
         let values = [
             ("HOST", visitors.server.ip().to_string()),
             ("PORT", visitors.server.port().to_string()),
             ("UPSTREAM", visitors.upstream.address.to_string()),
-            ("FOLDER", folder.path("").display().to_string()),
         ];
         let fill = |text: &str| {
             values.iter().fold(text.to_owned(), |text, (name, value)| {
                 text.replace(&format!("${{{name}}}"), value)
             })
         };
-        let (name, content) = self.file;
-        folder.file(name, fill(content), 0o644);
-        let init = values.iter().fold(pid1(), |init, (name, value)| init.variable(name, value));
-        let app = start(&fill(self.command));
-        stop(init.options(self.option), app, &mut { visitors }, in_flight, code)
+        let init = init(&format!("printf %s \"$FILE\" >{}", self.file));
+        let init = init.variable("FILE", &fill(&read(self.file))).options(self.option);
+        let init = values.iter().fold(init, |init, (name, value)| init.variable(name, value));
+        stop(init, start(&fill(self.command)), &mut visitors, in_flight, code)
     }
+}
+
+fn path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(file)
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// Clients of a web server, and the service behind it.
@@ -106,13 +113,13 @@ fn is_whole(answer: &io::Result<String>) -> bool {
 }
 
 #[test]
-#[ignore = "needs Debian's nginx-light: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's nginx-light: cargo test --test servers -- --ignored"]
 fn nginx_drains_on_sigquit() {
     let version = version("nginx -v", "nginx-light");
     let nginx = Server {
         option: "--rewrite TERM:QUIT",
-        file: ("nginx.conf", include_str!("nginx.conf")),
-        command: "nginx -e stderr -c ${FOLDER}/nginx.conf",
+        file: "nginx.conf",
+        command: "nginx -e stderr -c /mnt/nginx.conf",
         in_flight: InFlight::Completes,
     };
     nginx.drains("nginx", &version, 131);
@@ -120,13 +127,13 @@ fn nginx_drains_on_sigquit() {
 }
 
 #[test]
-#[ignore = "needs Debian's haproxy: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's haproxy: cargo test --test servers -- --ignored"]
 fn haproxy_drains_on_sigusr1() {
     let version = version("haproxy -v", "haproxy");
     let haproxy = Server {
         option: "--rewrite TERM:USR1",
-        file: ("haproxy.cfg", include_str!("haproxy.cfg")),
-        command: "haproxy -W -db -f ${FOLDER}/haproxy.cfg",
+        file: "haproxy.cfg",
+        command: "haproxy -W -db -f /mnt/haproxy.cfg",
         in_flight: InFlight::Completes,
     };
     haproxy.drains("HAProxy", &version, 138);
@@ -135,13 +142,13 @@ fn haproxy_drains_on_sigusr1() {
 
 /// The shell ignores SIGWINCH, and so says `true` in the end.
 #[test]
-#[ignore = "needs Debian's apache2-bin: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's apache2-bin: cargo test --test servers -- --ignored"]
 fn apache_drains_on_sigwinch() {
     let version = version("apache2 -v", "apache2-bin");
     let apache = Server {
         option: "--rewrite TERM:WINCH",
-        file: ("apache.conf", include_str!("apache.conf")),
-        command: "apache2 -D FOREGROUND -f ${FOLDER}/apache.conf",
+        file: "apache.conf",
+        command: "apache2 -D FOREGROUND -f /mnt/apache.conf",
         in_flight: InFlight::Completes,
     };
     apache.drains("Apache httpd", &version, 0);
@@ -149,13 +156,13 @@ fn apache_drains_on_sigwinch() {
 }
 
 #[test]
-#[ignore = "needs Debian's gunicorn: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's gunicorn: cargo test --test servers -- --ignored"]
 fn gunicorn_drains() {
     let version = version("gunicorn --version", "gunicorn");
     let gunicorn = Server {
         option: "",
-        file: ("app.py", include_str!("app.py")),
-        command: "gunicorn --chdir ${FOLDER} --bind ${HOST}:${PORT} --workers 2 app:wsgi",
+        file: "app.py",
+        command: "gunicorn --chdir /mnt --bind ${HOST}:${PORT} --workers 2 app:wsgi",
         // The busy worker keeps the port open; the other one ends before it.
         in_flight: InFlight::CompletesAfter("Worker exiting"),
     };
@@ -163,48 +170,47 @@ fn gunicorn_drains() {
 }
 
 #[test]
-#[ignore = "needs Debian's uvicorn: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's uvicorn: cargo test --test servers -- --ignored"]
 fn uvicorn_drains() {
     let version = version("uvicorn --version", "uvicorn");
     let uvicorn = Server {
         option: "",
-        file: ("app.py", include_str!("app.py")),
-        command: "uvicorn --app-dir ${FOLDER} --host ${HOST} --port ${PORT} app:asgi",
+        file: "app.py",
+        command: "uvicorn --app-dir /mnt --host ${HOST} --port ${PORT} app:asgi",
         in_flight: InFlight::Completes,
     };
     uvicorn.drains("uvicorn", &version, 143);
 }
 
 #[test]
-#[ignore = "needs Debian's nodejs: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's nodejs: cargo test --test servers -- --ignored"]
 fn a_node_server_that_closes_drains() {
     let version = version("node --version", "nodejs");
     let node = Server {
         option: "",
-        file: ("server.js", include_str!("server.js")),
-        command: "node ${FOLDER}/server.js",
+        file: "server.js",
+        command: "node /mnt/server.js",
         in_flight: InFlight::Completes,
     };
     node.drains("Node, `server.close()`", &version, 143);
 }
 
 #[test]
-#[ignore = "needs Debian's golang-go: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's golang-go: cargo test --test servers -- --ignored"]
 fn a_go_server_that_shuts_down_drains() {
     let version = version("go version", "golang-go");
-    let folder = Folder::new();
-    let source = folder.file("server.go", include_str!("server.go"), 0o644);
-    let program = folder.path("server");
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
+    let program = cache.join("server");
     let mut build = Command::new("go");
-    build.arg("build").arg("-o").arg(&program).arg(source);
-    // Offline, without a C compiler, and with a cache that goes with the target folder.
+    build.arg("build").arg("-o").arg(&program).arg(path("server.go"));
+    // Offline, and without a C compiler.
     build.envs([("GO111MODULE", "off"), ("GOPROXY", "off"), ("CGO_ENABLED", "0")]);
-    build.env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go"));
+    build.env("GOCACHE", cache);
     let built = build.output().expect("go");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     let go = Server {
         option: "",
-        file: ("server.go", include_str!("server.go")),
+        file: "server.go",
         command: &program.display().to_string(),
         in_flight: InFlight::Completes,
     };

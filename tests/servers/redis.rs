@@ -60,20 +60,15 @@ impl Clients for Writers {
 }
 
 #[test]
-#[ignore = "needs Debian's redis-server: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's redis-server: cargo test --test servers -- --ignored"]
 fn redis_saves_what_was_written_until_it_heard_the_signal() {
     let version = version("redis-server --version", "redis-server");
     let saves = |start: Start, code| {
-        let (folder, server) = (Folder::new(), address());
-        let [dir, host, port] = [
-            folder.path("").display().to_string(),
-            server.ip().to_string(),
-            server.port().to_string(),
-        ];
-        let app = start(&format!("redis-server --dir {dir} --bind {host} --port {port}"));
+        let server = address();
+        let app = start(&format!("redis-server --bind {} --port {}", server.ip(), server.port()));
         let mut writers = Writers { server, written: Cell::new(0), waiting: None };
-        let outcome = stop(pid1(), app, &mut writers, InFlight::IsCut, code);
-        let dump = std::fs::read(folder.path("dump.rdb")).expect("a dump");
+        let outcome = stop(init("true"), app, &mut writers, InFlight::IsCut, code);
+        let dump = outcome.file("dump.rdb");
         let last = writers.last();
         assert!(dump.windows(last.len()).any(|part| part == last.as_bytes()), "not saved: {last}");
         outcome

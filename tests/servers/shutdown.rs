@@ -1,12 +1,15 @@
 //! One shutdown of a server: what its clients see of it, and what the report says.
 
 use std::fmt;
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use nix::libc;
+use nix::unistd::geteuid;
 
 use crate::harness::*;
 
@@ -43,6 +46,16 @@ pub struct Outcome {
     /// In milliseconds.
     drain: u64,
     pub ended: Ended,
+    /// Its `/mnt`, which is there as long as this is open.
+    folder: File,
+}
+
+impl Outcome {
+    /// What the server wrote.
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        let path = format!("/proc/self/fd/{}/{name}", self.folder.as_raw_fd());
+        std::fs::read(path).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
 }
 
 impl fmt::Display for Outcome {
@@ -50,6 +63,14 @@ impl fmt::Display for Outcome {
         let in_flight = if self.in_flight == InFlight::IsCut { "is cut" } else { "completes" };
         write!(f, "{in_flight} | {} | {} ms", self.ended.code, self.drain)
     }
+}
+
+/// An init, after this has been done in `/mnt`. That folder is its own, and all that a server leaves
+/// when it is killed goes with it.
+pub fn init(preparation: &str) -> Init {
+    assert!(geteuid().is_root(), "needs root: sudo -E cargo test --test servers -- --ignored");
+    let prepare = format!("mount -t tmpfs tmpfs /mnt; cd /mnt; {preparation}; exec \"$@\"");
+    pid1().through(&format!("exec unshare --ipc sh -ec '{prepare}' sh \"$@\""))
 }
 
 /// How a server is started: the words of its command.
@@ -87,6 +108,7 @@ pub fn stop(
     };
     wait_for("a server that serves", &|| clients.are_served());
     clients.ask();
+    let folder = File::open(format!("/proc/{}/root/mnt", run.pid())).expect("its folder");
 
     run.signal(libc::SIGTERM);
     let held = run.hears("\"stop_signal\"");
@@ -115,7 +137,7 @@ pub fn stop(
     assert_eq!((ended.code, &report["exit_code"]), (code, &code.into()), "{}", ended.all());
     assert_eq!(report["killed_at_ms"], serde_json::Value::Null, "{}", ended.all());
     let drain = report["drain_ms"].as_u64().expect("a drain");
-    Outcome { in_flight, drain, ended }
+    Outcome { in_flight, drain, ended, folder }
 }
 
 /// Prints a row of the README's table.
