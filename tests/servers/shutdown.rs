@@ -69,8 +69,10 @@ impl fmt::Display for Outcome {
 /// when it is killed goes with it.
 pub fn init(preparation: &str) -> Init {
     assert!(geteuid().is_root(), "needs root: sudo -E cargo test --test servers -- --ignored");
+    // A test in the background of a script would inherit SIGINT and SIGQUIT as ignored.
+    let own = "env --default-signal unshare --ipc";
     let prepare = format!("mount -t tmpfs tmpfs /mnt; cd /mnt; {preparation}; exec \"$@\"");
-    pid1().through(&format!("exec unshare --ipc sh -ec '{prepare}' sh \"$@\""))
+    pid1().through(&format!("exec {own} sh -ec '{prepare}' sh \"$@\""))
 }
 
 /// How a server is started: the words of its command.
