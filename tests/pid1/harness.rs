@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 /// How long a condition may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub const RTMIN: i32 = 34;
 
@@ -125,6 +125,8 @@ impl Init {
     pub fn app<W: Into<OsString>>(self, words: impl IntoIterator<Item = W>) -> Run {
         let mut line: Vec<OsString> = Vec::new();
         if self.place == Place::Pid1 {
+            // So that nothing outlives a test that somebody interrupts.
+            line.extend(["--pdeathsig=KILL", "--", "unshare"].map(Into::into));
             line.extend(
                 ["--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"].map(Into::into),
             );
@@ -139,7 +141,7 @@ impl Init {
         line.push("--".into());
         line.extend(words.into_iter().map(Into::into));
         let program = match self.place {
-            Place::Pid1 => "unshare".into(),
+            Place::Pid1 => "setpriv".into(),
             Place::Laptop => line.remove(0),
         };
         let mut command = Command::new(program);

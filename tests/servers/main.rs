@@ -1,0 +1,18 @@
+//! Real servers under the binary as PID 1: each row of the README's table is a test.
+//!
+//!     cargo test --test servers -- --ignored --nocapture
+//!
+//! prints the rows. They need root and Debian's packages: apt-get install nginx-light haproxy
+//! apache2-bin redis-server postgresql gunicorn uvicorn nodejs golang-go. Without one of them a
+//! test fails and says what is missing; none passes unseen.
+
+mod http;
+mod postgresql;
+mod redis;
+mod shutdown;
+mod upstream;
+
+// The tests of the signals themselves need all of it.
+#[allow(dead_code)]
+#[path = "../pid1/harness.rs"]
+mod harness;
