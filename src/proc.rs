@@ -156,9 +156,9 @@ fn program_name(word: &str) -> &str {
 }
 
 /// Whether a shell has a trap for this signal. Of mksh nobody can tell: it catches the usual ones
-/// in any case.
+/// in any case; and of SIGINT neither, which others catch while they wait for a command.
 pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
-    if shell == "mksh" {
+    if shell == "mksh" || signal == Signal::INT {
         return None;
     }
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;

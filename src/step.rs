@@ -191,7 +191,7 @@ impl fmt::Display for Whom<'_> {
                 write!(f, "the process group of {app}: {shell} has no trap for it")
             }
             Target::Group(Reason::OpaqueShell(shell)) => {
-                write!(f, "the process group of {app}: {shell} does not show its traps")
+                write!(f, "the process group of {app}: {shell} does not show whether it has a trap")
             }
             Target::Group(_) => write!(f, "the process group of {app}"),
             Target::Leftovers(1) => f.write_str("the process that is left"),

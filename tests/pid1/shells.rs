@@ -72,6 +72,15 @@ fn a_trap_for_another_signal_does_not_count(shell: &[&str]) {
     assert_eq!((ended.times("app got"), ended.times("trapped")), (1, 0), "{}", ended.all());
 }
 
+/// Most shells catch SIGINT while they wait for a command, and do nothing with it.
+fn sigint_is_shared_as_ctrl_c_is(shell: &[&str]) {
+    let run = json().options("--rewrite TERM:INT");
+    let ended = stop(run.shell(shell, "$FIXTURE listen --name app --until SIGINT; true"));
+    assert_eq!(target(&ended), ["group", "opaque_shell"], "{}", ended.all());
+    assert_eq!(ended.times("app got SIGINT"), 1, "{}", ended.all());
+    assert_eq!(ended.report()["killed"]["count"], 0, "{}", ended.all());
+}
+
 /// `sh -c "exec app"`: what was a shell is none any more.
 fn after_exec_the_app_hears_alone(shell: &[&str]) {
     let ended = stop(json().shell(shell, "exec $FIXTURE listen --name app --code 7"));
@@ -133,6 +142,7 @@ macro_rules! stories {
                 a_shell_that_ignores_the_signal_shares_it
                 a_shell_with_a_trap_hears_alone
                 a_trap_for_another_signal_does_not_count
+                sigint_is_shared_as_ctrl_c_is
                 after_exec_the_app_hears_alone
                 a_trap_that_cannot_run_is_told_at_the_kill
                 the_option_single_child_spares_the_app

@@ -140,13 +140,11 @@ fn postgresql_waits_for_its_clients_unless_a_shell_stays_around_it() {
     stopped("", by_exec, InFlight::Completes, 0);
 }
 
-/// Any dash or bash catches SIGINT while it waits, as if it had a trap, and would keep it to
-/// itself.
 #[test]
 #[ignore = "needs root and Debian's postgresql: cargo test --test servers -- --ignored"]
 fn postgresql_sends_its_clients_away_on_sigint() {
     let option = "--rewrite TERM:INT";
     let alone = stopped(option, bare, InFlight::IsCut, 0);
-    let in_shell = stopped("--rewrite TERM:INT --process-group", in_shell, InFlight::IsCut, 130);
+    let in_shell = stopped(option, in_shell, InFlight::IsCut, 130);
     print_row("PostgreSQL", &postgresql_version(), option, &alone, &in_shell);
 }
