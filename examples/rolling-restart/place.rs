@@ -1,0 +1,210 @@
+//! Where replicas and HAProxy run: each as PID 1 of a PID namespace of its own, or each in a
+//! container of its own. A pod is one of them.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::Try;
+use crate::command::run;
+use crate::fence::LABEL;
+use crate::image;
+use crate::needs::PATH;
+
+/// Where each pod listens, at an address of its own.
+pub const PORT: u16 = 8080;
+
+/// How long a condition may take on a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Place {
+    folder: PathBuf,
+    /// The Docker network, where there is one, and the name of the run.
+    docker: Option<String>,
+    pods: Cell<u32>,
+}
+
+impl Place {
+    pub fn namespaces(folder: &Path) -> Place {
+        Place { folder: folder.into(), docker: None, pods: Cell::new(0) }
+    }
+
+    /// The image is made if it is not there.
+    pub fn docker(name: &str, folder: &Path) -> Try<Place> {
+        image::make(folder)?;
+        let label = format!("{LABEL}={name}");
+        run(Command::new("docker").args(["network", "create", "--label", &label, name]))?;
+        Ok(Place { folder: folder.into(), docker: Some(name.into()), pods: Cell::new(0) })
+    }
+
+    /// A folder and a name for a pod that is to be started.
+    pub fn site(&self, what: &str) -> Try<Site<'_>> {
+        let number = self.pods.get() + 1;
+        self.pods.set(number);
+        let name = format!("{what}-{number}");
+        let folder = self.folder.join(&name);
+        fs::create_dir(&folder)?;
+        Ok(Site { place: self, number, name, folder })
+    }
+
+    /// What a program of this place says.
+    pub fn says(&self, script: &str) -> Try<String> {
+        let mut command = match &self.docker {
+            None => Command::new("sh"),
+            Some(name) => {
+                let mut command = Command::new("docker");
+                command.args(["run", "--rm", "--label", &format!("{LABEL}={name}"), image::NAME]);
+                command.arg("sh");
+                command
+            }
+        };
+        run(command.env("PATH", PATH).args(["-c", script]))
+    }
+}
+
+pub struct Site<'a> {
+    place: &'a Place,
+    number: u32,
+    name: String,
+    pub folder: PathBuf,
+}
+
+impl Site<'_> {
+    /// The address that its program listens at.
+    pub fn listens_at(&self) -> Ipv4Addr {
+        match self.place.docker {
+            None => Ipv4Addr::from_bits(Ipv4Addr::new(127, 0, 1, 0).to_bits() + self.number),
+            Some(_) => Ipv4Addr::UNSPECIFIED,
+        }
+    }
+
+    pub fn start(self, words: &[String]) -> Try<Pod> {
+        let mut command;
+        let container = match &self.place.docker {
+            None => {
+                command = Command::new("unshare");
+                command.args(["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]);
+                None
+            }
+            Some(run) => {
+                command = Command::new("docker");
+                command.args(["run", "--name"]).arg(format!("{run}-{}", self.name));
+                command.args(["--label", &format!("{LABEL}={run}"), "--network", run]);
+                // The same path inside: its configuration and its log are in there.
+                let folder = self.place.folder.display();
+                command.args(["--sig-proxy=false", "--volume", &format!("{folder}:{folder}")]);
+                command.arg(image::NAME);
+                Some(format!("{run}-{}", self.name))
+            }
+        };
+        let log_path = self.folder.join("log");
+        let log = File::create(&log_path)?;
+        command.args(words).env("PATH", PATH).process_group(0);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+        let pid = Pid::from_raw(child.id() as i32);
+        let (tell, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = child.wait();
+            let _ = tell.send(Instant::now());
+        });
+        let ip = self.listens_at().into();
+        let mut pod =
+            Pod { container, name: self.name, ip, pid, ended, has_ended: false, log_path };
+        if pod.container.is_some() {
+            pod.ip = pod.eventually("its address", |pod| pod.ip_in_docker())?;
+        }
+        Ok(pod)
+    }
+}
+
+/// A program that runs; it ends with this.
+pub struct Pod {
+    /// Its name, where it is one.
+    container: Option<String>,
+    pub name: String,
+    pub ip: IpAddr,
+    /// Of unshare, or of the docker command: it ends when the pod does.
+    pid: Pid,
+    ended: Receiver<Instant>,
+    has_ended: bool,
+    log_path: PathBuf,
+}
+
+impl Pod {
+    /// Signals its PID 1; if that has ended, nothing happens.
+    pub fn signal(&self, signal: Signal) {
+        match &self.container {
+            Some(name) => {
+                let line = ["kill", "--signal", signal.as_str(), name];
+                let _ = run(Command::new("docker").args(line));
+            }
+            None => {
+                let _ = first_child(self.pid).map(|init| kill(init, signal));
+            }
+        }
+    }
+
+    /// Waits for its end, up to a moment, and tells when it was.
+    pub fn ends_by(&mut self, at: Instant) -> Option<Instant> {
+        let ended = self.ended.recv_timeout(at.saturating_duration_since(Instant::now())).ok();
+        self.has_ended |= ended.is_some();
+        ended
+    }
+
+    /// Waits for a condition; if it does not come, the error has what the pod said.
+    pub fn eventually<T>(&self, what: &str, mut found: impl FnMut(&Pod) -> Option<T>) -> Try<T> {
+        eventually(&format!("{what} of {}", self.name), || found(self))
+            .map_err(|error| format!("{error}; it said:\n{}", self.log()).into())
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log_path).unwrap_or_default()
+    }
+
+    fn ip_in_docker(&self) -> Option<IpAddr> {
+        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        let line = ["inspect", "--format", template];
+        run(Command::new("docker").args(line).args(&self.container)).ok()?.parse().ok()
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.signal(Signal::SIGKILL);
+            self.ends_by(Instant::now() + PATIENCE);
+        }
+        if let Some(name) = &self.container {
+            let _ = run(Command::new("docker").args(["rm", "--force", "--volumes", name]));
+        }
+    }
+}
+
+/// Waits for a condition that nothing announces.
+pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> Try<T> {
+    let give_up_at = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = found() {
+            return Ok(found);
+        }
+        if Instant::now() > give_up_at {
+            return Err(format!("waited in vain for {what}").into());
+        }
+        // The pace of asking, not a guess at when it will be so.
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn first_child(pid: Pid) -> Option<Pid> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok().map(Pid::from_raw)
+}
