@@ -121,7 +121,7 @@ fn inside(options: &Options, times: Times, reprieve: &Path, name: &str, folder: 
     };
     let installed = folder.join("reprieve");
     std::fs::copy(reprieve, &installed)?;
-    let mut controller = Controller::new(place, times, options.stop_signal);
+    let controller = Controller::new(place, times, options.stop_signal);
     let mut outcomes = Vec::new();
     for row in rows(options) {
         let setup = row.setup(&times, options.stop_signal, &installed);
@@ -133,7 +133,7 @@ fn inside(options: &Options, times: Times, reprieve: &Path, name: &str, folder: 
     println!("{}", versions::caption(controller.place(), &times, options.stop_signal)?);
     print!("{}", table::rollouts(&outcomes));
     if options.sweep {
-        let lines = sweep::run(&mut controller, options.stop_signal, &times, &installed)?;
+        let lines = sweep::run(&controller, options.stop_signal, &times, &installed)?;
         print!("\n{}", table::sweep(&lines));
         if let Some(picture) = &options.picture {
             picture::draw(picture, &lines, &versions::line(controller.place())?)?;

@@ -29,30 +29,48 @@ pub struct Place {
     folder: PathBuf,
     /// The Docker network, where there is one, and the name of the run.
     docker: Option<String>,
-    pods: Cell<u32>,
+    /// Of the latest pod. None is given twice: a newcomer must not answer for a pod that has ended.
+    address: Cell<u32>,
 }
+
+/// For the addresses of containers: RFC 2544 keeps these for benchmarks.
+const BENCHMARKS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 
 impl Place {
     pub fn namespaces(folder: &Path) -> Place {
-        Place { folder: folder.into(), docker: None, pods: Cell::new(0) }
+        let before = Ipv4Addr::new(127, 0, 1, 0).to_bits();
+        Place { folder: folder.into(), docker: None, address: Cell::new(before) }
     }
 
     /// The image is made if it is not there.
     pub fn docker(name: &str, folder: &Path) -> Try<Place> {
         image::make(folder)?;
-        let label = format!("{LABEL}={name}");
-        run(Command::new("docker").args(["network", "create", "--label", &label, name]))?;
-        Ok(Place { folder: folder.into(), docker: Some(name.into()), pods: Cell::new(0) })
+        let create = |network: u32| {
+            let [subnet, gateway] = [network, network + 1].map(Ipv4Addr::from_bits);
+            let mut create = Command::new("docker");
+            create.args(["network", "create", "--label", &format!("{LABEL}={name}")]);
+            create.args(["--subnet", &format!("{subnet}/22")]);
+            create.args(["--gateway", &gateway.to_string(), name]);
+            run(&mut create).map(|_| gateway.to_bits())
+        };
+        let networks = (BENCHMARKS.to_bits()..).step_by(1024).take(128);
+        // Another run may have the first of them.
+        let is_taken = |error: &str| error.contains("overlaps");
+        let mut made = networks.map(create);
+        let made =
+            made.find(|made| !made.as_ref().is_err_and(|error| is_taken(&error.to_string())));
+        let gateway = made.ok_or("no network is left for the containers")??;
+        Ok(Place { folder: folder.into(), docker: Some(name.into()), address: Cell::new(gateway) })
     }
 
-    /// A folder and a name for a pod that is to be started.
+    /// A folder, a name and an address for a pod that is to be started.
     pub fn site(&self, what: &str) -> Try<Site<'_>> {
-        let number = self.pods.get() + 1;
-        self.pods.set(number);
-        let name = format!("{what}-{number}");
+        self.address.set(self.address.get() + 1);
+        let ip = Ipv4Addr::from_bits(self.address.get());
+        let name = format!("{what}-{ip}");
         let folder = self.folder.join(&name);
         fs::create_dir(&folder)?;
-        Ok(Site { place: self, number, name, folder })
+        Ok(Site { place: self, ip, name, folder })
     }
 
     /// What a program of this place says.
@@ -72,20 +90,12 @@ impl Place {
 
 pub struct Site<'a> {
     place: &'a Place,
-    number: u32,
+    pub ip: Ipv4Addr,
     name: String,
     pub folder: PathBuf,
 }
 
 impl Site<'_> {
-    /// The address that its program listens at.
-    pub fn listens_at(&self) -> Ipv4Addr {
-        match self.place.docker {
-            None => Ipv4Addr::from_bits(Ipv4Addr::new(127, 0, 1, 0).to_bits() + self.number),
-            Some(_) => Ipv4Addr::UNSPECIFIED,
-        }
-    }
-
     pub fn start(self, words: &[String]) -> Try<Pod> {
         let mut command;
         let container = match &self.place.docker {
@@ -98,6 +108,7 @@ impl Site<'_> {
                 command = Command::new("docker");
                 command.args(["run", "--name"]).arg(format!("{run}-{}", self.name));
                 command.args(["--label", &format!("{LABEL}={run}"), "--network", run]);
+                command.args(["--ip", &self.ip.to_string()]);
                 // The same path inside: its configuration and its log are in there.
                 let folder = self.place.folder.display();
                 command.args(["--sig-proxy=false", "--volume", &format!("{folder}:{folder}")]);
@@ -116,13 +127,8 @@ impl Site<'_> {
             let _ = child.wait();
             let _ = tell.send(Instant::now());
         });
-        let ip = self.listens_at().into();
-        let mut pod =
-            Pod { container, name: self.name, ip, pid, ended, has_ended: false, log_path };
-        if pod.container.is_some() {
-            pod.ip = pod.eventually("its address", |pod| pod.ip_in_docker())?;
-        }
-        Ok(pod)
+        let ip = self.ip.into();
+        Ok(Pod { container, name: self.name, ip, pid, ended, has_ended: false, log_path })
     }
 }
 
@@ -168,12 +174,6 @@ impl Pod {
 
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log_path).unwrap_or_default()
-    }
-
-    fn ip_in_docker(&self) -> Option<IpAddr> {
-        let template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        let line = ["inspect", "--format", template];
-        run(Command::new("docker").args(line).args(&self.container)).ok()?.parse().ok()
     }
 }
 

@@ -41,7 +41,7 @@ impl Proxy {
         let site = place.site("haproxy")?;
         let socket = site.folder.join("socket");
         let file = site.folder.join("haproxy.cfg");
-        let address = format!("{}:{PORT}", site.listens_at());
+        let address = format!("{}:{PORT}", site.ip);
         let text = CONFIGURATION.replace("ADDRESS", &address);
         fs::write(&file, text.replace("SOCKET", &socket.display().to_string()))?;
         let words = ["haproxy", "-db", "-f", &file.display().to_string()];

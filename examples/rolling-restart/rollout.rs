@@ -68,7 +68,7 @@ impl Controller {
     }
 
     /// One rolling restart with clients that never pause.
-    pub fn rolls_out(&mut self, setup: &Setup, lag: Duration) -> Try<Outcome> {
+    pub fn rolls_out(&self, setup: &Setup, lag: Duration) -> Try<Outcome> {
         let proxy = Proxy::start(&self.place)?;
         let mut old = Vec::new();
         for _ in 0..REPLICAS {
@@ -95,7 +95,7 @@ impl Controller {
 
     fn start_replica(&self, setup: &Setup, proxy: &Proxy) -> Try<Pod> {
         let site = self.place.site("replica")?;
-        let address = format!("{}:{PORT}", site.listens_at());
+        let address = format!("{}:{PORT}", site.ip);
         fs::write(site.folder.join("nginx.conf"), NGINX.replace("ADDRESS", &address))?;
         fs::write(site.folder.join("index.html"), "x".repeat(PAGE_LENGTH))?;
         let replica = {

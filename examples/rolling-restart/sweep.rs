@@ -30,7 +30,7 @@ pub fn fits(times: &Times) -> Result<(), String> {
 }
 
 pub fn run(
-    controller: &mut Controller,
+    controller: &Controller,
     stop_signal: StopSignal,
     times: &Times,
     reprieve: &Path,
