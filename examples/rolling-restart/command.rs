@@ -13,6 +13,9 @@ pub fn run(command: &mut Command) -> Try<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     match output.status.success() {
         true => Ok(text(&output.stdout)),
-        false => Err(format!("{command:?} failed: {}", text(&output.stderr)).into()),
+        false => {
+            let said = [&output.stdout, &output.stderr].map(|bytes| text(bytes)).join("\n");
+            Err(format!("{command:?} failed:\n{}", said.trim()).into())
+        }
     }
 }

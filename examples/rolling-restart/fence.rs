@@ -1,6 +1,7 @@
 //! What surrounds a run so that nothing of it is left, however it ends: all of it is below the
 //! PID 1 of a PID namespace, and the kernel ends that with everything in it. Only a folder, and
-//! what a Docker engine does for us, have to be removed by hand, which is done out here.
+//! what a Docker engine does for us, have to be removed by hand, which is done out here. (SIGKILL to
+//! us leaves these two.)
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -27,7 +28,9 @@ pub fn around(docker: bool, work: impl FnOnce(&str, &Path) -> Try<u8>) -> Try<u8
     let folder = std::env::temp_dir().join(&name);
     let mut signals = Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGTERM])?;
     let outside = File::open("/proc/self/ns/pid")?;
-    unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| format!("no new PID namespace: {errno}"))?;
+    unshare(CloneFlags::CLONE_NEWPID).map_err(|errno| {
+        format!("no PID namespace can be made: {errno}; in a container: docker run --privileged")
+    })?;
     fs::create_dir(&folder)?;
     // SAFETY: there is one thread, so no lock can be held for ever in the child.
     let inside = match unsafe { fork() } {

@@ -140,7 +140,7 @@ fn inside(options: &Options, times: Times, reprieve: &Path, name: &str, folder: 
         }
     }
     match options.check {
-        true => Ok(verdict::of(&outcomes, &times)),
+        true => Ok(verdict::of(&outcomes)),
         false => Ok(0),
     }
 }

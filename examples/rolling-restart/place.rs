@@ -23,7 +23,7 @@ use crate::needs::PATH;
 pub const PORT: u16 = 8080;
 
 /// How long a condition may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Place {
     folder: PathBuf,

@@ -79,10 +79,13 @@ impl Proxy {
     }
 
     fn call(&self, command: &str) -> Try<String> {
-        let mut socket = UnixStream::connect(&self.socket)?;
-        writeln!(socket, "{command}")?;
         let mut said = String::new();
-        socket.read_to_string(&mut said)?;
+        UnixStream::connect(&self.socket)
+            .and_then(|mut socket| {
+                writeln!(socket, "{command}")?;
+                socket.read_to_string(&mut said)
+            })
+            .map_err(|error| format!("HAProxy's runtime API: {error}"))?;
         Ok(said)
     }
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use crate::Try;
 use crate::http::Connection;
 use crate::load::{Load, Tallies};
-use crate::place::{PORT, Place, Pod};
+use crate::place::{PATIENCE, PORT, Place, Pod};
 use crate::proxy::Proxy;
 use crate::rows::{Setup, StopSignal, Times};
 
@@ -111,7 +111,8 @@ impl Controller {
     }
 
     /// What happens when a pod is deleted: the preStop sleep and the lag of the endpoints begin at
-    /// the same time, and so does the grace period.
+    /// the same time. The runtime kills when what the sleep has left of the grace period is over,
+    /// counted from the stop signal.
     fn stop(
         &self,
         replica: &mut Pod,
@@ -122,33 +123,28 @@ impl Controller {
         enum Step {
             Signal,
             TakeOut,
-            Kill,
         }
-        let mut steps =
-            [(pre_stop, Step::Signal), (lag, Step::TakeOut), (self.times.grace_period, Step::Kill)];
+        let mut steps = [(pre_stop, Step::Signal), (lag, Step::TakeOut)];
         steps.sort_by_key(|(after, _)| *after);
         let began_at = Instant::now();
-        let mut ended_at = None;
-        let mut killed = false;
+        let mut kill_at = began_at + self.times.grace_period;
         for (after, step) in steps {
-            let at = began_at + after;
-            ended_at = ended_at.or_else(|| replica.ends_by(at));
+            // Time is what the experiment is about.
+            std::thread::sleep((began_at + after).saturating_duration_since(Instant::now()));
             match step {
-                Step::Signal => replica.signal(self.stop_signal),
-                Step::TakeOut => {
-                    // The endpoint lags behind also where the replica has ended long ago.
-                    std::thread::sleep(at.saturating_duration_since(Instant::now()));
-                    proxy.take_out(replica)?;
+                Step::Signal => {
+                    replica.signal(self.stop_signal);
+                    kill_at = Instant::now() + self.times.grace_period - pre_stop;
                 }
-                Step::Kill if ended_at.is_none() => {
-                    replica.signal(Signal::SIGKILL);
-                    killed = true;
-                }
-                Step::Kill => {}
+                Step::TakeOut => proxy.take_out(replica)?,
             }
         }
-        let ended_at =
-            ended_at.or_else(|| replica.ends_by(Instant::now() + Duration::from_secs(30)));
+        let ended_at = replica.ends_by(kill_at);
+        let killed = ended_at.is_none();
+        if killed {
+            replica.signal(Signal::SIGKILL);
+        }
+        let ended_at = ended_at.or_else(|| replica.ends_by(Instant::now() + PATIENCE));
         let ended_at = ended_at.ok_or_else(|| format!("{} cannot be killed", replica.name))?;
         Ok(End { after: ended_at - began_at, killed })
     }

@@ -46,6 +46,6 @@ fn end(end: &End) -> String {
     format!("{}{killed}", seconds(end.after))
 }
 
-pub fn seconds(duration: Duration) -> String {
+fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }
