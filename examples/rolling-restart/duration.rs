@@ -12,5 +12,5 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 }
 
 pub fn show(duration: Duration) -> String {
-    humantime::format_duration(duration).to_string()
+    humantime::format_duration(duration).to_string().replace(' ', "")
 }

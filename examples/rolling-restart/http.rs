@@ -24,6 +24,7 @@ pub enum Failure {
     Wrong,
 }
 
+/// To a server that speaks HTTP/1.1.
 pub struct Connection(TcpStream);
 
 impl Connection {

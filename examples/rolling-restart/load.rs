@@ -37,6 +37,7 @@ impl Tally {
     }
 }
 
+/// The same, told apart by the connection.
 #[derive(Clone, Debug, Default)]
 pub struct Tallies {
     /// Each on a connection of its own.
@@ -59,6 +60,7 @@ impl Tallies {
     }
 }
 
+/// Clients that go on until they are stopped.
 pub struct Load {
     is_over: Arc<AtomicBool>,
     tallies: Arc<Mutex<Tallies>>,

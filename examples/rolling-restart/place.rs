@@ -25,6 +25,7 @@ pub const PORT: u16 = 8080;
 /// How long a condition may take on a machine that is busy with other things.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where all pods of a run are.
 pub struct Place {
     folder: PathBuf,
     /// The Docker network, where there is one, and the name of the run.
@@ -88,6 +89,7 @@ impl Place {
     }
 }
 
+/// What a pod has before it starts.
 pub struct Site<'a> {
     place: &'a Place,
     pub ip: Ipv4Addr,
@@ -97,23 +99,22 @@ pub struct Site<'a> {
 
 impl Site<'_> {
     pub fn start(self, words: &[String]) -> Try<Pod> {
-        let mut command;
-        let container = match &self.place.docker {
-            None => {
-                command = Command::new("unshare");
-                command.args(["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]);
-                None
-            }
-            Some(run) => {
-                command = Command::new("docker");
-                command.args(["run", "--name"]).arg(format!("{run}-{}", self.name));
-                command.args(["--label", &format!("{LABEL}={run}"), "--network", run]);
-                command.args(["--ip", &self.ip.to_string()]);
-                // The same path inside: its configuration and its log are in there.
+        let container = self.place.docker.as_ref().map(|run| format!("{run}-{}", self.name));
+        let mut command = match (&self.place.docker, &container) {
+            (Some(run), Some(container)) => {
+                let mut command = Command::new("docker");
+                command.args(["run", "--name", container, "--sig-proxy=false"]);
+                command.args(["--label", &format!("{LABEL}={run}")]);
+                command.args(["--network", run, "--ip", &self.ip.to_string()]);
+                // The same path inside: its configuration is in there.
                 let folder = self.place.folder.display();
-                command.args(["--sig-proxy=false", "--volume", &format!("{folder}:{folder}")]);
-                command.arg(image::NAME);
-                Some(format!("{run}-{}", self.name))
+                command.args(["--volume", &format!("{folder}:{folder}"), image::NAME]);
+                command
+            }
+            _ => {
+                let mut command = Command::new("unshare");
+                command.args(["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]);
+                command
             }
         };
         let log_path = self.folder.join("log");

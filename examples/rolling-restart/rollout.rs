@@ -44,14 +44,17 @@ pub struct End {
     pub killed: bool,
 }
 
+/// What came of one rollout.
 pub struct Outcome {
     pub tallies: Tallies,
     pub ends: Vec<End>,
+    /// Until the last old replica has ended and HAProxy knows of it.
     pub took: Duration,
     /// What the replicas said.
     pub logs: String,
 }
 
+/// Who replaces replicas.
 pub struct Controller {
     place: Place,
     times: Times,
@@ -82,14 +85,13 @@ impl Controller {
         let began_at = Instant::now();
         let mut new = Vec::new();
         let mut ends = Vec::new();
-        let mut logs = String::new();
-        for mut replica in old {
+        for replica in &mut old {
             new.push(self.start_replica(setup, &proxy)?);
-            ends.push(self.stop(&mut replica, setup.pre_stop, lag, &proxy)?);
-            logs += &replica.log();
+            ends.push(self.stop(replica, setup.pre_stop, lag, &proxy)?);
         }
         let took = began_at.elapsed();
         load.serves_on()?;
+        let logs = old.iter().map(Pod::log).collect();
         Ok(Outcome { tallies: load.stop(), ends, took, logs })
     }
 
@@ -98,10 +100,8 @@ impl Controller {
         let address = format!("{}:{PORT}", site.ip);
         fs::write(site.folder.join("nginx.conf"), NGINX.replace("ADDRESS", &address))?;
         fs::write(site.folder.join("index.html"), "x".repeat(PAGE_LENGTH))?;
-        let replica = {
-            let words = setup.line(&site.folder);
-            site.start(&words)?
-        };
+        let words = setup.line(&site.folder);
+        let replica = site.start(&words)?;
         replica.eventually("an answer", |replica| {
             let mut probe = Connection::open((replica.ip, PORT).into()).ok()?;
             probe.get().ok()

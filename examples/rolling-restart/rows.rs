@@ -22,6 +22,7 @@ pub enum Row {
     PreStop,
     /// A delay that is shorter than the lag
     ReprieveShort,
+    /// A delay that is longer than the lag
     Reprieve,
     /// tini, and an app that ignores the stop signal
     TiniIgnored,

@@ -9,13 +9,13 @@ use crate::duration::show;
 use crate::place::Place;
 use crate::rows::{StopSignal, Times};
 
-const CALLS: [(&str, &str); 5] = [
-    ("nginx", "nginx -v"),
-    ("HAProxy", "haproxy -v"),
-    ("tini", "tini --version"),
-    ("dumb-init", "dumb-init --version"),
-    ("catatonit", "catatonit --version"),
-];
+/// Each says its version in its first line.
+const CALLS: &str = "\
+nginx -v
+haproxy -v
+tini --version
+dumb-init --version
+catatonit --version";
 
 /// The line above the table.
 pub fn caption(place: &Place, times: &Times, stop_signal: StopSignal) -> Try<String> {
@@ -30,13 +30,13 @@ pub fn line(place: &Place) -> Try<String> {
     let day = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let day = day.split('T').next().unwrap_or_default();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut parts = vec![day.to_owned(), format!("Linux {}", number(&kernel))];
-    for (name, call) in CALLS {
+    let mut parts = vec![day.to_owned(), format!("Linux {}", number(&kernel).unwrap_or("?"))];
+    let script: String = CALLS.lines().map(|call| format!("{call} 2>&1 | head -n 1; ")).collect();
+    for (call, said) in CALLS.lines().zip(place.says(&script)?.lines()) {
         // Where an init is not there, no row needed it.
-        let said = place.says(&format!("{call} 2>&1 || true"))?;
-        match number(&said) {
-            "" => continue,
-            number => parts.push(format!("{name} {number}")),
+        if let Some(number) = number(said) {
+            let name = call.split(' ').next().unwrap_or_default();
+            parts.push(format!("{name} {number}"));
         }
     }
     parts.push(concat!("reprieve ", env!("CARGO_PKG_VERSION")).to_owned());
@@ -44,7 +44,7 @@ pub fn line(place: &Place) -> Try<String> {
 }
 
 /// The first number with a dot in it.
-fn number(text: &str) -> &str {
-    let pieces = text.split(|letter: char| letter != '.' && !letter.is_ascii_digit());
-    pieces.filter(|piece| piece.contains('.')).find(|piece| piece.len() > 2).unwrap_or_default()
+fn number(text: &str) -> Option<&str> {
+    let mut pieces = text.split(|letter: char| letter != '.' && !letter.is_ascii_digit());
+    pieces.find(|piece| piece.trim_matches('.').contains('.'))
 }
