@@ -30,6 +30,12 @@ pub enum Row {
     ReprieveIgnored,
 }
 
+/// What the controller sends, the same to every init: only the init is to make a difference.
+///
+/// nginx's own image asks for SIGQUIT by its STOPSIGNAL, and so that is what Docker and Kubernetes
+/// send it: nginx then closes its door and finishes what it has. On SIGTERM it drops that too,
+/// which no delay heals, since kept connections are busy until the end; there an init helps that
+/// can rewrite the signal, and so it does.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 #[value(rename_all = "UPPER")]
 pub enum StopSignal {
