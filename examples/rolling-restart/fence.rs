@@ -36,7 +36,7 @@ pub fn around(docker: bool, work: impl FnOnce(&str, &Path) -> Try<u8>) -> Try<u8
     let inside = match unsafe { fork() } {
         Ok(ForkResult::Parent { child }) => child,
         Ok(ForkResult::Child) => {
-            let code = enter(docker).and_then(|()| work(&name, &folder));
+            let code = enter().and_then(|()| work(&name, &folder));
             std::process::exit(i32::from(code.unwrap_or_else(|error| {
                 eprintln!("rolling-restart: {error}");
                 1
@@ -62,18 +62,13 @@ pub fn around(docker: bool, work: impl FnOnce(&str, &Path) -> Try<u8>) -> Try<u8
 }
 
 /// The first steps of PID 1.
-fn enter(docker: bool) -> Try<()> {
+fn enter() -> Try<()> {
     // Even where nobody is left who could tell us to end.
     set_pdeathsig(Signal::SIGKILL)?;
-    let network = if docker { CloneFlags::empty() } else { CloneFlags::CLONE_NEWNET };
-    unshare(CloneFlags::CLONE_NEWNS | network)?;
+    unshare(CloneFlags::CLONE_NEWNS)?;
     let nothing = None::<&str>;
     mount(nothing, "/", nothing, MsFlags::MS_REC | MsFlags::MS_PRIVATE, nothing)?;
     mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), nothing)?;
-    if !docker {
-        // A network of our own, where every address and port is free.
-        run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
-    }
     Ok(())
 }
 
@@ -98,16 +93,15 @@ fn wait(signals: &mut Signals, inside: Pid) -> u8 {
 /// Removes what the Docker engine has made for a run.
 fn sweep(name: &str) -> Try<()> {
     let filter = format!("label={LABEL}={name}");
-    for kind in [&["ps", "--all"][..], &["network", "ls"]] {
+    let containers: [&[&str]; 2] = [&["ps", "--all"], &["rm", "--force"]];
+    let networks: [&[&str]; 2] = [&["network", "ls"], &["network", "rm"]];
+    for [list, remove] in [containers, networks] {
         let line = ["--quiet", "--filter", &filter];
-        let found = run(Command::new("docker").args(kind).args(line))?;
+        let found = run(Command::new("docker").args(list).args(line))?;
         let found: Vec<&str> = found.split_whitespace().collect();
-        if found.is_empty() {
-            continue;
+        if !found.is_empty() {
+            run(Command::new("docker").args(remove).args(found))?;
         }
-        let remove: &[&str] =
-            if kind[0] == "ps" { &["rm", "--force", "--volumes"] } else { &["network", "rm"] };
-        run(Command::new("docker").args(remove).args(found))?;
     }
     Ok(())
 }

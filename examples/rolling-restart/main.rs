@@ -79,10 +79,8 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let code = before(&options).and_then(|(times, reprieve)| {
-        fence::around(options.docker, |name, folder| {
-            inside(&options, times, &reprieve, name, folder)
-        })
+    let code = before(&options).and_then(|times| {
+        fence::around(options.docker, |name, folder| inside(&options, times, name, folder))
     });
     ExitCode::from(code.unwrap_or_else(|error| {
         eprintln!("rolling-restart: {error}");
@@ -91,7 +89,7 @@ fn main() -> ExitCode {
 }
 
 /// All that can be known to be wrong before something is started.
-fn before(options: &Options) -> Try<(Times, PathBuf)> {
+fn before(options: &Options) -> Try<Times> {
     let times = Times::new(options.lag, options.grace_period)?;
     if options.sweep {
         sweep::fits(&times)?;
@@ -103,7 +101,7 @@ fn before(options: &Options) -> Try<(Times, PathBuf)> {
         true => needs::docker()?,
         false => needs::namespaces(&rows(options))?,
     }
-    Ok((times, needs::reprieve()?))
+    Ok(times)
 }
 
 fn rows(options: &Options) -> Vec<Row> {
@@ -114,10 +112,17 @@ fn rows(options: &Options) -> Vec<Row> {
     }
 }
 
-fn inside(options: &Options, times: Times, reprieve: &Path, name: &str, folder: &Path) -> Try<u8> {
+fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8> {
+    let reprieve = match needs::reprieve() {
+        Ok(reprieve) => reprieve,
+        Err(error) => {
+            eprintln!("rolling-restart: {error}");
+            return Ok(2);
+        }
+    };
     let place = match options.docker {
         true => Place::docker(name, folder)?,
-        false => Place::namespaces(folder),
+        false => Place::namespaces(folder)?,
     };
     let installed = folder.join("reprieve");
     std::fs::copy(reprieve, &installed)?;

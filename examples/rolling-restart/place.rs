@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -38,9 +39,12 @@ pub struct Place {
 const BENCHMARKS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 
 impl Place {
-    pub fn namespaces(folder: &Path) -> Place {
+    /// With a network namespace for all of them, in which every address and port is free.
+    pub fn namespaces(folder: &Path) -> Try<Place> {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
         let before = Ipv4Addr::new(127, 0, 1, 0).to_bits();
-        Place { folder: folder.into(), docker: None, address: Cell::new(before) }
+        Ok(Place { folder: folder.into(), docker: None, address: Cell::new(before) })
     }
 
     /// The image is made if it is not there.
@@ -185,7 +189,7 @@ impl Drop for Pod {
             self.ends_by(Instant::now() + PATIENCE);
         }
         if let Some(name) = &self.container {
-            let _ = run(Command::new("docker").args(["rm", "--force", "--volumes", name]));
+            let _ = run(Command::new("docker").args(["rm", "--force", name]));
         }
     }
 }
