@@ -58,8 +58,8 @@ struct Options {
     /// Only these rows of the table
     #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',', conflicts_with = "check")]
     init: Vec<Row>,
-    /// What tells a replica to end: nginx finishes its requests on SIGQUIT, which its image asks
-    /// for by STOPSIGNAL, and cuts them on SIGTERM; inits that can rewrite SIGTERM then do
+    /// What a replica is told to end with: on SIGQUIT, which its image asks for by STOPSIGNAL,
+    /// nginx finishes its requests; on SIGTERM it cuts them, so an init that can rewrite that does
     #[arg(long, value_name = "SIG", default_value = "SIGQUIT")]
     stop_signal: StopSignal,
     /// Containers on a Docker network in place of namespaces
@@ -104,6 +104,7 @@ fn before(options: &Options) -> Try<Times> {
     Ok(times)
 }
 
+/// What the table will have.
 fn rows(options: &Options) -> Vec<Row> {
     match (options.check, options.init.is_empty()) {
         (true, _) => verdict::ROWS.to_vec(),
@@ -112,6 +113,7 @@ fn rows(options: &Options) -> Vec<Row> {
     }
 }
 
+/// The whole run, as PID 1 of its own namespace.
 fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8> {
     let reprieve = match needs::reprieve() {
         Ok(reprieve) => reprieve,

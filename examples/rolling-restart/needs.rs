@@ -40,7 +40,14 @@ pub fn reprieve() -> Try<PathBuf> {
     eprintln!("building the static reprieve ...");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--release", "--locked"]);
-    cargo.args(["--bin", "reprieve", "--target", &target, "--message-format", "json"]);
+    cargo.args([
+        "--bin",
+        "reprieve",
+        "--target",
+        &target,
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
     let said = run(&mut cargo).map_err(|error| {
         format!("no static reprieve; if the target is missing: rustup target add {target}\n{error}")
     })?;
