@@ -90,7 +90,7 @@ impl Supervisor {
                 self.main_ended(ending, now);
             }
             self.handle(event, None, now)?;
-            reap = ![Event::SomeLeft, Event::NothingLeft].contains(&event);
+            reap = !matches!(event, Event::SomeLeft | Event::NothingLeft);
         }
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
