@@ -60,6 +60,8 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
     let plan = plan::Plan { job_control, ..options.plan };
+    let wait = Wait::new()
+        .map_err(|error| StartError::Failed(format!("cannot wait for signals: {error}")))?;
     family::adopt_orphans(options.parent_death_signal);
     let app = App::new(&options.command, inherited::environment(&options.variables));
 
@@ -73,7 +75,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
         format: options.format,
         report_file: options.report_file,
     };
-    Ok(Supervisor::new(plan, family, tty, ends).run(Wait::new()))
+    Ok(Supervisor::new(plan, family, tty, ends).run(wait))
 }
 
 fn print(text: &str) -> u8 {

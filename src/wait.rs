@@ -5,9 +5,11 @@
 //! descriptor; a signalfd costs 0.4 microseconds more a signal. It is late by the timer slack (50
 //! microseconds, prctl(2)) and never early, where poll's slack grows with the wait.
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 
@@ -44,8 +46,13 @@ pub struct Wait {
 const ROUND: u32 = 16;
 
 impl Wait {
-    pub fn new() -> Wait {
-        Wait { us: std::process::id() as i32, turn: 0, received: Vec::new() }
+    /// Fails where the call is refused (by seccomp): better before the spawn than in a loop after it.
+    pub fn new() -> io::Result<Wait> {
+        match take(SignalSet::default(), Some(Duration::ZERO)) {
+            Err(Errno::EAGAIN) => {}
+            other => drop(other?),
+        }
+        Ok(Wait { us: std::process::id() as i32, turn: 0, received: Vec::new() })
     }
 
     /// Sleeps until a signal arrives or the deadline passes, and returns the signals. What came
@@ -54,7 +61,7 @@ impl Wait {
         self.received.clear();
         let mut awaited = SignalSet::ALL;
         let until = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let mut next = take(awaited, until);
+        let mut next = take(awaited, until).ok();
         self.turn = (self.turn + 1) % ROUND;
         let all = self.turn == 0 || next.is_some_and(|first| first.signal == Signal::CHLD);
         while let Some(received) = next {
@@ -62,15 +69,15 @@ impl Wait {
             if !received.is_ours(self.us) {
                 self.received.push(received);
             }
-            next = if all { take(awaited, Some(Duration::ZERO)) } else { None };
+            next = if all { take(awaited, Some(Duration::ZERO)).ok() } else { None };
         }
         &self.received
     }
 }
 
-/// Takes a signal of these, and waits for one if need be: so long, or for ever. None, too, where a
-/// stop and continue interrupted.
-fn take(awaited: SignalSet, patience: Option<Duration>) -> Option<Received> {
+/// Takes a signal of these, and waits for one if need be: so long (EAGAIN), or for ever. A stop and
+/// continue interrupts it (EINTR).
+fn take(awaited: SignalSet, patience: Option<Duration>) -> nix::Result<Received> {
     let patience = patience.map(TimeSpec::from);
     let patience = patience.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
@@ -85,12 +92,13 @@ fn take(awaited: SignalSet, patience: Option<Duration>) -> Option<Received> {
             patience,
             size_of::<u64>(),
         );
-        (number > 0).then(|| info.assume_init())
+        Errno::result(number).map(|_| info.assume_init())
     }?;
     // SAFETY: who sends a signal has these two at the same place in every layout (sigaction(2)).
     let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
     let by_kernel = info.si_code == libc::SI_KERNEL;
-    Some(Received { signal: Signal::new(info.si_signo)?, pid, uid, by_kernel })
+    let signal = Signal::new(info.si_signo).ok_or(Errno::EINVAL)?;
+    Ok(Received { signal, pid, uid, by_kernel })
 }
 
 #[cfg(test)]
@@ -101,7 +109,7 @@ mod tests {
     fn blocked(test: impl FnOnce(Wait) + Send + 'static) {
         let thread = std::thread::spawn(|| {
             nix::sys::signal::SigSet::all().thread_block().expect("a mask");
-            test(Wait::new());
+            test(Wait::new().expect("signals"));
         });
         thread.join().expect("no panic");
     }

@@ -1,6 +1,6 @@
 //! Starting in a container: what goes wrong, and rehearsals.
 
-use crate::harness::{busybox, image, scratch};
+use crate::harness::{busybox, image, scratch, unique};
 use crate::images;
 
 #[test]
@@ -27,6 +27,21 @@ fn what_cannot_be_started_says_why() {
             assert!(ended.said(word), "{command}: {word}: {ended}");
         }
     }
+}
+
+/// Not after the spawn, in a loop that never sleeps.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_sandbox_in_which_nobody_can_wait_for_signals_starts_nothing() {
+    let profile = std::env::temp_dir().join(unique("seccomp"));
+    let rule = r#"{"names": ["rt_sigtimedwait"], "action": "SCMP_ACT_ERRNO"}"#;
+    let rules = format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{rule}]}}"#);
+    std::fs::write(&profile, rules).expect("a profile");
+    let option = format!("seccomp={}", profile.display());
+    let ended = scratch().option(&["--security-opt", &option]).runs_to_its_end(&[]);
+    std::fs::remove_file(profile).expect("the profile");
+    assert_eq!((ended.code, ended.app().len()), (125, 0), "{ended}");
+    assert!(ended.said("cannot wait for signals"), "{ended}");
 }
 
 #[test]
