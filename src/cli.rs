@@ -12,7 +12,7 @@ use tracing::Level;
 use crate::exit::StartError;
 use crate::family::Aim;
 use crate::log::Format;
-use crate::plan::{JobControl, Leftovers, OnRepeat, Plan, REHEARSED_GRACE_PERIOD};
+use crate::plan::{Delay, JobControl, Leftovers, OnRepeat, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
 use crate::values::{self, GracePeriod, Rewrite};
 
@@ -75,9 +75,10 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shutdown")]
 struct ShutdownOptions {
-    /// Hold the stop signal back this long
-    #[arg(long, value_name = "D", default_value = "0s", value_parser = values::duration)]
-    delay: Duration,
+    /// Hold the stop signal back this long; with a range at least MIN,
+    /// at most MAX, and in between until no traffic comes any more
+    #[arg(verbatim_doc_comment, long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
+    delay: Delay,
     /// The orchestrator's whole allowance (docker stop -t, stopTimeout,
     /// terminationGracePeriodSeconds), less a preStop hook of your own;
     /// what is left gets SIGKILL before it is over

@@ -25,7 +25,7 @@ const COMFORTABLE_DRAIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How long a stop signal is held back.
-    pub delay: Duration,
+    pub delay: Delay,
     /// The orchestrator's whole allowance; without it nothing is ever killed by a stop signal.
     pub grace_period: Option<Duration>,
     /// SIGKILL comes this long before the grace period ends.
@@ -39,6 +39,32 @@ pub struct Plan {
     /// Behave as if the stop signal had come this long after the start.
     pub rehearse: Option<Duration>,
     pub job_control: JobControl,
+}
+
+/// How long a hold lasts at least, and at most if traffic goes on. A fixed delay has both alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delay {
+    pub min: Duration,
+    pub max: Duration,
+}
+
+impl Delay {
+    pub fn fixed(delay: Duration) -> Delay {
+        Delay { min: delay, max: delay }
+    }
+
+    pub fn is_range(self) -> bool {
+        self.min < self.max
+    }
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.is_range() {
+            true => write!(f, "{}..{}", Span(self.min), Span(self.max)),
+            false => write!(f, "{}", Span(self.max)),
+        }
+    }
 }
 
 /// What a second stop signal does to the hold.
@@ -96,7 +122,7 @@ impl Plan {
             return Ok(None);
         };
         let Plan { delay, margin, .. } = *self;
-        let room = grace_period.checked_sub(delay + margin).filter(|room| !room.is_zero());
+        let room = grace_period.checked_sub(delay.max + margin).filter(|room| !room.is_zero());
         let room = room.ok_or(Misfit { delay, margin, grace_period })?;
         Ok((room < COMFORTABLE_DRAIN).then_some(Tight { room }))
     }
@@ -105,7 +131,7 @@ impl Plan {
 /// The delay and the margin use up the grace period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    delay: Duration,
+    delay: Delay,
     margin: Duration,
     grace_period: Duration,
 }
@@ -116,7 +142,7 @@ impl fmt::Display for Misfit {
         write!(
             f,
             "a delay of {} and a margin of {} do not fit into a grace period of {}: ",
-            Span(delay),
+            delay,
             Span(margin),
             Span(grace_period)
         )?;
@@ -125,7 +151,7 @@ impl fmt::Display for Misfit {
             None if grace_period.is_zero() => f.write_str("use ")?,
             None => write!(f, "use a margin below {}, or ", Span(grace_period))?,
         }
-        write!(f, "a grace period above {}", Span(delay + margin))
+        write!(f, "a grace period above {}", Span(delay.max + margin))
     }
 }
 
@@ -163,7 +189,7 @@ pub mod tests {
     /// Fifteen seconds of hold in a minute, and else what the options default to.
     pub fn plan() -> Plan {
         Plan {
-            delay: Duration::from_secs(15),
+            delay: Delay::fixed(Duration::from_secs(15)),
             grace_period: Some(Duration::from_secs(60)),
             margin: Duration::from_secs(1),
             stop_signals: vec![Signal::TERM],
@@ -177,6 +203,7 @@ pub mod tests {
 
     fn check(delay: u64, margin: u64, grace_period: u64) -> Result<Option<Tight>, Misfit> {
         let [delay, margin, grace_period] = [delay, margin, grace_period].map(Duration::from_secs);
+        let delay = Delay::fixed(delay);
         Plan { delay, margin, grace_period: Some(grace_period), ..plan() }.check()
     }
 

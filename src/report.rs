@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::family::{Name, Reason, Target};
-use crate::plan::Span;
+use crate::plan::{Delay, Span};
 use crate::shutdown::Ending;
 use crate::signal::Signal;
 use crate::step::{Deaf, Sender};
@@ -33,7 +33,7 @@ impl Timeline {
         // As long as it would have taken with the whole hold.
         let uncut = match self.hold_end {
             Some((ended_at, _)) => {
-                total.saturating_sub(self.since(ended_at).unwrap_or_default()) + self.plan.delay
+                total.saturating_sub(self.since(ended_at).unwrap_or_default()) + self.plan.delay.max
             }
             None => total,
         };
@@ -46,7 +46,8 @@ impl Timeline {
             sender: self.sender.as_ref(),
             repeated_stop_signals: self.repeats,
             app: &self.app,
-            delay_ms: ms(self.plan.delay),
+            min_delay_ms: ms(self.plan.delay.min),
+            delay_ms: ms(self.plan.delay.max),
             grace_period_ms: self.plan.grace_period.map(ms),
             margin_ms: ms(self.plan.margin),
             held_ms: self.hold_end.map(|(ended_at, _)| at(ended_at)),
@@ -122,6 +123,7 @@ pub struct Report<'a> {
     sender: Option<&'a Sender>,
     repeated_stop_signals: u32,
     app: &'a Name,
+    min_delay_ms: u64,
     delay_ms: u64,
     grace_period_ms: Option<u64>,
     margin_ms: u64,
@@ -167,10 +169,12 @@ impl Report<'_> {
 
     fn hold(&self) -> Option<String> {
         let held = Span(Duration::from_millis(self.held_ms?));
-        let delay = Span(Duration::from_millis(self.delay_ms));
+        let [min, max] = [self.min_delay_ms, self.delay_ms].map(Duration::from_millis);
+        let delay = Delay { min, max };
         Some(match self.hold_ended_by? {
             HoldEnd::Delay if self.delay_ms == 0 => return None,
             HoldEnd::Delay => format!("held for {held}, the whole delay"),
+            HoldEnd::Quiet => format!("held for {held} of {delay}, until traffic had stopped"),
             HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
             HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
         })

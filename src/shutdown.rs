@@ -24,6 +24,8 @@ pub enum Event {
     SomeLeft,
     /// After reaping, no child of ours is there any more.
     NothingLeft,
+    /// For the quiet window nothing has come in. It is said again as long as that is so.
+    TrafficStopped,
     /// The deadline has passed.
     Tick,
 }
@@ -54,8 +56,9 @@ impl fmt::Display for Ending {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// The shutdown has begun with this signal, which is held back.
-    Hold { signal: Signal, forward_at: Instant, kill_at: Option<Instant> },
+    /// The shutdown has begun with this signal, which is held back: until the first time at least,
+    /// until the second at most.
+    Hold { signal: Signal, may_end_at: Instant, forward_at: Instant, kill_at: Option<Instant> },
     /// Only to be logged.
     Note(Note),
     /// To the main child or its group; to the leftovers, once the main child is gone.
@@ -81,6 +84,8 @@ pub enum Why {
     /// It is no stop signal.
     Passing,
     DelayOver,
+    /// No traffic comes any more.
+    Quiet,
     /// A second stop signal ended the hold.
     Hurry,
     /// The hold is over, and the stop signal came again.
@@ -103,11 +108,28 @@ pub enum Note {
 /// Each phase has its own deadlines, so that none can be missing or stale.
 #[derive(Clone, Copy, Debug)]
 enum Phase {
-    Running { rehearse_at: Option<Instant> },
-    Holding { signal: Signal, began_at: Instant, forward_at: Instant, kill_at: Option<Instant> },
-    Stopping { kill_at: Option<Instant> },
-    Sweeping { ending: Ending, told: bool, kill_at: Option<Instant> },
-    Killed { ending: Option<Ending>, give_up_at: Instant },
+    Running {
+        rehearse_at: Option<Instant>,
+    },
+    Holding {
+        signal: Signal,
+        began_at: Instant,
+        may_end_at: Instant,
+        forward_at: Instant,
+        kill_at: Option<Instant>,
+    },
+    Stopping {
+        kill_at: Option<Instant>,
+    },
+    Sweeping {
+        ending: Ending,
+        told: bool,
+        kill_at: Option<Instant>,
+    },
+    Killed {
+        ending: Option<Ending>,
+        give_up_at: Instant,
+    },
     Exited,
 }
 
@@ -138,6 +160,11 @@ impl Shutdown {
         }
     }
 
+    /// Whether a stop signal is held back.
+    pub fn holds(&self) -> bool {
+        matches!(self.phase, Phase::Holding { .. })
+    }
+
     /// Takes one event at its time. A late wake-up may owe several steps: tick until the deadline
     /// lies in the future.
     pub fn handle(&mut self, event: Event, now: Instant) -> Option<Action> {
@@ -146,6 +173,7 @@ impl Shutdown {
                 self.stop_signal(signal, now)
             }
             Event::Signal(signal) => self.other_signal(signal),
+            Event::TrafficStopped => self.traffic_stopped(now),
             Event::Tick => self.deadline().filter(|at| *at <= now).and_then(|_| self.passed(now)),
             Event::Ended(Who::Main, ending) => self.main_ended(ending, now),
             Event::Ended(Who::Orphan, _) => None,
@@ -215,6 +243,16 @@ impl Shutdown {
         }
     }
 
+    fn traffic_stopped(&mut self, now: Instant) -> Option<Action> {
+        match self.phase {
+            Phase::Holding { signal, may_end_at, kill_at, .. } if may_end_at <= now => {
+                self.phase = Phase::Stopping { kill_at };
+                Some(self.forward(signal, Why::Quiet))
+            }
+            _ => None,
+        }
+    }
+
     fn main_ended(&mut self, ending: Ending, now: Instant) -> Option<Action> {
         let (voluntary, kill_at) = match self.phase {
             Phase::Running { .. } => (true, Some(now + self.plan.sweep_after_exit())),
@@ -263,9 +301,10 @@ impl Shutdown {
     }
 
     fn hold(&mut self, signal: Signal, now: Instant) -> Action {
-        let (forward_at, kill_at) = (now + self.plan.delay, self.kill_at(now));
-        self.phase = Phase::Holding { signal, began_at: now, forward_at, kill_at };
-        Action::Hold { signal, forward_at, kill_at }
+        let (may_end_at, forward_at) = (now + self.plan.delay.min, now + self.plan.delay.max);
+        let kill_at = self.kill_at(now);
+        self.phase = Phase::Holding { signal, began_at: now, may_end_at, forward_at, kill_at };
+        Action::Hold { signal, may_end_at, forward_at, kill_at }
     }
 
     fn forward(&self, signal: Signal, why: Why) -> Action {
@@ -300,6 +339,7 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Delay;
     use crate::plan::tests::plan;
     use std::time::Duration;
 
@@ -387,7 +427,8 @@ mod tests {
         let mut story = Story::of(plan());
         assert_eq!(story.deadline(), None);
         let (forward_at, kill_at) = (story.at(115.0), Some(story.at(159.0)));
-        let hold = Action::Hold { signal: Signal::TERM, forward_at, kill_at };
+        let may_end_at = forward_at;
+        let hold = Action::Hold { signal: Signal::TERM, may_end_at, forward_at, kill_at };
         assert_eq!(story.when(100.0, STOP), Some(hold));
         assert_eq!(story.deadline(), Some(115.0));
     }
@@ -407,7 +448,8 @@ mod tests {
         assert_eq!(story.deadline(), Some(5.0));
         assert_eq!(story.when(4.9, Event::Tick), None);
         let (forward_at, kill_at) = (story.at(20.0), Some(story.at(64.0)));
-        let hold = Action::Hold { signal: Signal::QUIT, forward_at, kill_at };
+        let may_end_at = forward_at;
+        let hold = Action::Hold { signal: Signal::QUIT, may_end_at, forward_at, kill_at };
         assert_eq!(story.when(5.0, Event::Tick), Some(hold));
         assert_eq!(story.when(20.0, Event::Tick), forward(Signal::QUIT, Why::DelayOver));
     }
@@ -481,6 +523,36 @@ mod tests {
         assert_eq!(gone, Some(Action::Exit(None)));
     }
 
+    #[test]
+    fn holding_traffic_stopped_forwards_once_the_shortest_delay_is_over() {
+        let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+        let mut story = Story::holding(Plan { delay, ..plan() });
+        assert_eq!(story.deadline(), Some(115.0));
+        assert_eq!(story.when(104.9, Event::TrafficStopped), None);
+        let quiet = forward(Signal::TERM, Why::Quiet);
+        assert_eq!(story.when(105.0, Event::TrafficStopped), quiet);
+        assert_eq!(story.deadline(), Some(159.0));
+        assert!(!story.core.holds());
+    }
+
+    #[test]
+    fn holding_goes_on_to_the_longest_delay_while_traffic_does() {
+        let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+        let mut story = Story::holding(Plan { delay, ..plan() });
+        assert_eq!(story.when(114.9, Event::Tick), None);
+        assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+    }
+
+    #[test]
+    fn traffic_stopped_moves_nothing_but_a_hold() {
+        let stories: [fn(Plan) -> Story; 3] = [Story::of, Story::stopping, Story::killed];
+        for story in stories {
+            assert_eq!(story(plan()).when(160.0, Event::TrafficStopped), None);
+        }
+        // A fixed delay is over when it is over.
+        assert_eq!(Story::holding(plan()).when(114.9, Event::TrafficStopped), None);
+    }
+
     // Stopping
 
     #[test]
@@ -528,7 +600,8 @@ mod tests {
         assert_eq!(story.deadline(), Some(6.0));
 
         let grace_period = Some(Duration::from_secs(3));
-        let mut story = Story::of(Plan { grace_period, delay: Duration::ZERO, ..plan() });
+        let mut story =
+            Story::of(Plan { grace_period, delay: Delay::fixed(Duration::ZERO), ..plan() });
         story.when(1.0, MAIN_ENDED);
         assert_eq!(story.deadline(), Some(3.0));
         let kill_at = Some(story.at(3.0));
@@ -636,6 +709,7 @@ mod tests {
         story.when(1.0, MAIN_ENDED);
         story.when(1.0, Event::NothingLeft);
         let all = [STOP, OTHER, MAIN_ENDED, ORPHAN_ENDED, Event::SomeLeft, Event::NothingLeft];
+        let all = all.into_iter().chain([Event::TrafficStopped]);
         for event in all.into_iter().chain([Event::Tick, Event::Stopped(Signal::TSTP)]) {
             assert_eq!(story.when(2.0, event), None, "{event:?}");
         }
@@ -646,7 +720,7 @@ mod tests {
 
     #[test]
     fn without_a_delay_the_stop_signal_passes_in_the_same_wake() {
-        let mut story = Story::of(Plan { delay: Duration::ZERO, ..plan() });
+        let mut story = Story::of(Plan { delay: Delay::fixed(Duration::ZERO), ..plan() });
         story.when(100.0, STOP);
         assert_eq!(story.deadline(), Some(100.0));
         assert_eq!(story.when(100.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
@@ -915,9 +989,15 @@ mod tests {
             self.told += 1;
             let rehearsed = usize::from(self.plan.rehearse.is_some());
             assert!(self.told <= self.requests + rehearsed, "told more often than asked");
-            if why == Why::DelayOver {
+            let Delay { min, max } = self.plan.delay;
+            let least = match why {
+                Why::DelayOver => max,
+                Why::Quiet => min,
+                _ => Duration::ZERO,
+            };
+            if !least.is_zero() {
                 let held = self.now - self.began.expect("a hold");
-                assert!(held >= self.plan.delay.as_secs_f64() - 1e-6, "held for {held}");
+                assert!(held >= least.as_secs_f64() - 1e-6, "held for {held}");
             }
             if why == Why::Hurry && self.ended.is_none() {
                 assert!(self.now - self.began.expect("a hold") >= 1.0 - 1e-6);
@@ -947,12 +1027,12 @@ mod tests {
 
     fn plans() -> Vec<Plan> {
         let plan = Plan {
-            delay: Duration::from_secs(3),
+            delay: Delay::fixed(Duration::from_secs(3)),
             grace_period: Some(Duration::from_secs(9)),
             ..plan()
         };
         let none = Plan { grace_period: None, ..plan.clone() };
-        let at_once = Plan { delay: Duration::ZERO, ..plan.clone() };
+        let at_once = Plan { delay: Delay::fixed(Duration::ZERO), ..plan.clone() };
         let no_margin = Plan { margin: Duration::ZERO, ..plan.clone() };
         let ignoring = Plan { on_repeat: OnRepeat::Ignore, ..plan.clone() };
         let waiting = Plan { leftovers: Leftovers::Wait, ..plan.clone() };
@@ -961,7 +1041,11 @@ mod tests {
         let rehearse = Some(Duration::from_secs(2));
         let rehearsing = Plan { rehearse, ..plan.clone() };
         let job = Plan { job_control: JobControl::Job, ..plan.clone() };
-        vec![plan, none, at_once, no_margin, ignoring, waiting, killing, dropping, rehearsing, job]
+        let min = Duration::from_secs(1);
+        let ranging = Plan { delay: Delay { min, ..plan.delay }, ..plan.clone() };
+        let mut plans = vec![plan, none, at_once, no_margin, ignoring, waiting, killing, dropping];
+        plans.extend([rehearsing, job, ranging]);
+        plans
     }
 
     /// Something happens, or time passes.
@@ -971,8 +1055,9 @@ mod tests {
         Pass(f64),
     }
 
-    const MOVES: [Move; 9] = [
+    const MOVES: [Move; 10] = [
         Move::Happen(STOP),
+        Move::Happen(Event::TrafficStopped),
         Move::Happen(OTHER),
         Move::Happen(MAIN_ENDED),
         Move::Happen(ORPHAN_ENDED),

@@ -137,8 +137,9 @@ impl Timeline {
             Step::Forwarded { signal, why, target } => {
                 let why = match why {
                     Why::Passing | Why::Unheld => "",
-                    Why::DelayOver if self.plan.delay.is_zero() => "",
+                    Why::DelayOver if self.plan.delay.max.is_zero() => "",
                     Why::DelayOver => "; the delay is over",
+                    Why::Quiet => "; no traffic comes any more",
                     Why::Hurry => "; asked twice, the hold ends early",
                     Why::Again => ", again",
                 };

@@ -26,6 +26,8 @@ pub enum Trigger {
 #[serde(rename_all = "snake_case")]
 pub enum HoldEnd {
     Delay,
+    /// Traffic had stopped.
+    Quiet,
     Hurry,
     Exit,
 }
@@ -182,6 +184,7 @@ impl Timeline {
             Why::Passing | Why::Unheld => {}
             Why::Again => self.repeats += 1,
             Why::DelayOver => self.hold_end = Some((now, HoldEnd::Delay)),
+            Why::Quiet => self.hold_end = Some((now, HoldEnd::Quiet)),
             Why::Hurry => {
                 self.repeats += 1;
                 self.hold_end = Some((now, HoldEnd::Hurry));

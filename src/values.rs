@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::plan::Delay;
 use crate::signal::{NoSignal, Signal};
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
@@ -28,6 +29,20 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Some(_) => Err("at most 365 days are possible".into()),
         None if is_number => Err("at most 365 days are possible".into()),
         None => Err("write 500ms, 15s, 1m30s, 2h or a number of seconds".into()),
+    }
+}
+
+/// A delay, or the shortest and the longest: `5s..20s`.
+pub fn delay(text: &str) -> Result<Delay, String> {
+    let Some((min, max)) = text.split_once("..") else {
+        return duration(text).map(Delay::fixed).map_err(|why| format!("{why}, or 5s..20s"));
+    };
+    let [Ok(min), Ok(max)] = [min, max].map(duration) else {
+        return Err("write the shortest and the longest, as in 5s..20s".into());
+    };
+    match min <= max {
+        true => Ok(Delay { min, max }),
+        false => Err(format!("the shortest comes first: {}", Delay { min: max, max: min })),
     }
 }
 
