@@ -212,6 +212,8 @@ mod tests {
         Look { ended: ended.to_vec(), ..Look::default() }
     }
 
+    type Story<'a> = (&'a str, Look, &'a [(Look, bool)]);
+
     /// Takes in a look a second, and tells when data came, in seconds, and what is counted.
     fn play(first: &Look, looks: &[Look]) -> (Vec<u64>, Traffic) {
         play_from(Instant::now(), first, looks)
@@ -238,7 +240,7 @@ mod tests {
         let missed = Look { missed: true, ..Look::default() };
         let none = Look::default();
         // The looks, and for each whether it is traffic.
-        let stories: [(&str, Look, &[(Look, bool)]); 13] = [
+        let stories: [Story; 13] = [
             ("nothing", none.clone(), &[(none.clone(), false)]),
             ("an idle one", open(&[connection(1, 9)]), &[(open(&[connection(1, 9)]), false)]),
             (
