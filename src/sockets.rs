@@ -1,0 +1,1092 @@
+//! Who is connected to our ports: the only file that knows netlink and /proc/net.
+//!
+//! The kernel lists the TCP sockets of our network namespace to anybody who asks, with what came
+//! in on each, and tells of each that ends (sock_diag(7), linux/inet_diag.h, linux/sock_diag.h).
+//! Where that is refused, /proc/net/tcp (proc_pid_net(5)) lists them without bytes. What came and
+//! went between two looks is then only counted, in /proc/net/snmp.
+//!
+//! Nothing here waits, and no length that the kernel names is trusted.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::iter;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    setsockopt, socket, sockopt,
+};
+use nix::time::{ClockId, clock_gettime};
+
+use crate::traffic::{Connection, Look};
+
+/// Which ports are watched.
+#[derive(Clone, Debug)]
+pub enum Ports {
+    Named(Vec<u16>),
+    /// Those on which the app or a descendant of it listens.
+    OfFamily,
+}
+
+/// Why there is no traffic to look at.
+#[derive(Debug)]
+pub enum Unwatched {
+    /// None of ours listens: there is no traffic to wait for.
+    NothingListens,
+    /// There may be traffic, and we cannot see it.
+    Unseen(Unseen),
+}
+
+#[derive(Debug)]
+pub enum Unseen {
+    /// The port of a UDP socket, which has no connections.
+    Udp(u16),
+    /// The path of a socket on which the app listens, and on TCP it does not.
+    Unix(String),
+    /// Neither netlink nor /proc/net can be read.
+    Refused(io::Error),
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Unseen::Udp(port) => write!(f, "UDP on port {port} has no connections to look at"),
+            Unseen::Unix(path) => write!(f, "what comes in on the Unix socket {path} is not shown"),
+            Unseen::Refused(error) => {
+                write!(f, "neither netlink nor /proc/net shows the connections: {error}")
+            }
+        }
+    }
+}
+
+/// How we look, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The kernel lists what is open, and tells what ended.
+    Events,
+    /// It lists what is open.
+    Dumps,
+    /// It lists what is open, but not what came in on it.
+    Files,
+}
+
+const WAYS: [Way; 3] = [Way::Events, Way::Dumps, Way::Files];
+
+/// Looks at the connections to our ports.
+pub struct Watcher {
+    ports: Vec<u16>,
+    eyes: Eyes,
+    /// On the clock of our own CPU time.
+    look_began: Duration,
+}
+
+enum Eyes {
+    Events(Dumps, Events),
+    Dumps(Dumps, Opens),
+    Files(Opens),
+}
+
+impl Watcher {
+    /// Begins to watch, with the first look. The pids are the app's and its descendants'.
+    pub fn open(
+        ports: &Ports,
+        ignored_ports: &[u16],
+        pids: &[i32],
+    ) -> Result<(Watcher, Look), Unwatched> {
+        Watcher::open_by(&WAYS, ports, ignored_ports, pids)
+    }
+
+    fn open_by(
+        ways: &[Way],
+        ports: &Ports,
+        ignored_ports: &[u16],
+        pids: &[i32],
+    ) -> Result<(Watcher, Look), Unwatched> {
+        let began = cpu_time();
+        let mut ports = match ports {
+            Ports::Named(ports) => ports.clone(),
+            Ports::OfFamily => listening(ignored_ports, pids)?,
+        };
+        ports.retain(|port| !ignored_ports.contains(port));
+        if ports.is_empty() {
+            return Err(Unwatched::NothingListens);
+        }
+        let mut refused = io::Error::from(ErrorKind::Unsupported);
+        for way in ways {
+            // The first look shows whether this way can be gone.
+            let opened = Eyes::open(*way).and_then(|mut eyes| Ok((eyes.look(&ports)?, eyes)));
+            match opened {
+                Ok((look, eyes)) => return Ok((Watcher { ports, eyes, look_began: began }, look)),
+                Err(error) => refused = error,
+            }
+        }
+        Err(Unwatched::Unseen(Unseen::Refused(refused)))
+    }
+
+    pub fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    pub fn way(&self) -> Way {
+        match self.eyes {
+            Eyes::Events(..) => Way::Events,
+            Eyes::Dumps(..) => Way::Dumps,
+            Eyes::Files(..) => Way::Files,
+        }
+    }
+
+    /// What is open, and what ended since the last look.
+    pub fn look(&mut self) -> Look {
+        self.look_began = cpu_time();
+        let blind = Look { missed: true, ..Look::default() };
+        self.eyes.look(&self.ports).unwrap_or(blind)
+    }
+
+    /// How long until the next look, where this is called after all that the last one entailed:
+    /// looking is to take at most 2 % of a CPU.
+    pub fn pause(&self) -> Duration {
+        const LEAST: Duration = Duration::from_millis(250);
+        LEAST.max(cpu_time().saturating_sub(self.look_began) * 50)
+    }
+}
+
+impl Eyes {
+    fn open(way: Way) -> io::Result<Eyes> {
+        match way {
+            // The events first, so that nothing ends unseen between the two.
+            Way::Events => {
+                Events::open().and_then(|events| Ok(Eyes::Events(Dumps::open()?, events)))
+            }
+            Way::Dumps => Opens::read().and_then(|opens| Ok(Eyes::Dumps(Dumps::open()?, opens))),
+            Way::Files => Opens::read().map(Eyes::Files),
+        }
+    }
+
+    fn look(&mut self, ports: &[u16]) -> io::Result<Look> {
+        let (open, ended, missed) = match self {
+            Eyes::Events(dumps, events) => {
+                let open = dumps.tcp(OPEN)?;
+                let (ended, lost) = events.take();
+                (open, ended, lost)
+            }
+            Eyes::Dumps(dumps, opens) => (dumps.tcp(OPEN)?, Vec::new(), opens.grew()?),
+            Eyes::Files(opens) => (files("tcp", RECEIVING)?, Vec::new(), opens.grew()?),
+        };
+        let connections = |rows: Vec<Row>| -> Vec<Connection> {
+            rows.into_iter().filter_map(|row| row.connection(ports)).collect()
+        };
+        Ok(Look { open: connections(open), ended: connections(ended), missed })
+    }
+}
+
+// What the kernel's include/net/tcp_states.h numbers, as sets of them.
+const ESTABLISHED: u32 = 1 << 1;
+const FIN_WAIT1: u32 = 1 << 4;
+const FIN_WAIT2: u32 = 1 << 5;
+/// UDP that is not connected.
+const CLOSE: u32 = 1 << 7;
+const CLOSE_WAIT: u32 = 1 << 8;
+const LAST_ACK: u32 = 1 << 9;
+const LISTEN: u32 = 1 << 10;
+const CLOSING: u32 = 1 << 11;
+const RECEIVING: u32 = ESTABLISHED | FIN_WAIT1 | FIN_WAIT2;
+const OPEN: u32 = RECEIVING | CLOSE_WAIT | LAST_ACK | CLOSING;
+
+/// The ports on which ours listen.
+fn listening(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, Unwatched> {
+    let refused = |error| Unwatched::Unseen(Unseen::Refused(error));
+    let sockets = sockets(pids);
+    // Where whose socket it is cannot be told, all are ours.
+    let is_ours = |inode| sockets.as_ref().is_none_or(|sockets| sockets.contains(&inode));
+    let dumped = Dumps::open().and_then(|mut dumps| dumps.tcp(LISTEN));
+    let rows = dumped.or_else(|_| files("tcp", LISTEN)).map_err(refused)?;
+    let ours = |row: &Row| is_ours(row.inode) && !ignored.contains(&row.port);
+    let mut ports: Vec<u16> = rows.iter().filter(|row| ours(row)).map(|row| row.port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    if !ports.is_empty() {
+        return Ok(ports);
+    }
+    let unconnected = files("udp", CLOSE).map_err(refused)?;
+    if let Some(row) = unconnected.iter().find(|row| ours(row)) {
+        return Err(Unwatched::Unseen(Unseen::Udp(row.port)));
+    }
+    match unix_listeners().map_err(refused)?.into_iter().find(|(inode, _)| is_ours(*inode)) {
+        Some((_, path)) => Err(Unwatched::Unseen(Unseen::Unix(path))),
+        None => Err(Unwatched::NothingListens),
+    }
+}
+
+/// The inodes of the sockets that these processes have; nothing where that cannot be told.
+fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
+    let mut inodes = HashSet::new();
+    let mut read = false;
+    for pid in pids {
+        let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(descriptors) => descriptors,
+            // Where all seem to have ended, /proc is not there.
+            Err(error) if gone(&error) => continue,
+            Err(_) => return None,
+        };
+        read = true;
+        for descriptor in descriptors {
+            match descriptor.and_then(|descriptor| fs::read_link(descriptor.path())) {
+                Ok(target) => inodes.extend(inode(&target)),
+                Err(error) if gone(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+    read.then_some(inodes)
+}
+
+/// `socket:[4711]`
+fn inode(target: &Path) -> Option<u64> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// A socket as the kernel lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    /// One of the bits above.
+    state: u32,
+    port: u16,
+    peer: SocketAddr,
+    inode: u64,
+    cookie: u64,
+    received: Option<u64>,
+}
+
+impl Row {
+    /// A listener that ends has no peer.
+    fn connection(self, ports: &[u16]) -> Option<Connection> {
+        let Row { port, peer, cookie, received, .. } = self;
+        let ours = ports.contains(&port) && peer.port() != 0;
+        ours.then_some(Connection { cookie, port, peer, received })
+    }
+
+    /// A `struct inet_diag_msg` and its attributes (linux/inet_diag.h).
+    fn parse(message: &[u8]) -> Option<Row> {
+        const ATTRIBUTES: usize = 72;
+        const INET_DIAG_INFO: u16 = 2;
+        // tcpi_bytes_received in struct tcp_info (linux/tcp.h); Linux before 4.1 has none.
+        const BYTES_RECEIVED: usize = 128;
+        let [family, state] = bytes(message, 0)?;
+        let address = match i32::from(family) {
+            libc::AF_INET => IpAddr::V4(Ipv4Addr::from(bytes::<4>(message, 24)?)),
+            libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(bytes::<16>(message, 24)?)).to_canonical(),
+            _ => return None,
+        };
+        let info = attribute(message.get(ATTRIBUTES..)?, INET_DIAG_INFO);
+        Some(Row {
+            state: 1u32.checked_shl(state.into())?,
+            port: u16::from_be_bytes(bytes(message, 4)?),
+            peer: SocketAddr::new(address, u16::from_be_bytes(bytes(message, 6)?)),
+            inode: u32::from_ne_bytes(bytes(message, 68)?).into(),
+            cookie: u64::from_ne_bytes(bytes(message, 44)?),
+            received: info.and_then(|info| bytes(info, BYTES_RECEIVED)).map(u64::from_ne_bytes),
+        })
+    }
+
+    /// A line of /proc/net/tcp, tcp6, udp or udp6.
+    fn parse_line(line: &str) -> Option<Row> {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let (_, port) = endpoint(fields.next()?)?;
+        let (address, peer_port) = endpoint(fields.next()?)?;
+        let state = u32::from_str_radix(fields.next()?, 16).ok()?;
+        Some(Row {
+            state: 1u32.checked_shl(state)?,
+            port,
+            peer: SocketAddr::new(address, peer_port),
+            inode: fields.nth(5)?.parse().ok()?,
+            cookie: 0,
+            received: None,
+        })
+    }
+}
+
+/// `0100007F:1F90`: words of an address as they lie in memory, read as numbers, and a port.
+fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
+    let (address, port) = text.split_once(':')?;
+    let word = |at| u32::from_str_radix(address.get(at..at + 8)?, 16).ok();
+    let address = match address.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(word(0)?.to_ne_bytes())),
+        32 => {
+            let mut octets = [0; 16];
+            for (octets, at) in octets.chunks_mut(4).zip([0, 8, 16, 24]) {
+                octets.copy_from_slice(&word(at)?.to_ne_bytes());
+            }
+            IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
+        }
+        _ => return None,
+    };
+    Some((address, u16::from_str_radix(port, 16).ok()?))
+}
+
+/// A file that says what is in our network namespace.
+fn open_file(name: &str) -> io::Result<BufReader<File>> {
+    File::open(Path::new("/proc/net").join(name)).map(BufReader::new)
+}
+
+/// The sockets in these states, of both families. Without IPv6 in the kernel there is no second
+/// file.
+fn files(protocol: &str, states: u32) -> io::Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (family, required) in [("", true), ("6", false)] {
+        match open_file(&format!("{protocol}{family}")) {
+            Ok(file) => {
+                for line in file.lines().skip(1) {
+                    rows.extend(Row::parse_line(&line?).filter(|row| row.state & states != 0));
+                }
+            }
+            Err(error) if required || error.kind() != ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(rows)
+}
+
+/// The inode and the path of each Unix socket that accepts connections.
+fn unix_listeners() -> io::Result<Vec<(u64, String)>> {
+    // __SO_ACCEPTCON in linux/net.h
+    const ACCEPTS: u32 = 1 << 16;
+    let mut listeners = Vec::new();
+    // A path may be any bytes.
+    for line in open_file("unix")?.split(b'\n').skip(1) {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        let mut fields = line.split_ascii_whitespace().skip(3);
+        let flags = fields.next().and_then(|flags| u32::from_str_radix(flags, 16).ok());
+        if flags.is_some_and(|flags| flags & ACCEPTS != 0)
+            && let Some(inode) = fields.nth(2).and_then(|inode| inode.parse().ok())
+        {
+            let path = fields.next().unwrap_or("without a name");
+            listeners.push((inode, path.replace(char::is_control, "?")));
+        }
+    }
+    Ok(listeners)
+}
+
+/// How many connections were ever accepted in our network namespace: PassiveOpens (RFC 4022).
+struct Opens(u64);
+
+impl Opens {
+    fn read() -> io::Result<Opens> {
+        let lines: Vec<String> = open_file("snmp")?.lines().collect::<io::Result<_>>()?;
+        let mut tcp = lines.iter().filter_map(|line| line.strip_prefix("Tcp: "));
+        let (names, numbers) = (tcp.next().unwrap_or_default(), tcp.next().unwrap_or_default());
+        let mut pairs = names.split(' ').zip(numbers.split(' '));
+        let opens = pairs.find(|(name, _)| *name == "PassiveOpens");
+        let opens = opens.and_then(|(_, number)| number.parse().ok());
+        opens.map(Opens).ok_or(ErrorKind::InvalidData.into())
+    }
+
+    /// Whether a connection came since the last time: nobody tells to which port, and whether it
+    /// brought data.
+    fn grew(&mut self) -> io::Result<bool> {
+        let before = std::mem::replace(self, Opens::read()?);
+        Ok(self.0 != before.0)
+    }
+}
+
+/// A socket to the kernel's sock_diag, which never waits.
+fn netlink() -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let protocol = SockProtocol::NetlinkSockDiag;
+    Ok(socket(AddressFamily::Netlink, SockType::Datagram, flags, protocol)?)
+}
+
+/// The kernel's datagrams are at most 32 KiB long (netlink_recvmsg in its af_netlink.c).
+const DATAGRAM: usize = 32 * 1024;
+
+/// One datagram, as long as it really is; a longer one than there is room for is an error.
+fn receive<'a>(socket: &OwnedFd, room: &'a mut [u8]) -> nix::Result<&'a [u8]> {
+    let length = recv(socket.as_raw_fd(), room, MsgFlags::MSG_TRUNC)?;
+    room.get(..length).ok_or(Errno::EMSGSIZE)
+}
+
+/// Asks for the sockets in a state.
+struct Dumps {
+    socket: OwnedFd,
+    room: Vec<u8>,
+    /// What is left of an answer to a question before is none to the next.
+    sequence: u32,
+}
+
+impl Dumps {
+    fn open() -> io::Result<Dumps> {
+        Ok(Dumps { socket: netlink()?, room: vec![0; DATAGRAM], sequence: 0 })
+    }
+
+    /// The sockets in these states, of both families.
+    fn tcp(&mut self, states: u32) -> io::Result<Vec<Row>> {
+        let mut rows = Vec::new();
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            self.sequence = self.sequence.wrapping_add(1);
+            let request = request(self.sequence, family as u8, states);
+            send(self.socket.as_raw_fd(), &request, MsgFlags::empty())?;
+            while take_rows(receive(&self.socket, &mut self.room)?, self.sequence, &mut rows)? {}
+        }
+        Ok(rows)
+    }
+}
+
+// Kinds of messages (netlink(7), linux/sock_diag.h).
+const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
+const NLMSG_DONE: u16 = libc::NLMSG_DONE as u16;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+
+/// A `struct nlmsghdr`, and a `struct inet_diag_req_v2` that asks for `struct tcp_info` too.
+fn request(sequence: u32, family: u8, states: u32) -> [u8; 72] {
+    const INFO: u8 = 1 << 1;
+    let mut request = [0; 72];
+    let mut put = |at: usize, bytes: &[u8]| request[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, &72u32.to_ne_bytes());
+    put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    put(6, &((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
+    put(8, &sequence.to_ne_bytes());
+    put(16, &[family, libc::IPPROTO_TCP as u8, INFO]);
+    put(20, &states.to_ne_bytes());
+    request
+}
+
+/// Takes the rows out of a part of an answer, and tells whether there are more to come.
+fn take_rows(part: &[u8], sequence: u32, rows: &mut Vec<Row>) -> io::Result<bool> {
+    for message in messages(part).filter(|message| message.sequence == sequence) {
+        match message.kind {
+            SOCK_DIAG_BY_FAMILY => rows.extend(Row::parse(message.payload)),
+            // Both begin with an errno, negated; at the end it may be missing.
+            NLMSG_DONE | NLMSG_ERROR => {
+                let errno = bytes(message.payload, 0).map_or(0, i32::from_ne_bytes);
+                return match errno {
+                    0 => Ok(false),
+                    _ => Err(io::Error::from_raw_os_error(errno.saturating_neg())),
+                };
+            }
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
+/// Is told of each TCP socket that ends.
+struct Events(OwnedFd);
+
+impl Events {
+    fn open() -> io::Result<Events> {
+        // SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY (linux/sock_diag.h).
+        const GROUPS: u32 = 1 << 0 | 1 << 2;
+        // As many as the kernel lets us have (net.core.rmem_max): one event takes about 1 KB.
+        const ROOM: usize = 8 << 20;
+        let socket = netlink()?;
+        setsockopt(&socket, sockopt::RcvBuf, &ROOM)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+        Ok(Events(socket))
+    }
+
+    /// What ended since the last time, and whether some of it was lost.
+    fn take(&self) -> (Vec<Row>, bool) {
+        // A storm is not to keep us here; the rest waits for the next look.
+        const MOST: usize = 1 << 16;
+        let mut rows = Vec::new();
+        let mut room = [0; 4096];
+        let mut lost = false;
+        for _ in 0..MOST {
+            match receive(&self.0, &mut room) {
+                Ok(event) => rows.extend(messages(event).filter_map(|m| Row::parse(m.payload))),
+                Err(Errno::EAGAIN) => break,
+                // There was no room for all.
+                Err(Errno::ENOBUFS) => lost = true,
+                Err(_) => return (rows, true),
+            }
+        }
+        (rows, lost)
+    }
+}
+
+/// A netlink message (netlink(7)).
+struct Message<'a> {
+    kind: u16,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+/// The messages of a datagram, up to the first that is cut.
+fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+    const HEADER: usize = 16;
+    iter::from_fn(move || {
+        let length = u32::from_ne_bytes(bytes(datagram, 0)?) as usize;
+        let message = Message {
+            kind: u16::from_ne_bytes(bytes(datagram, 4)?),
+            sequence: u32::from_ne_bytes(bytes(datagram, 8)?),
+            payload: datagram.get(HEADER..length)?,
+        };
+        datagram = after(datagram, length);
+        Some(message)
+    })
+}
+
+/// The content of an attribute: a `struct nlattr` and what follows it (netlink(7)).
+fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    const HEADER: usize = 4;
+    loop {
+        let length = u16::from_ne_bytes(bytes(attributes, 0)?).into();
+        let content = attributes.get(HEADER..length)?;
+        if u16::from_ne_bytes(bytes(attributes, 2)?) == kind {
+            return Some(content);
+        }
+        attributes = after(attributes, length);
+    }
+}
+
+/// What follows the first so many bytes, and those that round them up to a multiple of four.
+fn after(all: &[u8], length: usize) -> &[u8] {
+    all.get(length.next_multiple_of(4)..).unwrap_or_default()
+}
+
+fn bytes<const N: usize>(all: &[u8], at: usize) -> Option<[u8; N]> {
+    all.get(at..)?.first_chunk().copied()
+}
+
+/// The CPU time that we have used. It knows no other process, so a busy machine does not make a
+/// look seem dear.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::UnixListener;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::LazyLock;
+    use std::time::Instant;
+
+    use nix::sched::{CloneFlags, unshare};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Long enough for any machine.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Waits for a condition.
+    fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = condition() {
+                return found;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+            // Not to keep a CPU busy between two looks.
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn listen(address: &str) -> (TcpListener, u16) {
+        let listener = TcpListener::bind(address).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        (listener, port)
+    }
+
+    fn watch(way: Way, port: u16) -> (Watcher, Look) {
+        let (watcher, look) =
+            Watcher::open_by(&[way], &Ports::Named(vec![port]), &[], &[]).unwrap();
+        assert_eq!((watcher.way(), watcher.ports()), (way, &[port][..]));
+        (watcher, look)
+    }
+
+    /// Looks until a look finds it.
+    fn look_for<T>(watcher: &mut Watcher, what: &str, find: impl Fn(&Look) -> Option<T>) -> T {
+        eventually(what, || find(&watcher.look()))
+    }
+
+    #[test]
+    fn what_came_in_on_a_connection_of_either_family() {
+        for (server, client) in [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            // An IPv4 client of a listener for both.
+            ("[::]:0", "127.0.0.1"),
+            ("0.0.0.0:0", "127.0.0.1"),
+        ] {
+            let (_listener, port) = listen(server);
+            let (mut watcher, first) = watch(Way::Events, port);
+            assert_eq!(first, Look::default());
+            // Nobody accepts it: it is open all the same.
+            let mut client = TcpStream::connect((client, port)).unwrap();
+            client.write_all(b"hello").unwrap();
+            let open = look_for(&mut watcher, "five bytes", |look| {
+                look.open.iter().any(|open| open.received == Some(5)).then(|| look.open.clone())
+            });
+            // The client's end is none of ours.
+            let [open] = open[..] else { panic!("{open:?}") };
+            assert_eq!((open.port, open.peer), (port, client.local_addr().unwrap()));
+            assert_ne!(open.cookie, 0);
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_with_what_had_come_in() {
+        let (listener, port) = listen("127.0.0.1:0");
+        let (mut watcher, _) = watch(Way::Events, port);
+        // A request and the FIN; a probe, whose FIN counts as a byte.
+        for (sent, received) in [(&b"request"[..], 8), (b"", 1)] {
+            let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut server, peer) = listener.accept().unwrap();
+            client.write_all(sent).unwrap();
+            drop(client);
+            server.read_to_end(&mut Vec::new()).unwrap();
+            drop(server);
+            let ended = look_for(&mut watcher, "the end", |look| look.ended.first().copied());
+            assert_eq!((ended.port, ended.peer, ended.received), (port, peer, Some(received)));
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_listener_is_that_of_no_connection() {
+        let (leaving, left) = listen("127.0.0.1:0");
+        let (staying, port) = listen("127.0.0.1:0");
+        let named = Ports::Named(vec![left, port]);
+        let (mut watcher, _) = Watcher::open_by(&[Way::Events], &named, &[], &[]).ok().unwrap();
+        drop(leaving);
+        // What comes after it is told after it.
+        drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
+        drop(staying.accept().unwrap());
+        let ended = look_for(&mut watcher, "the end", |look| {
+            (!look.ended.is_empty()).then(|| look.ended.clone())
+        });
+        assert!(ended.iter().all(|ended| ended.port == port), "{ended:?}");
+    }
+
+    #[test]
+    fn what_came_and_went_without_an_event_is_missed() {
+        for way in [Way::Dumps, Way::Files] {
+            let (listener, port) = listen("127.0.0.1:0");
+            let (mut watcher, _) = watch(way, port);
+            drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
+            drop(listener.accept().unwrap());
+            look_for(&mut watcher, "something missed", |look| look.missed.then_some(()));
+            // Others share the namespace.
+            look_for(&mut watcher, "nothing missed", |look| (!look.missed).then_some(()));
+        }
+    }
+
+    #[test]
+    fn files_list_without_bytes() {
+        for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
+            let (listener, port) = listen(address);
+            let (mut watcher, first) = watch(Way::Files, port);
+            assert_eq!(first.open, []);
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let peer = client.local_addr().unwrap();
+            let open = Connection { cookie: 0, port, peer, received: None };
+            assert_eq!(watcher.look().open, [open]);
+        }
+    }
+
+    /// A process that has a socket of ours, until this or we end.
+    struct Holder(Child);
+
+    impl Holder {
+        fn of(socket: impl Into<OwnedFd>) -> Holder {
+            let mut cat = Command::new("cat");
+            let cat = cat.stdin(Stdio::piped()).stdout(socket.into()).spawn().unwrap();
+            Holder(cat)
+        }
+
+        fn watch(&self, ignored_ports: &[u16]) -> Result<(Watcher, Look), Unwatched> {
+            Watcher::open(&Ports::OfFamily, ignored_ports, &[self.0.id() as i32])
+        }
+
+        fn has_nothing(&self, ignored_ports: &[u16]) -> bool {
+            matches!(self.watch(ignored_ports), Err(Unwatched::NothingListens))
+        }
+    }
+
+    impl Drop for Holder {
+        fn drop(&mut self) {
+            drop(self.0.stdin.take());
+            let _ = self.0.wait();
+        }
+    }
+
+    #[test]
+    fn only_what_the_family_listens_on_is_watched() {
+        let (_other, other) = listen("127.0.0.1:0");
+        let (listener, port) = listen("[::]:0");
+        let holder = Holder::of(listener);
+        let (watcher, _) = holder.watch(&[]).ok().unwrap();
+        assert_eq!(watcher.ports(), [port]);
+        assert!(holder.has_nothing(&[port]));
+        // Of one that is not there nobody can tell.
+        let (watcher, _) = Watcher::open(&Ports::OfFamily, &[], &[i32::MAX]).ok().unwrap();
+        assert!([port, other].iter().all(|port| watcher.ports().contains(port)));
+    }
+
+    #[test]
+    fn udp_and_unix_sockets_cannot_be_seen() {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = udp.local_addr().unwrap().port();
+        let holder = Holder::of(udp.try_clone().unwrap());
+        let Err(Unwatched::Unseen(unseen)) = holder.watch(&[]) else { panic!("it is seen") };
+        assert_eq!(unseen.to_string(), format!("UDP on port {port} has no connections to look at"));
+        assert!(holder.has_nothing(&[port]));
+        // A client's socket.
+        udp.connect(("127.0.0.1", port)).unwrap();
+        assert!(holder.has_nothing(&[]));
+
+        let name = format!("reprieve-{}", std::process::id());
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+        let holder = Holder::of(UnixListener::bind_addr(&address).unwrap());
+        let Err(Unwatched::Unseen(Unseen::Unix(path))) = holder.watch(&[]) else {
+            panic!("it is seen")
+        };
+        assert_eq!(path, format!("@{name}"));
+        // A client of it: connected, and so no listener.
+        let client = std::os::unix::net::UnixStream::connect_addr(&address).unwrap();
+        assert!(Holder::of(client).has_nothing(&[]));
+    }
+
+    /// Runs this in a thread to which the kernel refuses these system calls (seccomp(2)).
+    fn refusing<T: Send>(calls: &[libc::c_long], run: impl FnOnce() -> T + Send) -> T {
+        let statement = |code: u32, jt, k| libc::sock_filter { code: code as u16, jt, jf: 0, k };
+        let equal = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+        let answer = libc::BPF_RET | libc::BPF_K;
+        let mut filter = vec![statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+        for (call, left) in calls.iter().zip((1..=calls.len()).rev()) {
+            filter.push(statement(equal, left as u8, *call as u32));
+        }
+        filter.push(statement(answer, 0, libc::SECCOMP_RET_ALLOW));
+        filter.push(statement(answer, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32));
+        let refused = move || {
+            let program =
+                libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+            // SAFETY: the program lives for the calls, which change this thread alone.
+            let done = unsafe {
+                libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                    && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) == 0
+            };
+            assert!(done, "seccomp: {}", io::Error::last_os_error());
+            run()
+        };
+        std::thread::scope(|scope| scope.spawn(refused).join().unwrap())
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    const OPEN_A_FILE: [libc::c_long; 2] = [libc::SYS_open, libc::SYS_openat];
+    #[cfg(not(target_arch = "x86_64"))]
+    const OPEN_A_FILE: [libc::c_long; 1] = [libc::SYS_openat];
+
+    #[test]
+    fn where_one_way_is_refused_there_is_the_next() {
+        let (listener, port) = listen("127.0.0.1:0");
+        let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let holder = Holder::of(listener);
+        for (refused, way) in [
+            (&[][..], Way::Events),
+            (&[libc::SYS_bind], Way::Dumps),
+            (&[libc::SYS_socket], Way::Files),
+            (&[libc::SYS_sendto], Way::Files),
+            (&[libc::SYS_recvfrom], Way::Files),
+        ] {
+            let (watcher, look) = refusing(refused, || holder.watch(&[])).ok().unwrap();
+            assert_eq!((watcher.way(), watcher.ports()), (way, &[port][..]), "{refused:?}");
+            assert_eq!(look.open.len(), 1);
+        }
+        // Without /proc it is not known whose they are, and what came and went.
+        let (watcher, _) = refusing(&OPEN_A_FILE, || holder.watch(&[])).ok().unwrap();
+        assert_eq!((watcher.way(), watcher.ports().contains(&port)), (Way::Events, true));
+        for refused in [libc::SYS_bind, libc::SYS_socket] {
+            let refused = [&OPEN_A_FILE[..], &[refused]].concat();
+            for ports in [Ports::OfFamily, Ports::Named(vec![port])] {
+                let opened = refusing(&refused, || Watcher::open(&ports, &[], &[]));
+                let Err(Unwatched::Unseen(unseen)) = opened else { panic!("it is seen") };
+                assert!(matches!(unseen, Unseen::Refused(_)), "{unseen}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_that_is_refused_may_have_missed_something() {
+        let (_listener, port) = listen("127.0.0.1:0");
+        for way in WAYS {
+            let (mut watcher, _) = watch(way, port);
+            let refused = [&OPEN_A_FILE[..], &[libc::SYS_recvfrom]].concat();
+            assert!(refusing(&refused, || watcher.look()).missed);
+        }
+    }
+
+    /// Runs a test of this name once more, as nobody in a network namespace of its own: a user
+    /// namespace in which our uid has no name takes the capabilities away at exec. Tells whether
+    /// this is that run.
+    fn is_alone(test: &str) -> bool {
+        const ALONE: &str = "REPRIEVE_TEST_ALONE";
+        if std::env::var_os(ALONE).is_some() {
+            return true;
+        }
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([&format!("sockets::tests::{test}"), "--exact", "--include-ignored"]);
+        command.args(["--nocapture"]).env(ALONE, "1");
+        // SAFETY: between fork and exec these are but system calls.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
+                raise_loopback()
+            });
+        }
+        let output = command.output().expect("user and network namespaces (unshare(2))");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+        print!("{said}");
+        false
+    }
+
+    fn raise_loopback() -> io::Result<()> {
+        // SAFETY: zero is a valid ifreq, and the name in it is a C string.
+        unsafe {
+            let mut request: libc::ifreq = std::mem::zeroed();
+            request.ifr_name[..2].copy_from_slice(&[b'l' as _, b'o' as _]);
+            request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as _;
+            let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+            match libc::ioctl(socket, libc::SIOCSIFFLAGS as _, &request) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_without_capabilities_sees_it_all() {
+        if !is_alone("nobody_without_capabilities_sees_it_all") {
+            return;
+        }
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
+        // Here nothing else listens, on anything.
+        let nobody = i32::MAX;
+        let of_all = || Watcher::open(&Ports::OfFamily, &[], &[nobody]);
+        assert!(matches!(of_all(), Err(Unwatched::NothingListens)));
+        let udp = UdpSocket::bind("[::1]:0").unwrap();
+        let Err(Unwatched::Unseen(Unseen::Udp(port))) = of_all() else { panic!("it is seen") };
+        assert_eq!(port, udp.local_addr().unwrap().port());
+
+        let (listener, port) = listen("[::]:0");
+        let (mut watcher, first) = of_all().ok().unwrap();
+        assert_eq!((watcher.way(), watcher.ports()), (Way::Events, &[port][..]));
+        assert_eq!(first, Look::default());
+        let mut counting = [watch(Way::Dumps, port).0, watch(Way::Files, port).0];
+        for address in ["127.0.0.1", "::1"] {
+            let mut client = TcpStream::connect((address, port)).unwrap();
+            client.write_all(b"hello").unwrap();
+            let peer = client.local_addr().unwrap();
+            let (mut server, _) = listener.accept().unwrap();
+            server.read_exact(&mut [0; 5]).unwrap();
+            let look = watcher.look();
+            let received = Some(5);
+            let cookie = look.open[0].cookie;
+            assert_eq!(look.open, [Connection { cookie, port, peer, received }]);
+            // It is open, and it was counted: the next look finds it quiet.
+            for (watcher, received) in counting.iter_mut().zip([received, None]) {
+                assert!(watcher.look().missed);
+                let Look { open, missed, .. } = watcher.look();
+                assert!(!missed);
+                assert_eq!(open.len(), 1);
+                assert_eq!((open[0].peer, open[0].received), (peer, received));
+            }
+            drop((client, server));
+            let ended = look_for(&mut watcher, "the end", |look| look.ended.first().copied());
+            assert_eq!((ended.cookie, ended.peer), (cookie, peer));
+        }
+    }
+
+    #[test]
+    fn more_ends_than_there_is_room_for_are_missed() {
+        if !is_alone("more_ends_than_there_is_room_for_are_missed") {
+            return;
+        }
+        let (listener, port) = listen("127.0.0.1:0");
+        let (mut watcher, _) = watch(Way::Events, port);
+        let Eyes::Events(_, events) = &watcher.eyes else { panic!("no events") };
+        setsockopt(&events.0, sockopt::RcvBuf, &2048).unwrap();
+        for _ in 0..100 {
+            drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
+            drop(listener.accept().unwrap());
+        }
+        look_for(&mut watcher, "something missed", |look| look.missed.then_some(()));
+        look_for(&mut watcher, "nothing missed", |look| (!look.missed).then_some(()));
+    }
+
+    /// Prints what a look takes, too.
+    #[test]
+    #[ignore = "needs 10,100 open files: ulimit -Hn 20000, then --ignored"]
+    fn ten_thousand_connections() {
+        if !is_alone("ten_thousand_connections") {
+            return;
+        }
+        const ALL: usize = 10_000;
+        // SAFETY: both are given a limit that lives for the call.
+        unsafe {
+            let mut limit = std::mem::zeroed::<libc::rlimit>();
+            libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+            assert!(limit.rlim_max > 10_100, "only {} open files: ulimit -Hn", limit.rlim_max);
+        }
+        // Nobody accepts them: the clients' ends are descriptors enough. A queue has 4,096 at most.
+        let listeners: Vec<_> = (0..4).map(|_| listen("[::]:0")).collect();
+        for (listener, _) in &listeners {
+            // SAFETY: no pointer is involved.
+            assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 4096) }, 0);
+        }
+        let ports: Vec<u16> = listeners.iter().map(|(_, port)| *port).collect();
+        let mut clients: Vec<TcpStream> = Vec::new();
+        for count in [0, ALL / 10, ALL] {
+            while clients.len() < count {
+                let port = ports[clients.len() % ports.len()];
+                clients.push(TcpStream::connect(("127.0.0.1", port)).unwrap());
+            }
+            for way in WAYS {
+                let named = Ports::Named(ports.clone());
+                let (mut watcher, first) = Watcher::open_by(&[way], &named, &[], &[]).ok().unwrap();
+                assert_eq!(first.open.len(), count);
+                let mut traffic = crate::traffic::Traffic::new(Vec::new(), &first, Instant::now());
+                let mut costs: Vec<_> = (0..9)
+                    .map(|_| {
+                        let began = Instant::now();
+                        let look = watcher.look();
+                        let wall = began.elapsed();
+                        traffic.take(&look, Instant::now());
+                        let cpu = cpu_time() - watcher.look_began;
+                        assert!(watcher.pause() >= cpu * 50);
+                        assert_eq!((look.open.len(), look.missed), (count, false));
+                        (wall, cpu)
+                    })
+                    .collect();
+                assert_eq!((traffic.arrived, traffic.with_data), (0, 0));
+                costs.sort_unstable();
+                let ((wall, cpu), pause) = (costs[4], watcher.pause());
+                println!(
+                    "{count} connections, {way:?}: {wall:.1?}, with taking it in {cpu:.1?} of CPU, pause {pause:.0?}"
+                );
+            }
+        }
+    }
+
+    const LINES: [&str; 2] = [
+        "   0: 0100007F:1F90 0200007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 20 4 30 10 -1",
+        "  12: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000200007F:9C40 01 00000000:00000000 00:00000000 00000000 0 0 4711 1 0",
+    ];
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn lines_of_both_families() {
+        let peer = SocketAddr::from(([127, 0, 0, 2], 40_000));
+        let row =
+            Row { state: ESTABLISHED, port: 8080, peer, inode: 4711, cookie: 0, received: None };
+        assert_eq!(LINES.map(Row::parse_line), [Some(row); 2]);
+    }
+
+    /// The kernel's answer about listeners, of which there is at least one.
+    static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        let (_listener, _) = listen("127.0.0.1:0");
+        let mut dumps = Dumps::open().unwrap();
+        let request = request(1, libc::AF_INET as u8, LISTEN);
+        send(dumps.socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
+        receive(&dumps.socket, &mut dumps.room).unwrap().to_vec()
+    });
+
+    #[test]
+    fn a_cut_answer_gives_fewer_rows() {
+        let rows = |answer: &[u8]| {
+            let mut rows = Vec::new();
+            assert!(take_rows(answer, 1, &mut rows).unwrap());
+            rows
+        };
+        let all = rows(&ANSWER);
+        assert!(!all.is_empty() && all.iter().all(|row| row.received.is_some()));
+        for end in 0..ANSWER.len() {
+            assert!(all.starts_with(&rows(&ANSWER[..end])));
+        }
+        // What answers another question is not taken.
+        let mut none = Vec::new();
+        assert!(take_rows(&ANSWER, 2, &mut none).unwrap() && none.is_empty());
+    }
+
+    /// A message of this kind, to question 1, that begins with a number.
+    fn message(kind: u16, payload: i32) -> Vec<u8> {
+        let mut message = request(1, 0, 0)[..20].to_vec();
+        message[..4].copy_from_slice(&20u32.to_ne_bytes());
+        message[4..6].copy_from_slice(&kind.to_ne_bytes());
+        message[16..].copy_from_slice(&payload.to_ne_bytes());
+        message
+    }
+
+    #[test]
+    fn an_answer_ends_with_an_errno() {
+        for kind in [NLMSG_DONE, NLMSG_ERROR] {
+            let errno = |payload| {
+                let end = take_rows(&message(kind, payload), 1, &mut Vec::new());
+                end.map_err(|error| error.raw_os_error())
+            };
+            assert_eq!(errno(0), Ok(false));
+            assert_eq!(errno(-libc::ENOENT), Err(Some(libc::ENOENT)));
+            assert!(errno(i32::MIN).is_err());
+        }
+    }
+
+    /// Reads these as all that we read, and tells how many messages there were.
+    fn read_as_anything(bytes: &[u8]) -> usize {
+        let mut rows = Vec::new();
+        let _ = take_rows(bytes, 1, &mut rows);
+        rows.extend(Row::parse(bytes));
+        rows.extend(Row::parse_line(&String::from_utf8_lossy(bytes)));
+        let _ = rows.into_iter().filter_map(|row| row.connection(&[80])).count();
+        let _ = (0..4).filter_map(|kind| attribute(bytes, kind)).count();
+        messages(bytes).count()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..2000)) {
+            prop_assert!(read_as_anything(&bytes) <= bytes.len() / 16);
+        }
+
+        #[test]
+        fn a_spoiled_answer_is_read_to_an_end(
+            spoiled in vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+            end in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = ANSWER.clone();
+            for (at, byte) in spoiled {
+                // Half of them in the first lengths and kinds.
+                let reach = if byte % 2 == 0 { 96 } else { bytes.len() };
+                bytes[at.index(reach)] = byte;
+            }
+            bytes.truncate(end.index(bytes.len()) + 1);
+            prop_assert!(read_as_anything(&bytes) <= bytes.len() / 16);
+        }
+
+        #[test]
+        fn a_spoiled_line_is_read_to_an_end(line in 0..2usize, at in any::<prop::sample::Index>(), put in any::<char>()) {
+            let mut line = LINES[line].to_owned();
+            let at = at.index(line.len());
+            line.replace_range(at..=at, put.encode_utf8(&mut [0; 4]));
+            let _ = Row::parse_line(&line);
+            let _ = Row::parse_line(&line[..at]);
+        }
+    }
+}
