@@ -14,7 +14,10 @@ use crate::family::Aim;
 use crate::log::Format;
 use crate::plan::{Delay, JobControl, Leftovers, OnRepeat, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
+use crate::sockets::Ports;
+use crate::traffic::Network;
 use crate::values::{self, GracePeriod, Rewrite};
+use crate::watch::{QUIET_WINDOW, Watched};
 
 /// What our variables are called: this and the long name of the option.
 const PREFIX: &str = "REPRIEVE_";
@@ -79,6 +82,19 @@ struct ShutdownOptions {
     /// at most MAX, and in between until no traffic comes any more
     #[arg(verbatim_doc_comment, long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
     delay: Delay,
+    /// Traffic has stopped when nothing came in for so long [default: 3s]
+    #[arg(long, value_name = "D", value_parser = values::duration)]
+    quiet_window: Option<Duration>,
+    /// Look at the traffic to these ports [default: all that the app
+    /// listens on]
+    #[arg(verbatim_doc_comment, long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
+    traffic_port: Vec<u16>,
+    /// Look away from these, as of metrics
+    #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
+    ignore_port: Vec<u16>,
+    /// Look away from what these send, as a node's probes; repeatable
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::network)]
+    ignore_peer: Vec<Network>,
     /// The orchestrator's whole allowance (docker stop -t, stopTimeout,
     /// terminationGracePeriodSeconds), less a preStop hook of your own;
     /// what is left gets SIGKILL before it is over
@@ -187,6 +203,7 @@ pub enum Request {
 #[derive(Debug)]
 pub struct Options {
     pub plan: Plan,
+    pub watched: Watched,
     pub aim: Aim,
     pub parent_death_signal: Option<Signal>,
     pub expected: Vec<u8>,
@@ -300,6 +317,20 @@ impl Cli {
             (GracePeriod(None), Some(_)) => Some(REHEARSED_GRACE_PERIOD),
             (GracePeriod(given), _) => given,
         };
+        if self.shutdown.quiet_window.is_some() && !self.shutdown.delay.is_range() {
+            return Err(failed(
+                "--quiet-window is for a hold that may end early: --delay 5s..20s".into(),
+            ));
+        }
+        let watched = Watched {
+            quiet_window: self.shutdown.quiet_window.unwrap_or(QUIET_WINDOW),
+            ports: match self.shutdown.traffic_port {
+                none if none.is_empty() => Ports::OfFamily,
+                named => Ports::Named(named),
+            },
+            ignored_ports: self.shutdown.ignore_port,
+            ignored_peers: self.shutdown.ignore_peer,
+        };
         let plan = Plan {
             delay: self.shutdown.delay,
             grace_period,
@@ -319,6 +350,7 @@ impl Cli {
         let report_file = self.logging.report_file.map(std::path::absolute).transpose();
         Ok(Options {
             plan,
+            watched,
             aim,
             parent_death_signal: self.signals.parent_death_signal,
             expected: self.processes.expect_exit,

@@ -284,6 +284,11 @@ impl Family {
         (!names.is_empty() || proc::command(self.us).is_none()).then_some(names)
     }
 
+    /// The main child and all that descends from us, as far as /proc shows them.
+    pub fn pids(&self) -> Vec<i32> {
+        proc::descendants(self.us).iter().map(|process| process.pid).collect()
+    }
+
     /// Who is left now.
     pub fn left(&self) -> Vec<Name> {
         proc::descendants(self.us).iter().map(Name::from).collect()

@@ -12,17 +12,16 @@ mod report;
 mod shutdown;
 mod signal;
 // Until the hold looks: `traffic` too.
-#[allow(dead_code)]
 mod sockets;
 mod spawn;
 mod step;
 mod supervise;
 mod timeline;
-#[allow(dead_code)]
 mod traffic;
 mod tty;
 mod values;
 mod wait;
+mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -80,7 +79,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
         format: options.format,
         report_file: options.report_file,
     };
-    Ok(Supervisor::new(plan, family, tty, ends).run(wait))
+    Ok(Supervisor::new(plan, options.watched, family, tty, ends).run(wait))
 }
 
 fn print(text: &str) -> u8 {

@@ -1,6 +1,7 @@
 //! The report at the end of a shutdown, as text and as JSON, and the verdict of a rehearsal.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use crate::shutdown::Ending;
 use crate::signal::Signal;
 use crate::step::{Deaf, Sender};
 use crate::timeline::{HoldEnd, Timeline, Trigger};
+use crate::watch::Outcome;
 
 /// So many processes are named; the others are counted.
 const NAMED: usize = 6;
@@ -52,6 +54,7 @@ impl Timeline {
             margin_ms: ms(self.plan.margin),
             held_ms: self.hold_end.map(|(ended_at, _)| at(ended_at)),
             hold_ended_by: self.hold_end.map(|(_, why)| why),
+            traffic: self.traffic.as_ref().map(|outcome| self.traffic_seen(outcome)),
             forwarded_signal: self.forwarded.as_ref().map(|(_, signal, _)| *signal),
             forwarded_at_ms: forwarded_at.map(at),
             forwarded_to: self.forwarded.as_ref().map(|(_, _, target)| target.key()),
@@ -81,6 +84,34 @@ impl Timeline {
         }
     }
 
+    fn traffic_seen<'a>(&'a self, outcome: &'a Outcome) -> TrafficSeen<'a> {
+        let at_ms = |at: Instant| self.since(at).unwrap_or_default().as_millis() as u64;
+        match outcome {
+            Outcome::Traffic { ports, way, traffic } => {
+                let kept_to_the_end = self.plan.delay.is_range()
+                    && matches!(self.hold_end, Some((_, HoldEnd::Delay)));
+                let last_arrival = traffic.last_arrival.map(|last| at_ms(last.at));
+                TrafficSeen {
+                    seen_by: Some(way.key()),
+                    unseen_because: None,
+                    ports,
+                    connections: traffic.arrived,
+                    with_data: traffic.with_data,
+                    last_arrival_ms: last_arrival,
+                    sufficient_delay_ms: last_arrival.map_or(0, whole_seconds_above),
+                    kept_by: traffic
+                        .last_data
+                        .filter(|_| kept_to_the_end)
+                        .map(|last| last.peer.ip()),
+                }
+            }
+            Outcome::NothingListens => TrafficSeen::default(),
+            Outcome::Nothing(why) => {
+                TrafficSeen { unseen_because: Some(why), ..TrafficSeen::default() }
+            }
+        }
+    }
+
     /// Whether a rehearsal went well, with its reason where it did not.
     pub fn verdict(&self, app_code: u8) -> Verdict {
         let why_not = if self.trigger == Trigger::Exit {
@@ -98,6 +129,50 @@ impl Timeline {
             None
         };
         Verdict { passed: why_not.is_none(), why_not }
+    }
+}
+
+/// What came in while the stop signal was held back. All is 0 or null where none of ours listens,
+/// or where nothing could be seen.
+#[derive(Debug, Default, Serialize)]
+pub struct TrafficSeen<'a> {
+    seen_by: Option<&'static str>,
+    unseen_because: Option<&'a str>,
+    ports: &'a [u16],
+    connections: u64,
+    with_data: u64,
+    last_arrival_ms: Option<u64>,
+    sufficient_delay_ms: u64,
+    kept_by: Option<IpAddr>,
+}
+
+impl TrafficSeen<'_> {
+    fn listens(&self) -> bool {
+        self.seen_by.is_some() || self.unseen_because.is_some()
+    }
+}
+
+/// One part of a line for people; nothing where nothing was seen.
+impl fmt::Display for TrafficSeen<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match (self.connections, self.with_data, self.last_arrival_ms) {
+            (0, ..) => f.write_str("no connection came in")?,
+            (1, 0, _) => f.write_str("a connection came in without data")?,
+            (all, 0, _) => write!(f, "{all} connections came in, none with data")?,
+            (all, some, last) => {
+                let last = Span(Duration::from_millis(last.unwrap_or_default()));
+                let enough = Span(Duration::from_millis(self.sufficient_delay_ms));
+                write!(
+                    f,
+                    "{all} connections came in, {some} with data, the last at +{last}, which a delay \
+                     of {enough} would have covered"
+                )?;
+            }
+        }
+        match self.kept_by {
+            Some(peer) => write!(f, "; data from {peer} kept it"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -129,6 +204,7 @@ pub struct Report<'a> {
     margin_ms: u64,
     held_ms: Option<u64>,
     hold_ended_by: Option<HoldEnd>,
+    traffic: Option<TrafficSeen<'a>>,
     forwarded_signal: Option<Signal>,
     forwarded_at_ms: Option<u64>,
     forwarded_to: Option<&'static str>,
@@ -174,6 +250,9 @@ impl Report<'_> {
         Some(match self.hold_ended_by? {
             HoldEnd::Delay if self.delay_ms == 0 => return None,
             HoldEnd::Delay => format!("held for {held}, the whole delay"),
+            HoldEnd::Quiet if self.traffic.as_ref().is_some_and(|seen| !seen.listens()) => {
+                format!("held for {held} of {delay}: nothing listens")
+            }
             HoldEnd::Quiet => format!("held for {held} of {delay}, until traffic had stopped"),
             HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
             HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
@@ -213,6 +292,8 @@ impl fmt::Display for Report<'_> {
             _ => format!("{} ended by itself", self.app),
         });
         parts.extend(self.hold());
+        let seen = self.traffic.as_ref().filter(|seen| seen.seen_by.is_some());
+        parts.extend(seen.map(TrafficSeen::to_string));
         if let (Some(signal), Some(at)) = (self.forwarded_signal, self.forwarded_at_ms) {
             let whom = match self.forwarded_to {
                 Some("group") => "the process group of ",

@@ -77,6 +77,17 @@ pub enum Way {
     Files,
 }
 
+impl Way {
+    /// Its name in JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Way::Events => "events",
+            Way::Dumps => "dumps",
+            Way::Files => "files",
+        }
+    }
+}
+
 const WAYS: [Way; 3] = [Way::Events, Way::Dumps, Way::Files];
 
 /// Looks at the connections to our ports.

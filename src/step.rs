@@ -39,6 +39,7 @@ pub enum Step {
     Began {
         signal: Signal,
         sender: Option<Sender>,
+        may_end_at: Instant,
         forward_at: Instant,
         kill_at: Option<Instant>,
     },
@@ -106,7 +107,7 @@ impl Timeline {
         let until = |at: &Instant| Span(at.saturating_duration_since(self.began_at.unwrap_or(now)));
         let app = &self.app;
         match step {
-            Step::Began { signal, sender, forward_at, kill_at } => {
+            Step::Began { signal, sender, may_end_at, forward_at, kill_at } => {
                 let whence = match sender {
                     Some(sender) => sender.to_string(),
                     None => "by rehearsal".into(),
@@ -114,6 +115,11 @@ impl Timeline {
                 let forward = match self.plan.rewrite(*signal) {
                     None => "it is rewritten to 0 and not forwarded".into(),
                     Some(_) if *forward_at <= now => "forwarding it at once".into(),
+                    Some(_) if may_end_at < forward_at => format!(
+                        "forwarding it between +{} and +{}",
+                        until(may_end_at),
+                        until(forward_at)
+                    ),
                     Some(_) => format!("forwarding it at +{}", until(forward_at)),
                 };
                 let kill = match kill_at {

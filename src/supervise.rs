@@ -18,6 +18,7 @@ use crate::step::{Sender, Step};
 use crate::timeline::Timeline;
 use crate::tty::Tty;
 use crate::wait::{Received, Wait};
+use crate::watch::{Times, Watch, Watched};
 
 /// An app that ends this soon after a signal from outside may have taken it for a stop.
 const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
@@ -41,11 +42,20 @@ pub struct Supervisor {
     /// The last signal from outside that was no stop signal.
     from_outside: Option<(Signal, Instant)>,
     rehearses: bool,
+    watched: Watched,
+    /// While a stop signal is held back.
+    watch: Option<Watch>,
     ends: Ends,
 }
 
 impl Supervisor {
-    pub fn new(plan: Plan, mut family: Family, tty: Option<Tty>, ends: Ends) -> Supervisor {
+    pub fn new(
+        plan: Plan,
+        watched: Watched,
+        mut family: Family,
+        tty: Option<Tty>,
+        ends: Ends,
+    ) -> Supervisor {
         let started_at = Instant::now();
         Supervisor {
             timeline: Timeline::new(family.main_name(), plan.clone()),
@@ -55,6 +65,8 @@ impl Supervisor {
             from_outside: None,
             rehearses: plan.rehearse.is_some(),
             shutdown: Shutdown::new(plan, started_at),
+            watched,
+            watch: None,
             ends,
         }
     }
@@ -68,11 +80,12 @@ impl Supervisor {
         }
     }
 
-    /// One wake-up: all signals, then reaping, then the deadlines, all with one time.
+    /// One wake-up: all signals, then reaping, then the deadlines, all with one time; between them a
+    /// look at the traffic, which may take a moment.
     fn wake(&mut self, wait: &mut Wait) -> ControlFlow<Option<Ending>> {
         let mut reap = false;
-        let received = wait.next(self.shutdown.deadline());
-        let now = Instant::now();
+        let received = wait.next(self.deadline());
+        let mut now = Instant::now();
         for received in received {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
@@ -92,10 +105,34 @@ impl Supervisor {
             self.handle(event, None, now)?;
             reap = !matches!(event, Event::SomeLeft | Event::NothingLeft);
         }
+        if let Some(watch) = &mut self.watch
+            && [watch.next_at(), self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now)
+        {
+            watch.look(Instant::now);
+            now = Instant::now();
+            if watch.traffic_has_stopped(now) {
+                self.handle(Event::TrafficStopped, None, now)?;
+            }
+        }
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
         }
+        if !self.shutdown.holds() {
+            self.end_watch();
+        }
         ControlFlow::Continue(())
+    }
+
+    /// When to wake without a signal.
+    fn deadline(&self) -> Option<Instant> {
+        let look_at = self.watch.as_ref().and_then(Watch::next_at);
+        self.shutdown.deadline().into_iter().chain(look_at).min()
+    }
+
+    fn end_watch(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            self.timeline.traffic = Some(watch.end());
+        }
     }
 
     fn handle(
@@ -122,9 +159,13 @@ impl Supervisor {
 
     fn perform(&mut self, action: Action, received: Option<Received>, now: Instant) {
         match action {
-            Action::Hold { signal, forward_at, kill_at } => {
+            Action::Hold { signal, may_end_at, forward_at, kill_at } => {
                 let sender = received.map(sender);
-                self.tell(Step::Began { signal, sender, forward_at, kill_at }, now);
+                self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
+                if now < forward_at {
+                    let times = Times { began_at: now, may_end_at, ends_at: forward_at };
+                    self.watch = Some(Watch::begin(&self.watched, &self.family.pids(), times));
+                }
             }
             Action::Note(note) => {
                 if let Some(received) = received {
@@ -183,7 +224,8 @@ impl Supervisor {
         if let Some(received) = received {
             let (signal, sender) = (received.signal, Some(sender(received)));
             let kill_at = self.shutdown.deadline();
-            self.tell(Step::Began { signal, sender, forward_at: now, kill_at }, now);
+            let (may_end_at, forward_at) = (now, now);
+            self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
         }
     }
 
@@ -233,8 +275,9 @@ impl Supervisor {
     }
 
     /// Gives everything back and tells what happened.
-    fn finish(self, ending: Option<Ending>) -> u8 {
+    fn finish(mut self, ending: Option<Ending>) -> u8 {
         let now = Instant::now();
+        self.end_watch();
         if let Some(tty) = &self.tty {
             tty.give_back(self.family.main_group());
         }

@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::shutdown::{Ending, Why};
 use crate::signal::Signal;
 use crate::step::{Sender, Step};
+use crate::watch::Outcome;
 
 /// What began the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +45,8 @@ pub struct Timeline {
     pub sender: Option<Sender>,
     pub repeats: u32,
     pub hold_end: Option<(Instant, HoldEnd)>,
+    /// What was seen of the traffic while the stop signal was held back.
+    pub traffic: Option<Outcome>,
     pub forwarded: Option<(Instant, Signal, Target)>,
     pub ended: Option<(Instant, Ending)>,
     pub group_ended_at: Option<Instant>,
@@ -68,6 +71,7 @@ impl Timeline {
             sender: None,
             repeats: 0,
             hold_end: None,
+            traffic: None,
             forwarded: None,
             ended: None,
             group_ended_at: None,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::plan::Delay;
 use crate::signal::{NoSignal, Signal};
+use crate::traffic::{Network, NoNetwork};
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -85,6 +86,16 @@ pub fn switch(text: &str) -> Result<bool, String> {
 pub fn times(text: &str) -> Result<u8, String> {
     let number = switch(text).map(u8::from).or_else(|_| text.trim().parse());
     number.map_err(|_| "write a number, such as 1".into())
+}
+
+pub fn port(text: &str) -> Result<u16, String> {
+    let port = text.trim().parse().ok().filter(|port| *port > 0);
+    port.ok_or_else(|| "write a port, 1 to 65535".into())
+}
+
+/// The addresses of peers.
+pub fn network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|error: NoNetwork| error.to_string())
 }
 
 pub fn exit_code(text: &str) -> Result<u8, String> {
