@@ -61,6 +61,8 @@ pub struct Cli {
     #[command(flatten)]
     shutdown: ShutdownOptions,
     #[command(flatten)]
+    traffic: TrafficOptions,
+    #[command(flatten)]
     signals: SignalOptions,
     #[command(flatten)]
     processes: ProcessOptions,
@@ -82,19 +84,6 @@ struct ShutdownOptions {
     /// at most MAX, and in between until no traffic comes any more
     #[arg(verbatim_doc_comment, long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
     delay: Delay,
-    /// Traffic has stopped when nothing came in for so long [default: 3s]
-    #[arg(long, value_name = "D", value_parser = values::duration)]
-    quiet_window: Option<Duration>,
-    /// Look at the traffic to these ports [default: all that the app
-    /// listens on]
-    #[arg(verbatim_doc_comment, long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
-    traffic_port: Vec<u16>,
-    /// Look away from these, as of metrics
-    #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
-    ignore_port: Vec<u16>,
-    /// Look away from what these send, as a node's probes; repeatable
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::network)]
-    ignore_peer: Vec<Network>,
     /// The orchestrator's whole allowance (docker stop -t, stopTimeout,
     /// terminationGracePeriodSeconds), less a preStop hook of your own;
     /// what is left gets SIGKILL before it is over
@@ -111,6 +100,24 @@ struct ShutdownOptions {
     /// (the grace period is 30s if none is given)
     #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
     rehearse: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Traffic, while the signal is held back")]
+struct TrafficOptions {
+    /// Traffic has stopped when nothing came in for so long [default: 3s]
+    #[arg(long, value_name = "D", value_parser = values::duration)]
+    quiet_window: Option<Duration>,
+    /// Look at the traffic to these ports [default: all that the app
+    /// listens on]
+    #[arg(verbatim_doc_comment, long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
+    traffic_port: Vec<u16>,
+    /// Look away from these, as of metrics
+    #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
+    ignore_port: Vec<u16>,
+    /// Look away from what these send, as a node's probes; repeatable
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::network)]
+    ignore_peer: Vec<Network>,
 }
 
 #[derive(Debug, Args)]
@@ -309,6 +316,24 @@ fn variable(long: &str) -> String {
     format!("{PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
 }
 
+impl TrafficOptions {
+    fn watched(self, delay: Delay) -> Result<Watched, StartError> {
+        if self.quiet_window.is_some() && !delay.is_range() {
+            let why = "--quiet-window is for a hold that may end early: --delay 5s..20s";
+            return Err(failed(why.into()));
+        }
+        Ok(Watched {
+            quiet_window: self.quiet_window.unwrap_or(QUIET_WINDOW),
+            ports: match self.traffic_port.is_empty() {
+                true => Ports::OfFamily,
+                false => Ports::Named(self.traffic_port),
+            },
+            ignored_ports: self.ignore_port,
+            ignored_peers: self.ignore_peer,
+        })
+    }
+}
+
 impl Cli {
     fn options(self, matches: &ArgMatches, variables: Vec<String>) -> Result<Options, StartError> {
         let aim = self.aim(matches)?;
@@ -317,20 +342,7 @@ impl Cli {
             (GracePeriod(None), Some(_)) => Some(REHEARSED_GRACE_PERIOD),
             (GracePeriod(given), _) => given,
         };
-        if self.shutdown.quiet_window.is_some() && !self.shutdown.delay.is_range() {
-            return Err(failed(
-                "--quiet-window is for a hold that may end early: --delay 5s..20s".into(),
-            ));
-        }
-        let watched = Watched {
-            quiet_window: self.shutdown.quiet_window.unwrap_or(QUIET_WINDOW),
-            ports: match self.shutdown.traffic_port {
-                none if none.is_empty() => Ports::OfFamily,
-                named => Ports::Named(named),
-            },
-            ignored_ports: self.shutdown.ignore_port,
-            ignored_peers: self.shutdown.ignore_peer,
-        };
+        let watched = self.traffic.watched(self.shutdown.delay)?;
         let plan = Plan {
             delay: self.shutdown.delay,
             grace_period,
