@@ -130,7 +130,8 @@ impl Supervisor {
     }
 
     fn end_watch(&mut self) {
-        if let Some(watch) = self.watch.take() {
+        if let Some(mut watch) = self.watch.take() {
+            watch.look(Instant::now);
             self.timeline.traffic = Some(watch.end());
         }
     }
