@@ -19,5 +19,6 @@ fn main() {
         *(.gcc_except_table .gcc_except_table.*)
     } } INSERT AFTER .text;";
     std::fs::write(&script, sections).expect("cargo made the folder");
-    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    // A C compiler takes it as well as a bare linker, and any name of a folder.
+    println!("cargo::rustc-link-arg-bins=-T{}", script.display());
 }

@@ -262,12 +262,16 @@ impl Way {
         own.map_or(Way::Asked, Way::Own)
     }
 
-    /// Has this many milliseconds of patience, where it helps.
+    /// Has this many milliseconds of patience with a terminal.
     fn write(&self, line: &[u8], patience: u8) -> io::Result<usize> {
         let stderr = io::stderr();
         match self {
             Way::Own(file) => match (&*file).write(line) {
-                Err(error) if error.kind() == WouldBlock && has_room(file, patience) => {
+                Err(error)
+                    if error.kind() == WouldBlock
+                        && file.is_terminal()
+                        && has_room(file, patience) =>
+                {
                     (&*file).write(line)
                 }
                 written => written,

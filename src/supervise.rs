@@ -23,6 +23,10 @@ use crate::watch::{Times, Watch, Watched};
 /// An app that ends this soon after a signal from outside may have taken it for a stop.
 const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
 
+/// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
+/// the log could keep us busy for ever.
+const REAPED_AT_ONCE: usize = 1000;
+
 /// How we end.
 pub struct Ends {
     /// Exit codes of the app that count as success.
@@ -42,6 +46,8 @@ pub struct Supervisor {
     /// The last signal from outside that was no stop signal.
     from_outside: Option<(Signal, Instant)>,
     rehearses: bool,
+    /// There may be more to reap.
+    reaping: bool,
     watched: Watched,
     /// While a stop signal is held back.
     watch: Option<Watch>,
@@ -64,6 +70,7 @@ impl Supervisor {
             forwarded: SignalSet::default(),
             from_outside: None,
             rehearses: plan.rehearse.is_some(),
+            reaping: false,
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
@@ -83,27 +90,29 @@ impl Supervisor {
     /// One wake-up: all signals, then reaping, then the deadlines, all with one time; between them a
     /// look at the traffic, which may take a moment.
     fn wake(&mut self, wait: &mut Wait) -> ControlFlow<Option<Ending>> {
-        let mut reap = false;
         let received = wait.next(self.deadline());
         let mut now = Instant::now();
         for received in received {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
-                Signal::CHLD => reap = true,
+                Signal::CHLD => self.reaping = true,
                 signal => self.handle(Event::Signal(signal), Some(*received), now)?,
             }
         }
-        if reap && self.family.main_has_ended() {
+        if self.reaping && self.family.main_has_ended() {
             // Once it is reaped, nothing tells any more what it executed last.
             self.timeline.app = self.family.main_name();
         }
-        while reap {
+        for _ in 0..REAPED_AT_ONCE {
+            if !self.reaping {
+                break;
+            }
             let event = self.family.reap();
             if let Event::Ended(Who::Main, ending) = event {
                 self.main_ended(ending, now);
             }
             self.handle(event, None, now)?;
-            reap = !matches!(event, Event::SomeLeft | Event::NothingLeft);
+            self.reaping = !matches!(event, Event::SomeLeft | Event::NothingLeft);
         }
         if let Some(watch) = &mut self.watch
             && [watch.next_at(), self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now)
@@ -125,6 +134,9 @@ impl Supervisor {
 
     /// When to wake without a signal.
     fn deadline(&self) -> Option<Instant> {
+        if self.reaping {
+            return Some(Instant::now());
+        }
         let look_at = self.watch.as_ref().and_then(Watch::next_at);
         self.shutdown.deadline().into_iter().chain(look_at).min()
     }
