@@ -44,6 +44,12 @@ pub enum Unwatched {
     Unseen(Unseen),
 }
 
+impl From<io::Error> for Unwatched {
+    fn from(error: io::Error) -> Unwatched {
+        Unwatched::Unseen(Unseen::Refused(error))
+    }
+}
+
 #[derive(Debug)]
 pub enum Unseen {
     /// The port of a UDP socket, which has no connections.
@@ -120,7 +126,7 @@ impl Watcher {
         ignored_ports: &[u16],
         pids: &[i32],
     ) -> Result<(Watcher, Look), Unwatched> {
-        let began = cpu_time();
+        let look_began = cpu_time();
         let mut ports = match ports {
             Ports::Named(ports) => ports.clone(),
             Ports::OfFamily => listening(ignored_ports, pids)?,
@@ -129,16 +135,12 @@ impl Watcher {
         if ports.is_empty() {
             return Err(Unwatched::NothingListens);
         }
-        let mut refused = io::Error::from(ErrorKind::Unsupported);
-        for way in ways {
-            // The first look shows whether this way can be gone.
-            let opened = Eyes::open(*way).and_then(|mut eyes| Ok((eyes.look(&ports)?, eyes)));
-            match opened {
-                Ok((look, eyes)) => return Ok((Watcher { ports, eyes, look_began: began }, look)),
-                Err(error) => refused = error,
-            }
-        }
-        Err(Unwatched::Unseen(Unseen::Refused(refused)))
+        // The first look shows whether this way can be gone.
+        let open = |way| Eyes::open(way).and_then(|mut eyes| Ok((eyes.look(&ports)?, eyes)));
+        let none = Err(ErrorKind::Unsupported.into());
+        let opened = ways.iter().fold(none, |opened, way| opened.or_else(|_| open(*way)));
+        let (look, eyes) = opened?;
+        Ok((Watcher { ports, eyes, look_began }, look))
     }
 
     pub fn ports(&self) -> &[u16] {
@@ -212,12 +214,11 @@ const OPEN: u32 = RECEIVING | CLOSE_WAIT | LAST_ACK | CLOSING;
 
 /// The ports on which ours listen.
 fn listening(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, Unwatched> {
-    let refused = |error| Unwatched::Unseen(Unseen::Refused(error));
     let sockets = sockets(pids);
     // Where whose socket it is cannot be told, all are ours.
     let is_ours = |inode| sockets.as_ref().is_none_or(|sockets| sockets.contains(&inode));
     let dumped = Dumps::open().and_then(|mut dumps| dumps.tcp(LISTEN));
-    let rows = dumped.or_else(|_| files("tcp", LISTEN)).map_err(refused)?;
+    let rows = dumped.or_else(|_| files("tcp", LISTEN))?;
     let ours = |row: &Row| is_ours(row.inode) && !ignored.contains(&row.port);
     let mut ports: Vec<u16> = rows.iter().filter(|row| ours(row)).map(|row| row.port).collect();
     ports.sort_unstable();
@@ -225,11 +226,11 @@ fn listening(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, Unwatched> {
     if !ports.is_empty() {
         return Ok(ports);
     }
-    let unconnected = files("udp", CLOSE).map_err(refused)?;
+    let unconnected = files("udp", CLOSE)?;
     if let Some(row) = unconnected.iter().find(|row| ours(row)) {
         return Err(Unwatched::Unseen(Unseen::Udp(row.port)));
     }
-    match unix_listeners().map_err(refused)?.into_iter().find(|(inode, _)| is_ours(*inode)) {
+    match unix_listeners()?.into_iter().find(|(inode, _)| is_ours(*inode)) {
         Some((_, path)) => Err(Unwatched::Unseen(Unseen::Unix(path))),
         None => Err(Unwatched::NothingListens),
     }
@@ -344,7 +345,7 @@ fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
 
 /// A file that says what is in our network namespace.
 fn open_file(name: &str) -> io::Result<BufReader<File>> {
-    File::open(Path::new("/proc/net").join(name)).map(BufReader::new)
+    File::open(format!("/proc/net/{name}")).map(BufReader::new)
 }
 
 /// The sockets in these states, of both families. Without IPv6 in the kernel there is no second
@@ -577,6 +578,7 @@ fn cpu_time() -> Duration {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::FromRawFd;
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::UnixListener;
     use std::os::unix::process::CommandExt;
@@ -585,6 +587,7 @@ mod tests {
     use std::time::Instant;
 
     use nix::sched::{CloneFlags, unshare};
+    use nix::sys::socket::{Backlog, SockaddrIn, connect};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -663,6 +666,48 @@ mod tests {
             drop(server);
             let ended = look_for(&mut watcher, "the end", |look| look.ended.first().copied());
             assert_eq!((ended.port, ended.peer, ended.received), (port, peer, Some(received)));
+        }
+    }
+
+    /// As Go's servers listen since 1.24.
+    #[test]
+    #[ignore = "needs multipath TCP in the kernel: sysctl net.mptcp.enabled=1"]
+    fn multipath_tcp_is_seen_too() {
+        let multipath = || {
+            let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+            // SAFETY: no pointer is involved, and nobody else has the descriptor.
+            unsafe {
+                let socket = libc::socket(libc::AF_INET, kind, libc::IPPROTO_MPTCP);
+                assert!(socket >= 0, "multipath TCP: {}", io::Error::last_os_error());
+                OwnedFd::from_raw_fd(socket)
+            }
+        };
+        let listener = multipath();
+        bind(listener.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        nix::sys::socket::listen(&listener, Backlog::MAXCONN).unwrap();
+        let listener = TcpListener::from(listener);
+        let port = listener.local_addr().unwrap().port();
+        let holder = Holder::of(listener.try_clone().unwrap());
+        let (mut watcher, _) = holder.watch(&[]).ok().unwrap();
+        assert_eq!((watcher.way(), watcher.ports()), (Way::Events, &[port][..]));
+
+        let client = multipath();
+        connect(client.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).unwrap();
+        let plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let five = |rows: &[Connection], peer| {
+            let five = |row: &&Connection| row.peer == peer && row.received >= Some(5);
+            rows.iter().find(five).copied()
+        };
+        // The end of one that really has several paths is told late, or never.
+        for (mut client, end_is_told) in [(TcpStream::from(client), false), (plain, true)] {
+            client.write_all(b"hello").unwrap();
+            let (mut server, peer) = listener.accept().unwrap();
+            server.read_exact(&mut [0; 5]).unwrap();
+            look_for(&mut watcher, "the bytes", |look| five(&look.open, peer));
+            drop((client, server));
+            if end_is_told {
+                look_for(&mut watcher, "the end", |look| five(&look.ended, peer));
+            }
         }
     }
 
@@ -887,9 +932,10 @@ mod tests {
         }
         let status = fs::read_to_string("/proc/self/status").unwrap();
         assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
-        // Here nothing else listens, on anything.
-        let nobody = i32::MAX;
-        let of_all = || Watcher::open(&Ports::OfFamily, &[], &[nobody]);
+        // Whose the sockets are cannot be told: not of this one. Here nothing else listens.
+        let us = std::process::id() as i32;
+        assert_eq!(sockets(&[us, 1]), None);
+        let of_all = || Watcher::open(&Ports::OfFamily, &[], &[us, 1]);
         assert!(matches!(of_all(), Err(Unwatched::NothingListens)));
         let udp = UdpSocket::bind("[::1]:0").unwrap();
         let Err(Unwatched::Unseen(Unseen::Udp(port))) = of_all() else { panic!("it is seen") };

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Instant;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 /// An inbound connection as a look found it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +148,13 @@ fn identity(connection: &Connection) -> (u64, u16, SocketAddr) {
 pub struct Network(IpNet);
 
 impl Network {
+    /// An IPv4 address is in a network that is written as IPv6 too: `::ffff:10.0.0.0/104`.
     fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address)
+        let in_ipv6 = match address {
+            IpAddr::V4(address) => address.to_ipv6_mapped().into(),
+            IpAddr::V6(_) => address,
+        };
+        [address, in_ipv6].iter().any(|address| self.0.contains(address))
     }
 }
 
@@ -168,20 +173,10 @@ impl std::error::Error for NoNetwork {}
 impl FromStr for Network {
     type Err = NoNetwork;
 
-    /// IPv4 written as IPv6 (`::ffff:10.0.0.0/104`) is IPv4.
     fn from_str(text: &str) -> Result<Network, NoNetwork> {
         let text = text.trim();
-        let network = match text.parse::<IpAddr>() {
-            Ok(address) => IpNet::from(address.to_canonical()),
-            Err(_) => text.parse().map_err(|_| NoNetwork)?,
-        };
-        let mapped = |address: IpAddr, length: u8| -> Option<Ipv4Net> {
-            let IpAddr::V6(address) = address else { return None };
-            let address: Ipv4Addr = address.to_ipv4_mapped()?;
-            Ipv4Net::new(address, length.checked_sub(96)?).ok()
-        };
-        let mapped = mapped(network.addr(), network.prefix_len());
-        Ok(Network(mapped.map_or(network, IpNet::V4)))
+        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
+        network.map(Network).map_err(|_| NoNetwork)
     }
 }
 
