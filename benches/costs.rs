@@ -70,21 +70,6 @@ const PEERS: [(&str, &str); 4] = [
     ("catatonit", "catatonit"),
 ];
 
-/// How much is measured.
-struct Sizes {
-    start_rounds: usize,
-    starts: usize,
-    signal_rounds: usize,
-    reap_rounds: usize,
-    storm_rounds: usize,
-}
-
-const FULL: Sizes =
-    Sizes { start_rounds: 60, starts: 25, signal_rounds: 40, reap_rounds: 11, storm_rounds: 5 };
-const QUICK: Sizes =
-    Sizes { start_rounds: 15, starts: 12, signal_rounds: 9, reap_rounds: 4, storm_rounds: 1 };
-
-const SIGNALS: usize = 500;
 /// More at once take the kernel quadratic time to make.
 const ZOMBIES: usize = 5_000;
 const STORM_SIGNALS: usize = 50_000;
@@ -117,16 +102,18 @@ fn run(options: Options) -> Result<bool, String> {
     let json = options.json.as_deref().map(output::create).transpose()?;
     room::enter()?;
 
-    let probe = needs::probe()?;
-    inits[OURS].command = vec![needs::reprieve()?, "--".into()];
+    let probe = needs::build("--example", "probe")?;
+    inits[OURS].command = vec![needs::build("--bin", "reprieve")?, "--".into()];
     let commands = inits.iter().map(|init| (init.name.clone(), json!(init.command)));
     let commands: Map<_, _> = commands.collect();
-    inits[OURS..].iter_mut().try_for_each(move_in)?;
+    for (column, init) in inits.iter_mut().enumerate().skip(OURS) {
+        move_in(init, &Path::new(room::FOLDER).join(column.to_string()))?;
+    }
     inits.iter_mut().for_each(|init| init.command.push(probe.clone()));
 
     let is_realtime = room::schedule(libc::SCHED_FIFO);
     let mut bench = Bench { inits, errors: Vec::new() };
-    let figures = bench.measure(if options.quick { QUICK } else { FULL });
+    let figures = bench.measure(options.quick);
     let Bench { inits, errors } = bench;
     let names: Vec<&str> = inits.iter().map(|init| init.name.as_str()).collect();
     let mut about = output::about();
@@ -170,11 +157,10 @@ fn resolve(init: &mut Init) -> Result<(), String> {
 
 /// Has an init start from a copy. To map a file that was just written is faster than one that was
 /// read from a disk, by more than the inits differ; so all lie in the same place, just written.
-fn move_in(init: &mut Init) -> Result<(), String> {
+fn move_in(init: &mut Init, folder: &Path) -> Result<(), String> {
     let program = &mut init.command[0];
-    let folder = Path::new(room::FOLDER).join(&init.name);
     let copy = folder.join(Path::new(program).file_name().ok_or("an init without a name")?);
-    let copied = std::fs::create_dir_all(folder).and_then(|()| std::fs::copy(&program, &copy));
+    let copied = std::fs::create_dir(folder).and_then(|()| std::fs::copy(&program, &copy));
     copied.map_err(|error| format!("{program}: {error}"))?;
     *program = copy.to_string_lossy().into_owned();
     Ok(())
@@ -186,22 +172,22 @@ struct Bench {
 }
 
 impl Bench {
-    fn measure(&mut self, sizes: Sizes) -> Vec<Figure> {
+    fn measure(&mut self, is_quick: bool) -> Vec<Figure> {
+        let rounds = |count| if is_quick { count / 4 } else { count };
         let cpus = room::cpus();
         room::stay_on(&cpus[..1]);
-        let [mut start] = self.in_turn("starts", FLOOR, sizes.start_rounds, |init| {
-            measure::start(init, sizes.starts)
-        });
+        let [mut start] =
+            self.in_turn("starts", FLOOR, rounds(60), |init| measure::start(init, 25));
         let floor = std::mem::take(&mut start[FLOOR]);
         for rounds in &mut start {
             rounds.iter_mut().zip(&floor).for_each(|(delay, floor)| *delay -= floor);
         }
-        let [mut cpu, latency] = self
-            .in_turn("signals", FLOOR, sizes.signal_rounds, |init| measure::forward(init, SIGNALS));
+        let [mut cpu, latency] =
+            self.in_turn("signals", FLOOR, rounds(40), |init| measure::forward(init, 500));
         // There the app itself got the signals.
         cpu[FLOOR].clear();
         let [zombie] =
-            self.in_turn("zombies", OURS, sizes.reap_rounds, |init| measure::reap(init, ZOMBIES));
+            self.in_turn("zombies", OURS, rounds(12), |init| measure::reap(init, ZOMBIES));
 
         room::stay_on(&cpus);
         let idlers: Vec<_> =
@@ -213,7 +199,7 @@ impl Bench {
             self.in_turn("idling", OURS, 1, |_| idlers.next().expect("one each")?.look());
         // All must get a turn.
         room::schedule(libc::SCHED_OTHER);
-        let [growth] = self.in_turn("storms", OURS, sizes.storm_rounds, |init| {
+        let [growth] = self.in_turn("storms", OURS, rounds(5), |init| {
             measure::storm(init, STORM_SIGNALS, STORM_ORPHANS)
         });
         let [calls] = self.in_turn("system calls", OURS, 1, measure::calls_to_spawn);
@@ -226,7 +212,7 @@ impl Bench {
                 .within(Budget::Ratio(1.10)),
             Figure::new(&format!("CPU of reaping one of {ZOMBIES} zombies"), "us", 3, zombie)
                 .within(Budget::Ratio(1.05)),
-            Figure::new(&format!("wake-ups in {IDLE:?} of idling"), "", 0, wakeups)
+            Figure::new(&format!("wake-ups in {} s of idling", IDLE.as_secs()), "", 0, wakeups)
                 .within(Budget::Value(0.0)),
             Figure::new("threads", "", 0, threads).within(Budget::Value(1.0)).not_compared(),
             Figure::new("memory of its own (RssAnon)", "KiB", 0, anonymous)

@@ -28,7 +28,7 @@ const CODE: i32 = 42;
 /// Microseconds from the exec of an init to `main` of its app; the median.
 pub fn start(init: &[String], runs: usize) -> Result<[f64; 1], String> {
     let start = |_| {
-        let mut pid1 = Pid1::start(init, &["stamp"])?;
+        let mut pid1 = Pid1::start(init, &["stamp"], false)?;
         let exec_at = pid1.hears("exec")?;
         let delay = pid1.hears("began")? - exec_at;
         pid1.ends(0)?;
@@ -42,7 +42,7 @@ pub fn start(init: &[String], runs: usize) -> Result<[f64; 1], String> {
 /// What forwarding SIGUSR1 takes, in microseconds: of the init's CPU time, a wake-up included; and
 /// from kill(2) to the handler of the app, the median.
 pub fn forward(init: &[String], signals: usize) -> Result<[f64; 2], String> {
-    let mut pid1 = run(init)?;
+    let mut pid1 = Pid1::at_rest(init, &["app"])?;
     let mut latencies = Vec::new();
     let mut cpu_before = 0.0;
     for signal in 0..WARM_UP + signals {
@@ -61,7 +61,7 @@ pub fn forward(init: &[String], signals: usize) -> Result<[f64; 2], String> {
 
 /// Microseconds of the init's CPU time a zombie, where so many wait for it when it is woken.
 pub fn reap(init: &[String], zombies: usize) -> Result<[f64; 1], String> {
-    let mut pid1 = run(init)?;
+    let mut pid1 = Pid1::at_rest(init, &["app"])?;
     pid1.signal(Signal::SIGSTOP);
     pid1.tell(&format!("orphans {zombies}\nenough"));
     let made = pid1.hears("made")?;
@@ -78,7 +78,7 @@ pub fn reap(init: &[String], zombies: usize) -> Result<[f64; 1], String> {
 /// then. It fails if the last signal is not forwarded, an orphan not reaped, or the exit code not
 /// passed on.
 pub fn storm(init: &[String], signals: usize, orphans: usize) -> Result<[f64; 1], String> {
-    let mut pid1 = run(init)?;
+    let mut pid1 = Pid1::at_rest(init, &["app"])?;
     let before = pid1.status("RssAnon");
     pid1.tell(&format!("orphans {orphans}"));
     pid1.hears("making")?;
@@ -102,7 +102,7 @@ pub struct Idler {
 
 impl Idler {
     pub fn start(init: &[String]) -> Result<Idler, String> {
-        let pid1 = run(init)?;
+        let pid1 = Pid1::at_rest(init, &["app"])?;
         Ok(Idler { wakeups: pid1.wakeups(), pid1 })
     }
 
@@ -125,7 +125,7 @@ const AT_ENTRY: libc::c_long = 1;
 /// System calls from the exec of an init to that of its app: those of the init up to its fork, and
 /// those of the new process up to its exec.
 pub fn calls_to_spawn(init: &[String]) -> Result<[f64; 1], String> {
-    let mut pid1 = Pid1::start_traced(init, &["stamp"])?;
+    let mut pid1 = Pid1::start(init, &["stamp"], true)?;
     waitpid(pid1.pid, None).expect("a stop after the exec");
     let forks =
         Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
@@ -151,20 +151,14 @@ pub fn calls_to_spawn(init: &[String]) -> Result<[f64; 1], String> {
             WaitStatus::Stopped(_, sent) => signal = Some(sent),
             _ if pid == pid1.pid => {
                 pid1.is_over = true;
-                let failure = || format!("it starts nothing; it says: {}", pid1.last_words());
-                return has_spawned.then_some([calls as f64]).ok_or_else(failure);
+                let calls = has_spawned.then_some([calls as f64]);
+                return calls.ok_or_else(|| pid1.failure("it starts nothing"));
             }
             _ => continue,
         }
         // It may have been killed meanwhile.
         let _ = ptrace::syscall(pid, signal);
     }
-}
-
-fn run(init: &[String]) -> Result<Pid1, String> {
-    let mut pid1 = Pid1::start(init, &["app"])?;
-    pid1.settles()?;
-    Ok(pid1)
 }
 
 /// Has the app end, whose exit code the init is to pass on.

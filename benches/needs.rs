@@ -29,18 +29,9 @@ fn target() -> String {
     format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }
 
-/// Builds the static release binary that we ship: as `cargo static` does, and alone, since what
-/// is built beside it may add features to its crates.
-pub fn reprieve() -> Result<String, String> {
-    build("--bin", "reprieve")
-}
-
-/// Builds what runs below an init.
-pub fn probe() -> Result<String, String> {
-    build("--example", "probe")
-}
-
-fn build(kind: &str, name: &str) -> Result<String, String> {
+/// Builds a static release binary: as `cargo static` does, and alone, since what is built beside it
+/// may add features to its crates.
+pub fn build(kind: &str, name: &str) -> Result<String, String> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).stderr(Stdio::inherit());
     cargo.args(["build", "--release", "--locked", "--target", &target(), kind, name]);

@@ -41,21 +41,9 @@ pub struct Pid1 {
 }
 
 impl Pid1 {
-    /// Starts an init with the probe's path as its last word, in a role of the probe.
-    pub fn start(command: &[String], role: &[&str]) -> Result<Pid1, String> {
-        Pid1::spawn(command, role, || Ok(()))
-    }
-
-    /// It stops after its exec and waits for us (ptrace(2)).
-    pub fn start_traced(command: &[String], role: &[&str]) -> Result<Pid1, String> {
-        Pid1::spawn(command, role, ptrace::traceme)
-    }
-
-    fn spawn(
-        command: &[String],
-        role: &[&str],
-        last: fn() -> nix::Result<()>,
-    ) -> Result<Pid1, String> {
+    /// Starts an init, whose command line ends with the probe's path, and the probe in this role.
+    /// Traced, it stops after its exec and waits for us (ptrace(2)).
+    pub fn start(command: &[String], role: &[&str], is_traced: bool) -> Result<Pid1, String> {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let theirs = OwnedFd::from(theirs);
         ours.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -70,7 +58,9 @@ impl Pid1 {
             unshare(CloneFlags::CLONE_NEWNS)?;
             mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)?;
             former.thread_set_mask()?;
-            last()?;
+            if is_traced {
+                ptrace::traceme()?;
+            }
             write(std::io::stdout(), format!("exec {}\n", now()).as_bytes())?;
             Ok(())
         };
@@ -87,12 +77,13 @@ impl Pid1 {
         Ok(Pid1 { pid, is_over: false, probe: BufReader::new(ours), stderr })
     }
 
-    /// Waits until it and the probe are at rest.
-    pub fn settles(&mut self) -> Result<(), String> {
-        self.hears("ready")?;
+    /// Starts an init, and waits until it and the probe are at rest.
+    pub fn at_rest(command: &[String], role: &[&str]) -> Result<Pid1, String> {
+        let mut pid1 = Pid1::start(command, role, false)?;
+        pid1.hears("ready")?;
         // Nothing tells when an init has come to rest after its spawn.
         std::thread::sleep(Duration::from_millis(20));
-        Ok(())
+        Ok(pid1)
     }
 
     /// Waits until the probe says this word, and returns the number beside it.
@@ -100,7 +91,7 @@ impl Pid1 {
         loop {
             let mut line = String::new();
             if !self.probe.read_line(&mut line).is_ok_and(|length| length > 0) {
-                return Err(format!("waited in vain for {word:?}; it says: {}", self.last_words()));
+                return Err(self.failure(&format!("waited in vain for {word:?}")));
             }
             match line.trim_end().split_once(' ') {
                 Some((said, number)) if said == word => {
@@ -125,7 +116,7 @@ impl Pid1 {
     /// Waits for its end, with this exit code, as shells count.
     pub fn ends(mut self, expected: i32) -> Result<(), String> {
         if std::io::copy(&mut self.probe, &mut std::io::sink()).is_err() {
-            return Err(format!("it does not end; it says: {}", self.last_words()));
+            return Err(self.failure("it does not end"));
         }
         self.is_over = true;
         let code = match waitpid(self.pid, None).expect("a child") {
@@ -133,18 +124,18 @@ impl Pid1 {
             WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
             other => panic!("{other:?}"),
         };
-        if code == expected {
-            return Ok(());
+        match code == expected {
+            true => Ok(()),
+            false => Err(self.failure(&format!("exit code {code} in place of {expected}"))),
         }
-        Err(format!("exit code {code} in place of {expected}; it says: {}", self.last_words()))
     }
 
-    /// Ends it, and returns what it said on stderr.
-    pub fn last_words(&mut self) -> String {
+    /// Ends it, and adds to an error what it said on stderr.
+    pub fn failure(&mut self, error: &str) -> String {
         self.kill();
         let mut said = String::new();
         let _ = self.stderr.read_to_string(&mut said);
-        said.trim_end().replace('\n', "; ")
+        format!("{error}; it says: {}", said.trim_end().replace('\n', "; "))
     }
 
     fn kill(&mut self) {

@@ -18,10 +18,8 @@ use clap::Parser;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::output::quantile;
@@ -57,29 +55,43 @@ fn run(options: Options) -> Result<bool, String> {
     needs::check(Vec::new())?;
     let json = options.json.as_deref().map(output::create).transpose()?;
     room::enter()?;
-    let probe = [needs::probe()?];
+    let probe = [needs::build("--example", "probe")?];
     let [delay, grace_period, margin] =
         [("delay", DELAY), ("grace-period", GRACE_PERIOD), ("margin", MARGIN)]
             .map(|(name, ms)| format!("--{name}={ms}ms"));
-    let reprieve = [needs::reprieve()?, delay, grace_period, margin, "--quiet".into(), "--".into()];
+    let reprieve = [
+        needs::build("--bin", "reprieve")?,
+        delay,
+        grace_period,
+        margin,
+        "--quiet".into(),
+        "--".into(),
+    ];
     let reprieve = [&reprieve[..], &probe].concat();
     // What we see shall not be late because we are.
     if !room::schedule(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK) {
         return Err("cannot become realtime; in a container: docker run --privileged".into());
     }
 
+    let cpus = room::cpus();
     let mut rows = Vec::new();
-    for (is_busy, cpus) in [(false, "CPUs idle"), (true, "CPUs busy")] {
-        eprintln!("measuring with {cpus}");
-        let load = is_busy.then(Load::start);
-        let mut ours = Row::new("reprieve", cpus);
-        let mut sleeps = Row::new("a bare sleep", cpus);
+    for (load, busy) in [("CPUs idle", &[][..]), ("CPUs busy", &cpus)] {
+        eprintln!("measuring with {load}");
+        let spin = |cpu: &usize| {
+            room::stay_on(&[*cpu]);
+            Pid1::start(&probe, &["spin"], false)
+        };
+        let _spinners: Vec<Pid1> = busy.iter().map(spin).collect::<Result<_, _>>()?;
+        room::stay_on(&cpus);
+        let mut times = [Vec::new(), Vec::new()];
         for _ in 0..options.runs {
-            ours.push(shutdown(&reprieve)?);
-            sleeps.push(sleep(&probe)?);
+            times[0].push(shutdown(&reprieve)?);
+            times[1].push(sleep(&probe)?);
         }
-        drop(load);
-        rows.extend([ours, sleeps]);
+        for (what, times) in ["reprieve", "a bare sleep"].into_iter().zip(times) {
+            let (forwards, kills) = times.into_iter().unzip();
+            rows.push(Row { name: format!("{what}, {load}"), forwards, kills });
+        }
     }
 
     println!("# {}", output::about());
@@ -93,15 +105,15 @@ fn run(options: Options) -> Result<bool, String> {
         output::write(file, &rows.iter().map(row).collect())?;
     }
     let ours = rows.iter().step_by(2);
-    let times = ours.flat_map(|row| row.forwards.iter().chain(&row.kills));
-    let early = times.filter(|late| **late < 0.0).count();
+    let early = ours.flat_map(|row| row.forwards.iter().chain(&row.kills));
+    let early = early.filter(|late| **late < 0.0).count();
     if early > 0 {
         println!("EARLY {early} times");
     }
     Ok(early == 0)
 }
 
-/// Milliseconds after the times that were promised.
+/// Milliseconds after the times that were promised, one a run.
 struct Row {
     name: String,
     forwards: Vec<f64>,
@@ -109,26 +121,16 @@ struct Row {
 }
 
 impl Row {
-    fn new(name: &str, cpus: &str) -> Row {
-        Row { name: format!("{name}, {cpus}"), forwards: Vec::new(), kills: Vec::new() }
-    }
-
-    fn push(&mut self, [forward, kill]: [f64; 2]) {
-        self.forwards.push(forward);
-        self.kills.push(kill);
-    }
-
     fn line(&self) -> Vec<String> {
-        let late = [&self.forwards, &self.kills].into_iter();
-        let late = late.flat_map(|late| [0.0, 0.5, 1.0].map(|part| quantile(late, part)));
-        std::iter::once(self.name.clone()).chain(late.map(|late| format!("{late:.3}"))).collect()
+        let sums = [&self.forwards, &self.kills].into_iter();
+        let sums = sums.flat_map(|late| [0.0, 0.5, 1.0].map(|part| quantile(late, part)));
+        std::iter::once(self.name.clone()).chain(sums.map(|late| format!("{late:.3}"))).collect()
     }
 }
 
 /// A stop signal to reprieve above an app that does not end by it.
-fn shutdown(reprieve: &[String]) -> Result<[f64; 2], String> {
-    let mut pid1 = Pid1::start(reprieve, &["app"])?;
-    pid1.settles()?;
+fn shutdown(reprieve: &[String]) -> Result<(f64, f64), String> {
+    let pid1 = Pid1::at_rest(reprieve, &["app"])?;
     let children = format!("/proc/{0}/task/{0}/children", pid1.pid);
     let children = std::fs::read_to_string(children).expect("/proc");
     let app = children.trim().parse().map_err(|_| "reprieve has no app".to_owned())?;
@@ -136,28 +138,27 @@ fn shutdown(reprieve: &[String]) -> Result<[f64; 2], String> {
 }
 
 /// A stop signal to a process that sleeps twice.
-fn sleep(probe: &[String]) -> Result<[f64; 2], String> {
+fn sleep(probe: &[String]) -> Result<(f64, f64), String> {
     let [first, second] = [DELAY, GRACE_PERIOD - MARGIN].map(|ms| ms.to_string());
-    let mut pid1 = Pid1::start(probe, &["sleep", &first, &second])?;
-    pid1.settles()?;
+    let pid1 = Pid1::at_rest(probe, &["sleep", &first, &second])?;
     let pid = pid1.pid;
     stop(pid1, pid, 0)
 }
 
 /// How late, in milliseconds, the app hears of it and ends.
-fn stop(mut pid1: Pid1, app: Pid, code: i32) -> Result<[f64; 2], String> {
+fn stop(mut pid1: Pid1, app: Pid, code: i32) -> Result<(f64, f64), String> {
     let app = pidfd(app);
     let sent_at = now();
     pid1.signal(Signal::SIGTERM);
     let timeout = PollTimeout::try_from(PATIENCE).expect("a short time");
     if poll(&mut [PollFd::new(app.as_fd(), PollFlags::POLLIN)], timeout) != Ok(1) {
-        return Err(format!("the app does not end; it says: {}", pid1.last_words()));
+        return Err(pid1.failure("the app does not end"));
     }
     let ended_at = now();
     let heard_at = pid1.hears("SIGTERM")?;
     pid1.ends(code)?;
     let late = |at: u64, ms: u64| (at as f64 - (sent_at + ms * 1_000_000) as f64) / 1e6;
-    Ok([late(heard_at, DELAY), late(ended_at, GRACE_PERIOD - MARGIN)])
+    Ok((late(heard_at, DELAY), late(ended_at, GRACE_PERIOD - MARGIN)))
 }
 
 /// A descriptor that becomes readable when a process ends.
@@ -166,39 +167,5 @@ fn pidfd(pid: Pid) -> OwnedFd {
     unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) as i32;
         OwnedFd::from_raw_fd(Errno::result(fd).expect("a pidfd"))
-    }
-}
-
-/// Spins on every CPU, at normal priority, until it is dropped or we end.
-struct Load(Vec<Pid>);
-
-impl Load {
-    fn start() -> Load {
-        Load(room::cpus().into_iter().map(Load::spin).collect())
-    }
-
-    fn spin(cpu: usize) -> Pid {
-        let parent = getpid();
-        // SAFETY: there is one thread.
-        match unsafe { fork() }.expect("fork") {
-            ForkResult::Parent { child } => child,
-            ForkResult::Child => {
-                set_pdeathsig(Signal::SIGKILL).expect("a signal");
-                room::stay_on(&[cpu]);
-                while getppid() == parent {
-                    (0..1_000_000).for_each(|_| std::hint::spin_loop());
-                }
-                std::process::exit(0)
-            }
-        }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        for pid in &self.0 {
-            let _ = kill(*pid, Signal::SIGKILL);
-            let _ = waitpid(*pid, None);
-        }
     }
 }

@@ -6,6 +6,7 @@
 //!     probe app          says which signals it hears, and carries out the orders on stdin
 //!     probe sleep A B    no app: after a SIGTERM it sleeps for A, says when it woke, sleeps until
 //!         B after the signal, and ends; both in milliseconds
+//!     probe spin         keeps a CPU busy
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -30,20 +31,19 @@ fn main() {
         ["stamp"] => say("began", began_at),
         ["app"] => app(),
         ["sleep", first, second] => sleep([first, second].map(|ms| number(ms))),
+        ["spin"] => loop {
+            std::hint::spin_loop();
+        },
         _ => panic!("unknown words {words:?}; see the head of benches/probe.rs"),
     }
 }
 
-fn now() -> Duration {
-    ClockId::CLOCK_MONOTONIC.now().expect("a clock").into()
+fn now() -> u64 {
+    Duration::from(ClockId::CLOCK_MONOTONIC.now().expect("a clock")).as_nanos() as u64
 }
 
 /// One write, without memory of the heap: a signal handler may do it.
-fn say(word: &str, at: Duration) {
-    tell(word, at.as_nanos() as u64);
-}
-
-fn tell(word: &str, number: u64) {
+fn say(word: &str, number: u64) {
     let mut line = [0; 64];
     let mut rest = line.as_mut_slice();
     writeln!(rest, "{word} {number}").expect("room");
@@ -95,7 +95,7 @@ fn orphans(least: u64, enough: impl FnOnce() -> Option<String>) {
         is_enough.store(true, Relaxed);
         maker.join().expect("orphans")
     });
-    tell("made", made as u64);
+    say("made", made as u64);
 }
 
 /// A double fork, light enough that the init's part of the work shows: nothing is copied, and each
@@ -136,7 +136,7 @@ fn sleep([first, second]: [u64; 2]) {
     stop.thread_block().expect("a mask");
     say("ready", now());
     stop.wait().expect("a signal");
-    let heard_at = now();
+    let heard_at = Duration::from_nanos(now());
     let sleep_until = |ms| {
         let at = heard_at + Duration::from_millis(ms);
         let flags = ClockNanosleepFlags::TIMER_ABSTIME;
