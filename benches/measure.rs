@@ -106,8 +106,8 @@ impl Idler {
         Ok(Idler { wakeups: pid1.wakeups(), pid1 })
     }
 
-    /// How often it was woken since then, its threads, RssAnon and VmRSS in KiB, and the bytes and
-    /// the number of the files that it maps: its own, and that of libraries.
+    /// How often it was woken since then, its threads, RssAnon and VmRSS in KiB, the bytes of its
+    /// file, and how many shared libraries it maps.
     pub fn look(self) -> Result<[f64; 6], String> {
         let pid1 = self.pid1;
         let wakeups = pid1.wakeups() - self.wakeups;
