@@ -1,37 +1,13 @@
 //! Figures side by side, as text and as JSON.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::table::{aligned, quantile};
+use crate::output::{aligned, quantile};
 
-/// What was measured of one column.
-#[derive(Clone)]
-pub enum Cell {
-    /// One number a round; the median counts.
-    Rounds(Vec<f64>),
-    Text(String),
-    Nothing,
-}
-
-impl Cell {
-    pub fn median(&self) -> Option<f64> {
-        match self {
-            Cell::Rounds(rounds) => Some(quantile(rounds, 0.5)),
-            _ => None,
-        }
-    }
-
-    /// Half the distance between the quartiles, in percent of the median.
-    fn spread(&self) -> Option<f64> {
-        match self {
-            Cell::Rounds(rounds) if rounds.len() > 1 => {
-                let half = (quantile(rounds, 0.75) - quantile(rounds, 0.25)) / 2.0;
-                Some(100.0 * half / quantile(rounds, 0.5)).filter(|spread| spread.is_finite())
-            }
-            _ => None,
-        }
-    }
-}
+/// The column of the app alone, without any init, which no ratio is to.
+pub const FLOOR: usize = 0;
+/// The column of reprieve; those after it are the others.
+pub const OURS: usize = 1;
 
 /// What a figure may be at most.
 #[derive(Clone, Copy)]
@@ -41,99 +17,100 @@ pub enum Budget {
     Ratio(f64),
 }
 
-/// One row: a figure of which less is better.
+/// A figure of which less is better: a row of the table.
 pub struct Figure {
-    pub name: String,
-    pub unit: &'static str,
-    pub decimals: usize,
+    name: String,
+    unit: &'static str,
+    decimals: usize,
     /// Whether a ratio means something.
-    pub is_compared: bool,
-    pub budget: Option<Budget>,
-    /// One a column.
-    pub cells: Vec<Cell>,
+    is_compared: bool,
+    budget: Option<Budget>,
+    columns: Vec<Vec<f64>>,
 }
 
-pub struct Table {
-    pub columns: Vec<String>,
-    /// The columns that ratios are to the best of.
-    pub peers: Vec<usize>,
-    pub figures: Vec<Figure>,
-}
-
-impl Table {
-    /// The first column is the floor below all, which needs no ratio.
-    fn ratio(&self, figure: &Figure, column: usize) -> Option<f64> {
-        let peers = self.peers.iter().filter_map(|peer| figure.cells[*peer].median());
-        let best = peers.min_by(f64::total_cmp).filter(|best| *best > 0.0)?;
-        let is_compared = figure.is_compared && column > 0;
-        figure.cells[column].median().filter(|_| is_compared).map(|median| median / best)
+impl Figure {
+    /// Of one number a round in each column; none, where it was not measured.
+    pub fn new(name: &str, unit: &'static str, decimals: usize, columns: Vec<Vec<f64>>) -> Figure {
+        Figure { name: name.into(), unit, decimals, is_compared: true, budget: None, columns }
     }
 
-    fn text(&self, figure: &Figure, column: usize) -> String {
-        let cell = &figure.cells[column];
-        let median = match cell {
-            Cell::Nothing => return "-".into(),
-            Cell::Text(text) => return text.clone(),
-            Cell::Rounds(rounds) => quantile(rounds, 0.5),
-        };
-        let spread = cell.spread().map(|spread| format!(" ±{spread:.0}%"));
-        let ratio = self.ratio(figure, column).map(|ratio| format!(" x{ratio:.2}"));
+    pub fn within(self, budget: Budget) -> Figure {
+        Figure { budget: Some(budget), ..self }
+    }
+
+    pub fn not_compared(self) -> Figure {
+        Figure { is_compared: false, ..self }
+    }
+
+    fn quantile(&self, column: usize, part: f64) -> Option<f64> {
+        let rounds = &self.columns[column];
+        (!rounds.is_empty()).then(|| quantile(rounds, part))
+    }
+
+    fn median(&self, column: usize) -> Option<f64> {
+        self.quantile(column, 0.5)
+    }
+
+    /// Half the distance between the quartiles, in percent of the median.
+    fn spread(&self, column: usize) -> Option<f64> {
+        let half = (self.quantile(column, 0.75)? - self.quantile(column, 0.25)?) / 2.0;
+        let spread = 100.0 * half / self.median(column)?;
+        Some(spread).filter(|spread| spread.is_finite() && self.columns[column].len() > 1)
+    }
+
+    fn ratio(&self, column: usize) -> Option<f64> {
+        let peers = (OURS + 1..self.columns.len()).filter_map(|peer| self.median(peer));
+        let best = peers.min_by(f64::total_cmp)?;
+        let means_something = self.is_compared && column != FLOOR && best > 0.0;
+        self.median(column).filter(|_| means_something).map(|median| median / best)
+    }
+
+    fn text(&self, column: usize) -> String {
+        let Some(median) = self.median(column) else { return "-".into() };
+        let spread = self.spread(column).map(|spread| format!(" ±{spread:.0}%"));
+        let ratio = self.ratio(column).map(|ratio| format!(" x{ratio:.2}"));
         let [spread, ratio] = [spread, ratio].map(Option::unwrap_or_default);
-        format!("{median:.*}{spread}{ratio}", figure.decimals)
+        format!("{median:.*}{spread}{ratio}", self.decimals)
     }
 
-    /// What a column says to the budgets: whether it is within one, and in words. A ratio may be
-    /// this much higher, for the noise of one run; what could not be measured is not within.
-    pub fn verdicts(&self, column: usize, allowance: f64) -> Vec<(bool, String)> {
-        let budgets = self.figures.iter().filter_map(|figure| Some((figure, figure.budget?)));
-        let verdict = |(figure, budget): (&Figure, Budget)| {
-            let (value, most, words) = match budget {
-                Budget::Value(most) => {
-                    let words = format!("{most} {}", figure.unit);
-                    (figure.cells[column].median(), most, words)
-                }
-                Budget::Ratio(most) => {
-                    let words = format!("x{most:.2} and {:.0} % for noise", 100.0 * allowance);
-                    (self.ratio(figure, column), most * (1.0 + allowance), words)
-                }
-            };
-            let is_within = value.is_some_and(|value| value <= most);
-            let word = if is_within { "within" } else { "ABOVE" };
-            let text = self.text(figure, column);
-            (is_within, format!("{word} {}: {}: {text}", words.trim_end(), figure.name))
+    /// Whether reprieve is within the budget, and in words. A ratio may be this much higher, for
+    /// the noise of one run; what could not be measured is not within.
+    pub fn verdict(&self, allowance: f64) -> Option<(bool, String)> {
+        let (value, most, words) = match self.budget? {
+            Budget::Value(most) => (self.median(OURS), most, format!("{most} {}", self.unit)),
+            Budget::Ratio(most) => {
+                let words = format!("x{most:.2} and {:.0} % for noise", 100.0 * allowance);
+                (self.ratio(OURS), most * (1.0 + allowance), words)
+            }
         };
-        budgets.map(verdict).collect()
+        let is_within = value.is_some_and(|value| value <= most);
+        let word = if is_within { "within" } else { "ABOVE" };
+        Some((
+            is_within,
+            format!("{word} {}: {}: {}", words.trim_end(), self.name, self.text(OURS)),
+        ))
     }
 
-    pub fn json(&self) -> Value {
-        let value = |figure: &Figure, column: usize| match &figure.cells[column] {
-            cell @ Cell::Rounds(rounds) => json!({
-                "median": cell.median(),
-                "spread_percent": cell.spread(),
-                "ratio": self.ratio(figure, column),
-                "rounds": rounds,
-            }),
-            Cell::Text(text) => json!(text),
-            Cell::Nothing => Value::Null,
+    pub fn json(&self, names: &[&str]) -> Value {
+        let value = |column| {
+            json!({
+                "median": self.median(column),
+                "spread_percent": self.spread(column),
+                "ratio": self.ratio(column),
+                "rounds": self.columns[column],
+            })
         };
-        let figures = self.figures.iter().map(|figure| {
-            let columns = self.columns.iter().enumerate();
-            let values = columns.map(|(column, name)| (name.clone(), value(figure, column)));
-            let values: serde_json::Map<String, Value> = values.collect();
-            json!({ "figure": figure.name, "unit": figure.unit, "values": values })
-        });
-        figures.collect()
+        let values = names.iter().enumerate().map(|(column, name)| ((*name).into(), value(column)));
+        json!({ "figure": self.name, "unit": self.unit, "values": values.collect::<Map<_, _>>() })
     }
 }
 
-impl std::fmt::Display for Table {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let head = std::iter::once(String::new()).chain(self.columns.iter().cloned()).collect();
-        let rows = self.figures.iter().map(|figure| {
-            let name = format!("{} {}", figure.name, figure.unit);
-            let cells = (0..self.columns.len()).map(|column| self.text(figure, column));
-            std::iter::once(name.trim_end().to_owned()).chain(cells).collect()
-        });
-        f.write_str(&aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
-    }
+pub fn table(names: &[&str], figures: &[Figure]) -> String {
+    let line = |name: String, cells: Vec<String>| [vec![name], cells].concat();
+    let head = line(String::new(), names.iter().map(|name| (*name).into()).collect());
+    let rows = figures.iter().map(|figure| {
+        let name = format!("{} {}", figure.name, figure.unit);
+        line(name.trim_end().into(), (0..names.len()).map(|column| figure.text(column)).collect())
+    });
+    aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
 }

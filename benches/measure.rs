@@ -1,18 +1,20 @@
-//! The measurements, each of one init. All but the storm run before everything that is normal on
-//! the machine; what depends on waking CPUs runs on one.
+//! The measurements, each of one init, whose command line ends with the probe's path. All but the
+//! storm run before everything that is normal on the machine; what depends on waking CPUs runs on
+//! one.
 
-use std::path::Path;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
 use nix::libc;
+use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
-use crate::arena::{now, order};
-use crate::pid1::{PATIENCE, Pid1};
-use crate::room;
-use crate::run::{Init, Run};
+use crate::output::quantile;
+use crate::pid1::{Pid1, now};
 
 /// The rest between two signals: each finds the init asleep.
 const REST: Duration = Duration::from_micros(100);
@@ -20,146 +22,192 @@ const REST: Duration = Duration::from_micros(100);
 /// Signals that are not measured, after which the caches are warm.
 const WARM_UP: usize = 50;
 
-/// Nanoseconds from the exec of an init to `main` of its app, one a run.
-pub fn starts(init: &Init, probe: &Path, runs: usize) -> Result<Vec<f64>, String> {
-    let (path, arena) = room::arena();
-    let words = init.with_probe(probe, "stamp", &path);
-    // The first one warms the caches.
-    let delays = (0..=runs).map(|_| {
-        let mut pid1 = Pid1::start(&words, false)?;
-        let code = pid1.ends()?;
-        match arena.stamp.swap(0, AcqRel).checked_sub(pid1.exec_at) {
-            Some(delay) if code == 0 => Ok(delay as f64),
-            _ => Err(format!("its app does not run; exit code {code}; it says: {}", pid1.said())),
-        }
-    });
-    delays.skip(1).collect()
-}
+/// No init makes this exit code up by itself.
+const CODE: i32 = 42;
 
-/// What forwarding SIGUSR1 takes.
-pub struct Forwards {
-    /// Nanoseconds from kill(2) to the handler of the app, one a signal.
-    pub latencies: Vec<f64>,
-    /// Nanoseconds of the init's CPU time a signal; a wake-up is in it.
-    pub cpu: f64,
-}
-
-pub fn forwards(init: &Init, probe: &Path, signals: usize) -> Result<Forwards, String> {
-    let run = Run::start(init, probe)?;
-    let forward = |_| {
-        let heard = run.arena.heard.get();
-        let sent_at = now();
-        run.pid1.signal(Signal::SIGUSR1);
-        let is_heard = run.arena.heard.leaves(heard, Duration::from_secs(1));
-        sleep(REST);
-        match is_heard {
-            true => Ok((run.arena.stamp.load(Acquire) - sent_at) as f64),
-            false => Err("a signal is lost".to_owned()),
-        }
+/// Microseconds from the exec of an init to `main` of its app; the median.
+pub fn start(init: &[String], runs: usize) -> Result<[f64; 1], String> {
+    let start = |_| {
+        let mut pid1 = Pid1::start(init, &["stamp"], false)?;
+        let exec_at = pid1.hears("exec")?;
+        let delay = pid1.hears("began")? - exec_at;
+        pid1.ends(0)?;
+        Ok(delay as f64 / 1e3)
     };
-    (0..WARM_UP).try_for_each(|signal| forward(signal).map(drop))?;
-    let cpu = run.cpu();
-    let latencies: Vec<f64> = (0..signals).map(forward).collect::<Result<_, _>>()?;
-    let cpu = (run.cpu() - cpu) as f64 / signals as f64;
-    run.quits()?;
-    Ok(Forwards { latencies, cpu })
+    let delays: Vec<f64> = (0..=runs).map(start).collect::<Result<_, String>>()?;
+    // The first one warms the caches.
+    Ok([quantile(&delays[1..], 0.5)])
 }
 
-/// Nanoseconds of the init's CPU time a zombie, where so many wait for it when it is woken.
-pub fn backlog(init: &Init, probe: &Path, zombies: u32) -> Result<f64, String> {
-    let run = Run::start(init, probe)?;
-    run.pid1.signal(Signal::SIGSTOP);
-    run.arena.amount.store(zombies, Relaxed);
-    run.carries_out(order::ORPHANS)?;
-    let cpu = run.cpu();
-    run.pid1.signal(Signal::SIGCONT);
-    run.carries_out(order::REAPED)?;
-    let cpu = (run.cpu() - cpu) as f64 / f64::from(zombies);
-    run.quits()?;
-    Ok(cpu)
+/// What forwarding SIGUSR1 takes, in microseconds: of the init's CPU time, a wake-up included; and
+/// from kill(2) to the handler of the app, the median.
+pub fn forward(init: &[String], signals: usize) -> Result<[f64; 2], String> {
+    let mut pid1 = Pid1::at_rest(init, &["app"])?;
+    let mut latencies = Vec::new();
+    let mut cpu_before = 0.0;
+    for signal in 0..WARM_UP + signals {
+        if signal == WARM_UP {
+            cpu_before = pid1.cpu();
+        }
+        let sent_at = now();
+        pid1.signal(Signal::SIGUSR1);
+        latencies.push((pid1.hears("SIGUSR1")? - sent_at) as f64 / 1e3);
+        sleep(REST);
+    }
+    let cpu = (pid1.cpu() - cpu_before) / signals as f64;
+    quit(pid1)?;
+    Ok([cpu, quantile(&latencies[WARM_UP..], 0.5)])
+}
+
+/// Microseconds of the init's CPU time a zombie, where so many wait for it when it is woken.
+pub fn reap(init: &[String], zombies: usize) -> Result<[f64; 1], String> {
+    let mut pid1 = Pid1::at_rest(init, &["app"])?;
+    pid1.signal(Signal::SIGSTOP);
+    pid1.tell(&format!("orphans {zombies}\nenough"));
+    let made = pid1.hears("made")?;
+    let cpu = pid1.cpu();
+    pid1.signal(Signal::SIGCONT);
+    pid1.tell("reap");
+    pid1.hears("reaped")?;
+    let cpu = (pid1.cpu() - cpu) / made as f64;
+    quit(pid1)?;
+    Ok([cpu])
+}
+
+/// Mixed signals without rest while orphans die: by how many KiB the RssAnon of the init has grown
+/// then. It fails if the last signal is not forwarded, an orphan not reaped, or the exit code not
+/// passed on.
+pub fn storm(init: &[String], signals: usize, orphans: usize) -> Result<[f64; 1], String> {
+    let mut pid1 = Pid1::at_rest(init, &["app"])?;
+    let before = pid1.status("RssAnon");
+    pid1.tell(&format!("orphans {orphans}"));
+    pid1.hears("making")?;
+    let mixed = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP].into_iter().cycle();
+    mixed.take(signals - 1).for_each(|signal| pid1.signal(signal));
+    let last_sent_at = now();
+    pid1.signal(Signal::SIGUSR1);
+    while pid1.hears("SIGUSR1")? < last_sent_at {}
+    pid1.tell("enough\nreap");
+    pid1.hears("reaped")?;
+    let growth = pid1.status("RssAnon") - before;
+    quit(pid1)?;
+    Ok([growth])
 }
 
 /// An init that has nothing to do.
-pub struct Idle {
-    pub wakeups: u64,
-    pub threads: u64,
-    /// In KiB, as `rss`.
-    pub anonymous: u64,
-    pub rss: u64,
-    pub needs_libc: bool,
+pub struct Idler {
+    pid1: Pid1,
+    wakeups: f64,
 }
 
-/// Of all inits at the same time.
-pub fn idle(inits: &[Init], probe: &Path, span: Duration) -> Vec<Result<Idle, String>> {
-    let runs = inits.iter().map(|init| {
-        let run = Run::start(init, probe)?;
-        Ok((run.sleeps(), run))
-    });
-    let runs: Vec<Result<_, String>> = runs.collect();
-    // The time that is measured.
-    sleep(span);
-    let looks = runs.into_iter().map(|run| {
-        let (sleeps, run) = run?;
-        let idle = Idle {
-            wakeups: run.sleeps() - sleeps,
-            threads: run.status("Threads"),
-            anonymous: run.status("RssAnon"),
-            rss: run.status("VmRSS"),
-            needs_libc: run.needs_libc(),
-        };
-        run.quits()?;
-        Ok(idle)
-    });
-    looks.collect()
-}
-
-/// Mixed signals without rest while orphans die. Tells by how many KiB the RssAnon of the init has
-/// grown then, or what is not as it has to be: the init alive, the last signal forwarded, all
-/// reaped, the exit code passed on.
-pub fn storm(init: &Init, probe: &Path, signals: usize, orphans: u32) -> Result<f64, String> {
-    // All must get a turn.
-    room::schedule(libc::SCHED_OTHER);
-    let growth = storm_at_our_priority(init, probe, signals, orphans);
-    room::schedule(libc::SCHED_FIFO);
-    growth
-}
-
-fn storm_at_our_priority(
-    init: &Init,
-    probe: &Path,
-    signals: usize,
-    orphans: u32,
-) -> Result<f64, String> {
-    let run = Run::start(init, probe)?;
-    let arena = &run.arena;
-    let anonymous = run.status("RssAnon");
-    arena.amount.store(orphans, Relaxed);
-    arena.order.set(order::STORM);
-    until("orphans are made", || arena.orphans.load(Relaxed) > 10)?;
-    let mixed = [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP].into_iter().cycle();
-    mixed.take(signals - 1).for_each(|signal| run.pid1.signal(signal));
-    let last_sent_at = now();
-    run.pid1.signal(Signal::SIGUSR1);
-    until("the last signal is forwarded", || arena.last_usr1.load(Acquire) >= last_sent_at)?;
-    let done = arena.done.get();
-    arena.storm_over.bump();
-    if !arena.done.leaves(done, PATIENCE) {
-        return Err("not all orphans are reaped".into());
+impl Idler {
+    pub fn start(init: &[String]) -> Result<Idler, String> {
+        let pid1 = Pid1::at_rest(init, &["app"])?;
+        Ok(Idler { wakeups: pid1.wakeups(), pid1 })
     }
-    let growth = run.status("RssAnon") as f64 - anonymous as f64;
-    run.quits()?;
-    Ok(growth)
+
+    /// How often it was woken since then, its threads, RssAnon and VmRSS in KiB, the bytes of its
+    /// file, and how many shared libraries it maps.
+    pub fn look(self) -> Result<[f64; 6], String> {
+        let pid1 = self.pid1;
+        let wakeups = pid1.wakeups() - self.wakeups;
+        let [threads, anonymous, rss] = ["Threads", "RssAnon", "VmRSS"].map(|key| pid1.status(key));
+        let size = fs::metadata(pid1.proc().join("exe")).expect("/proc").len();
+        let libraries = pid1.libraries();
+        quit(pid1)?;
+        Ok([wakeups, threads, anonymous, rss, size as f64, libraries])
+    }
 }
 
-/// Waits for a condition that nothing announces.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Result<(), String> {
-    let give_up_at = now() + PATIENCE.as_nanos() as u64;
-    while !is_so() {
-        if now() > give_up_at {
-            return Err(format!("waited in vain until {what}"));
+/// The event message of a stop before a system call, not after it (`linux/ptrace.h`); Linux 5.3.
+const AT_ENTRY: libc::c_long = 1;
+
+/// System calls from the exec of an init to that of its app: those of the init up to its fork, and
+/// those of the new process up to its exec.
+pub fn calls_to_spawn(init: &[String]) -> Result<[f64; 1], String> {
+    let mut pid1 = Pid1::start(init, &["stamp"], true)?;
+    waitpid(pid1.pid, None).expect("a stop after the exec");
+    let forks =
+        Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
+    let others = Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD;
+    ptrace::setoptions(pid1.pid, forks | others | Options::PTRACE_O_EXITKILL).expect("ptrace");
+    ptrace::syscall(pid1.pid, None).expect("ptrace");
+
+    let (mut calls, mut has_forked, mut has_spawned) = (0, false, false);
+    loop {
+        let stop = waitpid(None, Some(WaitPidFlag::__WALL)).expect("a child");
+        let pid = stop.pid().expect("a pid");
+        let mut signal = None;
+        match stop {
+            WaitStatus::PtraceSyscall(_) => {
+                let is_entry = ptrace::getevent(pid).expect("ptrace") == AT_ENTRY;
+                let counts = !has_spawned && (pid != pid1.pid || !has_forked);
+                calls += usize::from(counts && is_entry);
+            }
+            WaitStatus::PtraceEvent(.., libc::PTRACE_EVENT_EXEC) => has_spawned = true,
+            WaitStatus::PtraceEvent(..) => has_forked = true,
+            // So a new process begins.
+            WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
+            WaitStatus::Stopped(_, sent) => signal = Some(sent),
+            _ if pid == pid1.pid => {
+                pid1.is_over = true;
+                let calls = has_spawned.then_some([calls as f64]);
+                return calls.ok_or_else(|| pid1.failure("it starts nothing"));
+            }
+            _ => continue,
         }
-        // The pace of asking, not a guess at when it will be so.
-        sleep(REST);
+        // It may have been killed meanwhile.
+        let _ = ptrace::syscall(pid, signal);
     }
-    Ok(())
+}
+
+/// Has the app end, whose exit code the init is to pass on.
+fn quit(mut pid1: Pid1) -> Result<(), String> {
+    pid1.tell(&format!("exit {CODE}"));
+    pid1.ends(CODE)
+}
+
+/// What /proc says of an init.
+impl Pid1 {
+    /// Microseconds of CPU time, of all threads.
+    fn cpu(&self) -> f64 {
+        let nanoseconds = |task: PathBuf| {
+            let schedstat = fs::read_to_string(task.join("schedstat")).expect("schedstat");
+            schedstat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).expect("a number")
+        };
+        self.tasks().map(nanoseconds).sum::<f64>() / 1e3
+    }
+
+    /// How often its threads went to sleep, and so were woken.
+    fn wakeups(&self) -> f64 {
+        self.tasks().map(|task| status(&task, "voluntary_ctxt_switches")).sum()
+    }
+
+    fn status(&self, key: &str) -> f64 {
+        status(&self.proc(), key)
+    }
+
+    /// How many shared libraries it maps, the loader too.
+    fn libraries(&self) -> f64 {
+        let maps = fs::read_to_string(self.proc().join("maps")).expect("/proc");
+        let files = maps.lines().filter_map(|line| line.split_whitespace().nth(5));
+        files.filter(|file| file.contains(".so")).collect::<BTreeSet<_>>().len() as f64
+    }
+
+    fn tasks(&self) -> impl Iterator<Item = PathBuf> {
+        let tasks = fs::read_dir(self.proc().join("task")).expect("/proc");
+        tasks.map(|task| task.expect("a task").path())
+    }
+
+    fn proc(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.pid))
+    }
+}
+
+/// A number of a status under /proc; memory is in KiB.
+fn status(folder: &Path, key: &str) -> f64 {
+    let status = fs::read_to_string(folder.join("status")).expect("/proc");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.unwrap_or_else(|| panic!("no {key} in {}", folder.display()))
 }

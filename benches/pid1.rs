@@ -1,148 +1,153 @@
-//! An init as PID 1 of a PID namespace. Whatever way a benchmark ends, nothing stays: the init dies
-//! with it, and the rest of the namespace with its PID 1.
+//! An init as PID 1 of a PID namespace, with the probe as its app. Whatever way a benchmark ends,
+//! nothing stays: the init dies with it, and the rest of the namespace with its PID 1.
 
-use std::convert::Infallible;
-use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{PipeReader, Read};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStderr, Command, Stdio};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::libc;
 use nix::mount::{MsFlags, mount};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::{CloneFlags, clone};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::ptrace;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
-
-use crate::arena::now;
+use nix::time::ClockId;
+use nix::unistd::{Pid, setsid, write};
 
 /// How long a condition may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Cargo's own would have the loader of dynamic programs search in its folders first.
-const ENVIRONMENT: [&CStr; 1] =
-    [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+/// Cargo's environment would have the loader of dynamic programs search in its folders first.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Nanoseconds of the clock that the probe says times of.
+pub fn now() -> u64 {
+    Duration::from(ClockId::CLOCK_MONOTONIC.now().expect("a clock")).as_nanos() as u64
+}
 
 /// An init that runs, as PID 1 and leader of a session, with a /proc of its own. It ends with us,
 /// or when it is dropped.
 pub struct Pid1 {
     pub pid: Pid,
-    /// Just before the exec.
-    pub exec_at: u64,
-    /// A pidfd.
-    end: OwnedFd,
-    stderr: PipeReader,
     /// Somebody has waited for it.
     pub is_over: bool,
+    /// The probe's stdin and stdout.
+    probe: BufReader<UnixStream>,
+    stderr: ChildStderr,
 }
 
 impl Pid1 {
+    /// Starts an init, whose command line ends with the probe's path, and the probe in this role.
     /// Traced, it stops after its exec and waits for us (ptrace(2)).
-    pub fn start(words: &[String], is_traced: bool) -> Result<Pid1, String> {
-        let c_words = words.iter().map(|word| CString::new(word.as_bytes()).expect("no NUL"));
-        let c_words: Vec<CString> = c_words.collect();
-        let null = File::options().read(true).write(true).open("/dev/null").expect("/dev/null");
-        let (stderr, end_of_stderr) = std::io::pipe().expect("a pipe");
-        let (exec_at, failure) = (AtomicU64::new(0), AtomicI32::new(0));
-        let mut stack = vec![0; 64 << 10];
-        let none = None::<&str>;
+    pub fn start(command: &[String], role: &[&str], is_traced: bool) -> Result<Pid1, String> {
+        let (ours, theirs) = UnixStream::pair().expect("sockets");
+        let theirs = OwnedFd::from(theirs);
+        ours.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut init = Command::new(&command[0]);
+        init.args(&command[1..]).args(role).env_clear().env("PATH", PATH);
+        init.stdin(theirs.try_clone().expect("a descriptor")).stdout(theirs).stderr(Stdio::piped());
         // So that nobody can end us before the init is bound to end with us.
         let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).expect("a mask");
-        let into_exec = || -> nix::Result<Infallible> {
+        let into_exec = move || {
             set_pdeathsig(Signal::SIGKILL)?;
             setsid()?;
-            mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), none)?;
-            dup2_stdin(&null)?;
-            dup2_stdout(&null)?;
-            dup2_stderr(&end_of_stderr)?;
-            // Rust's runtime ignores it, and std's own Command restores it likewise.
-            // SAFETY: the default action is no function of ours.
-            unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) }?;
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)?;
             former.thread_set_mask()?;
             if is_traced {
                 ptrace::traceme()?;
             }
-            exec_at.store(now(), Ordering::Relaxed);
-            execve(&c_words[0], &c_words, &ENVIRONMENT)
+            write(std::io::stdout(), format!("exec {}\n", now()).as_bytes())?;
+            Ok(())
         };
-        let child = Box::new(|| {
-            failure.store(into_exec().unwrap_err() as i32, Ordering::Relaxed);
-            127
-        });
-        let flags = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS;
-        let flags = flags | CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
-        // SAFETY: we sleep until the exec while the child uses our memory, on a stack of its own.
-        let pid = unsafe { clone(child, &mut stack, flags, Some(libc::SIGCHLD)) };
+        // SAFETY: there is one thread, so that no other holds a lock across the fork.
+        unsafe { init.pre_exec(into_exec) };
+        let our_namespace = File::open("/proc/self/ns/pid").expect("/proc");
+        let spawned =
+            unshare(CloneFlags::CLONE_NEWPID).map_err(Into::into).and_then(|()| init.spawn());
+        setns(our_namespace, CloneFlags::CLONE_NEWPID).expect("our own namespace");
         former.thread_set_mask().expect("a mask");
-        let pid = pid.map_err(|errno| format!("a PID namespace: {errno}"))?;
-        let end = pidfd(pid);
-        let exec_at = exec_at.into_inner();
-        let mut pid1 = Pid1 { pid, exec_at, end, stderr, is_over: false };
-        match failure.into_inner() {
-            0 => Ok(pid1),
-            errno => {
-                pid1.ends()?;
-                Err(format!("{}: {}", words[0], Errno::from_raw(errno)))
+        let mut child = spawned.map_err(|error| format!("{}: {error}", command[0]))?;
+        let stderr = child.stderr.take().expect("a pipe");
+        let pid = Pid::from_raw(child.id() as i32);
+        Ok(Pid1 { pid, is_over: false, probe: BufReader::new(ours), stderr })
+    }
+
+    /// Starts an init, and waits until it and the probe are at rest.
+    pub fn at_rest(command: &[String], role: &[&str]) -> Result<Pid1, String> {
+        let mut pid1 = Pid1::start(command, role, false)?;
+        pid1.hears("ready")?;
+        // Nothing tells when an init has come to rest after its spawn.
+        std::thread::sleep(Duration::from_millis(20));
+        Ok(pid1)
+    }
+
+    /// Waits until the probe says this word, and returns the number beside it.
+    pub fn hears(&mut self, word: &str) -> Result<u64, String> {
+        loop {
+            let mut line = String::new();
+            if !self.probe.read_line(&mut line).is_ok_and(|length| length > 0) {
+                return Err(self.failure(&format!("waited in vain for {word:?}")));
+            }
+            match line.trim_end().split_once(' ') {
+                Some((said, number)) if said == word => {
+                    return Ok(number.parse().expect("a number"));
+                }
+                _ => {}
             }
         }
     }
 
-    /// Waits for its end, and returns its exit code as shells count.
-    pub fn ends(&mut self) -> Result<i32, String> {
-        if !readable(&self.end, PATIENCE) {
-            return Err("does not end".into());
-        }
-        self.is_over = true;
-        match waitpid(self.pid, None).expect("a child") {
-            WaitStatus::Exited(_, code) => Ok(code),
-            WaitStatus::Signaled(_, signal, _) => Ok(128 + signal as i32),
-            other => panic!("{other:?}"),
-        }
+    /// Gives the probe an order.
+    pub fn tell(&mut self, order: &str) {
+        // A probe that is gone is found out by what follows.
+        let _ = writeln!(self.probe.get_mut(), "{order}");
     }
 
     pub fn signal(&self, signal: Signal) {
-        // A zombie is signalled in vain, and found out by what follows.
+        // Likewise a zombie.
         let _ = kill(self.pid, signal);
     }
 
-    /// What it said on stderr so far.
-    pub fn said(&mut self) -> String {
-        let mut said = vec![0; 4096];
-        let length = match readable(&self.stderr, Duration::ZERO) {
-            true => self.stderr.read(&mut said).unwrap_or(0),
-            false => 0,
+    /// Waits for its end, with this exit code, as shells count.
+    pub fn ends(mut self, expected: i32) -> Result<(), String> {
+        if std::io::copy(&mut self.probe, &mut std::io::sink()).is_err() {
+            return Err(self.failure("it does not end"));
+        }
+        self.is_over = true;
+        let code = match waitpid(self.pid, None).expect("a child") {
+            WaitStatus::Exited(_, code) => code,
+            WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
+            other => panic!("{other:?}"),
         };
-        String::from_utf8_lossy(&said[..length]).trim_end().replace('\n', "; ")
+        match code == expected {
+            true => Ok(()),
+            false => Err(self.failure(&format!("exit code {code} in place of {expected}"))),
+        }
     }
-}
 
-impl Drop for Pid1 {
-    fn drop(&mut self) {
-        if !self.is_over {
+    /// Ends it, and adds to an error what it said on stderr.
+    pub fn failure(&mut self, error: &str) -> String {
+        self.kill();
+        let mut said = String::new();
+        let _ = self.stderr.read_to_string(&mut said);
+        format!("{error}; it says: {}", said.trim_end().replace('\n', "; "))
+    }
+
+    fn kill(&mut self) {
+        if !std::mem::replace(&mut self.is_over, true) {
             self.signal(Signal::SIGKILL);
             let _ = waitpid(self.pid, None);
         }
     }
 }
 
-/// A descriptor that becomes readable when a process ends.
-pub fn pidfd(pid: Pid) -> OwnedFd {
-    // SAFETY: the call takes no pointer, and gives a descriptor that nobody else has.
-    unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) as i32;
-        OwnedFd::from_raw_fd(Errno::result(fd).expect("a pidfd"))
+impl Drop for Pid1 {
+    fn drop(&mut self) {
+        self.kill();
     }
-}
-
-/// Waits until there is something to read, or all is over; says false if that takes too long.
-pub fn readable(fd: impl AsFd, within: Duration) -> bool {
-    let timeout = PollTimeout::try_from(within).expect("a short time");
-    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, timeout).expect("poll") == 1
 }

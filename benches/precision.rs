@@ -4,34 +4,26 @@
 //!
 //!     cargo bench --bench precision [-- --runs N] [--json FILE]
 
-#[expect(dead_code, reason = "the costs use more of it")]
-mod arena;
 mod needs;
-#[expect(dead_code, reason = "likewise")]
+mod output;
+#[expect(dead_code, reason = "the costs use more of it")]
 mod pid1;
 mod room;
-mod table;
 
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering::Acquire;
-use std::time::{Duration, SystemTime};
 
 use clap::Parser;
+use nix::errno::Errno;
 use nix::libc;
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::arena::now;
-use crate::needs::Needs;
-use crate::pid1::{PATIENCE, Pid1, pidfd, readable};
-use crate::table::{aligned, quantile};
+use crate::output::quantile;
+use crate::pid1::{PATIENCE, Pid1, now};
 
 /// How late reprieve forwards and kills, beside a bare sleep of the same length.
 #[derive(Parser)]
@@ -56,199 +48,124 @@ const GRACE_PERIOD: u64 = 200;
 const MARGIN: u64 = 100;
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("precision: {error}");
-            ExitCode::from(2)
-        }
-    }
+    output::exit_code(run(Options::parse()))
 }
 
-fn run(options: Options) -> Result<ExitCode, String> {
-    let mut needs = Needs::default();
-    needs.root();
-    needs.static_target();
-    needs.check()?;
-    let json = options.json.map(|path| {
-        let file = File::create(&path);
-        file.map_err(|error| format!("{}: {error}", path.display()))
-    });
-    let json = json.transpose()?;
+fn run(options: Options) -> Result<bool, String> {
+    needs::check(Vec::new())?;
+    let json = options.json.as_deref().map(output::create).transpose()?;
     room::enter()?;
-    let subjects = Subjects { probe: needs::probe()?, reprieve: needs::reprieve()? };
+    let probe = [needs::build("--example", "probe")?];
+    let [delay, grace_period, margin] =
+        [("delay", DELAY), ("grace-period", GRACE_PERIOD), ("margin", MARGIN)]
+            .map(|(name, ms)| format!("--{name}={ms}ms"));
+    let reprieve = [
+        needs::build("--bin", "reprieve")?,
+        delay,
+        grace_period,
+        margin,
+        "--quiet".into(),
+        "--".into(),
+    ];
+    let reprieve = [&reprieve[..], &probe].concat();
     // What we see shall not be late because we are.
     if !room::schedule(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK) {
         return Err("cannot become realtime; in a container: docker run --privileged".into());
     }
 
+    let cpus = room::cpus();
     let mut rows = Vec::new();
-    for (is_busy, cpus) in [(false, "CPUs idle"), (true, "CPUs busy")] {
-        eprintln!("measuring with {cpus}");
-        let load = is_busy.then(Load::start);
-        let (mut ours, mut sleeps) = (Vec::new(), Vec::new());
+    for (load, busy) in [("CPUs idle", &[][..]), ("CPUs busy", &cpus)] {
+        eprintln!("measuring with {load}");
+        let spin = |cpu: &usize| {
+            room::stay_on(&[*cpu]);
+            Pid1::start(&probe, &["spin"], false)
+        };
+        let _spinners: Vec<Pid1> = busy.iter().map(spin).collect::<Result<_, _>>()?;
+        room::stay_on(&cpus);
+        let mut times = [Vec::new(), Vec::new()];
         for _ in 0..options.runs {
-            ours.push(subjects.shutdown()?);
-            sleeps.push(subjects.sleep()?);
+            times[0].push(shutdown(&reprieve)?);
+            times[1].push(sleep(&probe)?);
         }
-        drop(load);
-        rows.push(Row { name: format!("reprieve, {cpus}"), is_ours: true, times: ours });
-        rows.push(Row { name: format!("a bare sleep, {cpus}"), is_ours: false, times: sleeps });
-    }
-
-    println!(
-        "# {} runs each, {}, Linux {}, {} CPUs; milliseconds late",
-        options.runs,
-        humantime::format_rfc3339_seconds(SystemTime::now()),
-        nix::sys::utsname::uname().expect("uname").release().to_string_lossy(),
-        room::cpus().len(),
-    );
-    print!("{}", table(&rows));
-    if let Some(mut file) = json {
-        let rows: Vec<_> = rows.iter().map(Row::json).collect();
-        writeln!(file, "{:#}", json!(rows)).map_err(|error| format!("the JSON file: {error}"))?;
-    }
-    let early = rows.iter().filter(|row| row.is_ours).flat_map(|row| &row.times);
-    let early = early.filter(|late| late.forward < 0.0 || late.kill < 0.0).count();
-    match early {
-        0 => Ok(ExitCode::SUCCESS),
-        _ => {
-            println!("EARLY {early} times");
-            Ok(ExitCode::FAILURE)
+        for (what, times) in ["reprieve", "a bare sleep"].into_iter().zip(times) {
+            let (forwards, kills) = times.into_iter().unzip();
+            rows.push(Row { name: format!("{what}, {load}"), forwards, kills });
         }
     }
+
+    println!("# {}", output::about());
+    println!("# {} runs each; milliseconds late", options.runs);
+    let head = ["", "forward: least", "median", "most", "kill: least", "median", "most"];
+    let lines = rows.iter().map(Row::line);
+    let lines = std::iter::once(head.map(str::to_owned).to_vec()).chain(lines);
+    print!("{}", output::aligned(&lines.collect::<Vec<_>>()));
+    if let Some(file) = json {
+        let row = |row: &Row| json!({ "name": row.name, "forward_late_ms": row.forwards, "kill_late_ms": row.kills });
+        output::write(file, &rows.iter().map(row).collect())?;
+    }
+    let ours = rows.iter().step_by(2);
+    let early = ours.flat_map(|row| row.forwards.iter().chain(&row.kills));
+    let early = early.filter(|late| **late < 0.0).count();
+    if early > 0 {
+        println!("EARLY {early} times");
+    }
+    Ok(early == 0)
 }
 
-/// Milliseconds after the time that was promised.
-struct Late {
-    forward: f64,
-    kill: f64,
-}
-
+/// Milliseconds after the times that were promised, one a run.
 struct Row {
     name: String,
-    is_ours: bool,
-    times: Vec<Late>,
+    forwards: Vec<f64>,
+    kills: Vec<f64>,
 }
 
 impl Row {
-    fn forwards(&self) -> Vec<f64> {
-        self.times.iter().map(|late| late.forward).collect()
-    }
-
-    fn kills(&self) -> Vec<f64> {
-        self.times.iter().map(|late| late.kill).collect()
-    }
-
-    fn json(&self) -> serde_json::Value {
-        json!({ "name": self.name, "forward_late_ms": self.forwards(), "kill_late_ms": self.kills() })
+    fn line(&self) -> Vec<String> {
+        let sums = [&self.forwards, &self.kills].into_iter();
+        let sums = sums.flat_map(|late| [0.0, 0.5, 1.0].map(|part| quantile(late, part)));
+        std::iter::once(self.name.clone()).chain(sums.map(|late| format!("{late:.3}"))).collect()
     }
 }
 
-fn table(rows: &[Row]) -> String {
-    let head = ["", "forward: least", "median", "most", "kill: least", "median", "most"];
-    let lines = rows.iter().map(|row| {
-        let sums = [row.forwards(), row.kills()];
-        let sums = sums.iter().flat_map(|late| [0.0, 0.5, 1.0].map(|part| quantile(late, part)));
-        std::iter::once(row.name.clone()).chain(sums.map(|late| format!("{late:.3}"))).collect()
-    });
-    let head = head.map(str::to_owned).to_vec();
-    aligned(&std::iter::once(head).chain(lines).collect::<Vec<_>>())
+/// A stop signal to reprieve above an app that does not end by it.
+fn shutdown(reprieve: &[String]) -> Result<(f64, f64), String> {
+    let pid1 = Pid1::at_rest(reprieve, &["app"])?;
+    let children = format!("/proc/{0}/task/{0}/children", pid1.pid);
+    let children = std::fs::read_to_string(children).expect("/proc");
+    let app = children.trim().parse().map_err(|_| "reprieve has no app".to_owned())?;
+    stop(pid1, Pid::from_raw(app), 128 + libc::SIGKILL)
 }
 
-struct Subjects {
-    probe: PathBuf,
-    reprieve: PathBuf,
+/// A stop signal to a process that sleeps twice.
+fn sleep(probe: &[String]) -> Result<(f64, f64), String> {
+    let [first, second] = [DELAY, GRACE_PERIOD - MARGIN].map(|ms| ms.to_string());
+    let pid1 = Pid1::at_rest(probe, &["sleep", &first, &second])?;
+    let pid = pid1.pid;
+    stop(pid1, pid, 0)
 }
 
-impl Subjects {
-    /// A stop signal to reprieve above an app that does not end by it.
-    fn shutdown(&self) -> Result<Late, String> {
-        let [delay, grace_period, margin] =
-            [("delay", DELAY), ("grace-period", GRACE_PERIOD), ("margin", MARGIN)]
-                .map(|(name, ms)| format!("--{name}={ms}ms"));
-        let reprieve = self.reprieve.to_string_lossy().into_owned();
-        let init = [reprieve, delay, grace_period, margin, "--quiet".into(), "--".into()];
-        const KILLED: i32 = 128 + libc::SIGKILL;
-        self.stop(&init, "app", &[], KILLED, |pid1| {
-            let children = format!("/proc/{0}/task/{0}/children", pid1.pid);
-            let child = std::fs::read_to_string(children).ok()?.trim().parse().ok()?;
-            Some(pidfd(Pid::from_raw(child)))
-        })
+/// How late, in milliseconds, the app hears of it and ends.
+fn stop(mut pid1: Pid1, app: Pid, code: i32) -> Result<(f64, f64), String> {
+    let app = pidfd(app);
+    let sent_at = now();
+    pid1.signal(Signal::SIGTERM);
+    let timeout = PollTimeout::try_from(PATIENCE).expect("a short time");
+    if poll(&mut [PollFd::new(app.as_fd(), PollFlags::POLLIN)], timeout) != Ok(1) {
+        return Err(pid1.failure("the app does not end"));
     }
-
-    /// A stop signal to a process that sleeps twice.
-    fn sleep(&self) -> Result<Late, String> {
-        let spans = [DELAY, GRACE_PERIOD - MARGIN].map(|ms| ms.to_string());
-        self.stop(&[], "sleep", &spans, 0, |pid1| Some(pidfd(pid1.pid)))
-    }
-
-    fn stop<F: AsFd>(
-        &self,
-        init: &[String],
-        role: &str,
-        more: &[String],
-        code: i32,
-        app: impl FnOnce(&Pid1) -> Option<F>,
-    ) -> Result<Late, String> {
-        let (path, arena) = room::arena();
-        let [probe, path] = [&self.probe, &path].map(|path| path.to_string_lossy().into_owned());
-        let words = [init, &[probe, role.into(), path], more].concat();
-        let mut pid1 = Pid1::start(&words, false)?;
-        if !arena.ready.leaves(0, PATIENCE) {
-            return Err(format!("it does not start; it says: {}", pid1.said()));
-        }
-        // Nothing tells when an init has come to rest after its spawn.
-        std::thread::sleep(Duration::from_millis(20));
-        let app = app(&pid1).ok_or_else(|| format!("no app; it says: {}", pid1.said()))?;
-
-        let sent_at = now();
-        pid1.signal(Signal::SIGTERM);
-        if !readable(app, PATIENCE) {
-            return Err("the app does not end".into());
-        }
-        let ended_at = now();
-
-        match pid1.ends()? {
-            ended if ended == code => {}
-            other => return Err(format!("exit code {other}; it says: {}", pid1.said())),
-        }
-        let late = |at: u64, ms: u64| (at as f64 - (sent_at + ms * 1_000_000) as f64) / 1e6;
-        let forward = late(arena.stamp.load(Acquire), DELAY);
-        Ok(Late { forward, kill: late(ended_at, GRACE_PERIOD - MARGIN) })
-    }
+    let ended_at = now();
+    let heard_at = pid1.hears("SIGTERM")?;
+    pid1.ends(code)?;
+    let late = |at: u64, ms: u64| (at as f64 - (sent_at + ms * 1_000_000) as f64) / 1e6;
+    Ok((late(heard_at, DELAY), late(ended_at, GRACE_PERIOD - MARGIN)))
 }
 
-/// Spins on every CPU, at normal priority, until it is dropped or we end.
-struct Load(Vec<Pid>);
-
-impl Load {
-    fn start() -> Load {
-        Load(room::cpus().into_iter().map(Load::spin).collect())
-    }
-
-    fn spin(cpu: usize) -> Pid {
-        let parent = getpid();
-        // SAFETY: there is one thread.
-        match unsafe { fork() }.expect("fork") {
-            ForkResult::Parent { child } => child,
-            ForkResult::Child => {
-                set_pdeathsig(Signal::SIGKILL).expect("a signal");
-                room::stay_on(&[cpu]);
-                while getppid() == parent {
-                    (0..1_000_000).for_each(|_| std::hint::spin_loop());
-                }
-                std::process::exit(0)
-            }
-        }
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        for pid in &self.0 {
-            let _ = kill(*pid, Signal::SIGKILL);
-            let _ = waitpid(*pid, None);
-        }
+/// A descriptor that becomes readable when a process ends.
+fn pidfd(pid: Pid) -> OwnedFd {
+    // SAFETY: the call takes no pointer, and gives a descriptor that nobody else has.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) as i32;
+        OwnedFd::from_raw_fd(Errno::result(fd).expect("a pidfd"))
     }
 }

@@ -1,8 +1,5 @@
 //! The room that a benchmark works in: who comes first, on which CPUs, and where files lie.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
@@ -10,10 +7,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::arena::Arena;
-
 /// Where our files lie.
-const FOLDER: &str = "/dev/shm";
+pub const FOLDER: &str = "/dev/shm";
 
 /// Makes a mount namespace with a tmpfs in it, both of which go with the last process of ours.
 pub fn enter() -> Result<(), String> {
@@ -26,19 +21,6 @@ pub fn enter() -> Result<(), String> {
         .map_err(|errno| {
             format!("cannot mount in a namespace: {errno}; in a container: docker run --privileged")
         })
-}
-
-/// A path in the room that nothing else uses.
-pub fn new_path() -> PathBuf {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    Path::new(FOLDER).join(COUNT.fetch_add(1, Ordering::Relaxed).to_string())
-}
-
-/// An arena, and its file.
-pub fn arena() -> (PathBuf, Arena) {
-    let path = new_path();
-    let arena = Arena::open(&path);
-    (path, arena)
 }
 
 /// Sets our own scheduling policy and flags (sched(7)), with the lowest priority in it; says false

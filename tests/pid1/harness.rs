@@ -150,6 +150,7 @@ impl Init {
         command.stderr(self.stderr.unwrap_or_else(Stdio::piped));
         // Away from the test's process group and terminal.
         command.process_group(0);
+        ignore_nothing(&mut command);
         let started_at = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = Arc::new(Said::default());
@@ -160,6 +161,20 @@ impl Init {
         };
         let readers = [Said::listen(&said, "app", stdout), log];
         Run { place: self.place, child, started_at, said, readers }
+    }
+}
+
+/// Lets a program ignore no signal because we do: a shell starts what runs in the background with
+/// SIGINT and SIGQUIT ignored, nohup with SIGHUP, and no shell sets a trap for such a signal.
+pub fn ignore_nothing(command: &mut Command) {
+    // SAFETY: signal is allowed between fork and exec (signal-safety(7)).
+    unsafe {
+        command.pre_exec(|| {
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
     }
 }
 

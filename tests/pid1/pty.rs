@@ -66,6 +66,7 @@ impl Pty {
             }
         };
         drop(slave);
+        ignore_nothing(&mut command);
         // SAFETY: both calls are allowed between fork and exec.
         unsafe {
             command.pre_exec(move || {
