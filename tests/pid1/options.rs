@@ -572,7 +572,13 @@ fn times_that_do_not_fit_are_refused_with_what_would() {
     refuses(
         &mut spawning(&["--delay", "5s..30s", "--grace-period", "30s"]),
         125,
-        &["delay of 30s", "margin of 1s", "grace period of 30s", "delay below 29s", "above 31s"],
+        &[
+            "delay of 5s..30s",
+            "margin of 1s",
+            "grace period of 30s",
+            "delay below 29s",
+            "above 31s",
+        ],
     );
     let fits = call(&mut spawning(&["--delay", "18999ms", "--grace-period", "20s"]));
     assert_eq!((fits.code, fits.stdout.as_str()), (0, "spawned\n"), "{}", fits.stderr);

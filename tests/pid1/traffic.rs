@@ -383,6 +383,16 @@ fn a_fixed_delay_learns_what_would_have_been_enough() {
     assert_eq!(report["traffic"]["kept_by"], Value::Null, "{report}");
 }
 
+#[test]
+fn a_fixed_delay_is_no_shorter_where_nothing_comes_or_listens() {
+    at_once([SERVER, "serve"], |app| {
+        let run = serving("--delay 1s", app);
+        let began_at = hold(&run);
+        assert_after(began_at, run.hears(FORWARDED).at, WINDOW);
+        report(run, "delay");
+    });
+}
+
 // Which ports.
 
 /// A server that is none of the app's, in the same network.
