@@ -248,7 +248,7 @@ fn clients_of_either_family_are_traffic() {
 
 #[test]
 fn ten_thousand_idle_connections_cost_little() {
-    let run = serving("--delay 4s..1h --quiet-window 1s", SERVER);
+    let run = serving("--delay 3s..1h --quiet-window 1s", SERVER);
     let mut client = run.beside(CLIENT);
     client.does("open 10000");
     let pid = run.pid();
@@ -261,14 +261,17 @@ fn ten_thousand_idle_connections_cost_little() {
     let began_at = hold(&run);
     let memory = status(pid, "RssAnon");
     // One among them is found.
-    client.does("say");
-    run.hears(r#""event":"forwarded""#);
+    client.does("request");
+    run.hears(FORWARDED);
     let (cpu, held) = (cpu_time() - cpu_before, began_at.elapsed());
     println!("{cpu:?} of CPU in {held:?}; RssAnon {memory_before:?}, {memory:?} in the hold");
-    // 2 % for looking, and the looks that do not wait for their turn: the first and the last.
+    // 2 % for looking, and what does not wait for its turn: the first look, the one when the
+    // shortest delay is over, and the last.
     assert!(cpu < held / 50 + 400 * MS, "{cpu:?} of CPU in {held:?}");
     let report = report(run, "quiet");
-    assert_eq!(number(&report, "/traffic/connections"), 0, "{report}");
+    assert_eq!(number(&report, "/traffic/with_data"), 1, "{report}");
+    // Rare looks make no long hold.
+    assert!(number(&report, "/held_ms") < 5500, "{report}");
 }
 
 // What nobody listens on.
