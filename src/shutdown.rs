@@ -245,7 +245,10 @@ impl Shutdown {
 
     fn traffic_stopped(&mut self, now: Instant) -> Option<Action> {
         match self.phase {
-            Phase::Holding { signal, may_end_at, kill_at, .. } if may_end_at <= now => {
+            // What is over anyway does not end because of that.
+            Phase::Holding { signal, may_end_at, forward_at, kill_at, .. }
+                if (may_end_at..forward_at).contains(&now) =>
+            {
                 self.phase = Phase::Stopping { kill_at };
                 Some(self.forward(signal, Why::Quiet))
             }
@@ -550,7 +553,10 @@ mod tests {
             assert_eq!(story(plan()).when(160.0, Event::TrafficStopped), None);
         }
         // A fixed delay is over when it is over.
-        assert_eq!(Story::holding(plan()).when(114.9, Event::TrafficStopped), None);
+        let mut fixed = Story::holding(plan());
+        assert_eq!(fixed.when(114.9, Event::TrafficStopped), None);
+        assert_eq!(fixed.when(115.0, Event::TrafficStopped), None);
+        assert_eq!(fixed.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
     }
 
     // Stopping

@@ -30,6 +30,21 @@ pub struct Times {
     pub ends_at: Instant,
 }
 
+impl Times {
+    /// When to look next: many connections make it later, but not the verdict.
+    fn next_look(
+        &self,
+        now: Instant,
+        watcher: &Watcher,
+        traffic: &Traffic,
+        quiet_window: Duration,
+    ) -> Instant {
+        let soon = now + watcher.pause();
+        let verdict_at = (traffic.quiet_since() + quiet_window).max(self.may_end_at);
+        if verdict_at > now { soon.min(verdict_at) } else { soon }
+    }
+}
+
 /// The watch over one hold.
 pub struct Watch {
     quiet_window: Duration,
@@ -69,7 +84,9 @@ impl Watch {
         let (next_at, seen) = match opened {
             Ok((watcher, first)) => {
                 let traffic = Traffic::new(watched.ignored_peers.clone(), &first, times.began_at);
-                (Some(times.began_at + watcher.pause()), Seen::Traffic(watcher, traffic))
+                let next_at =
+                    times.next_look(times.began_at, &watcher, &traffic, watched.quiet_window);
+                (Some(next_at), Seen::Traffic(watcher, traffic))
             }
             Err(Unwatched::NothingListens) => (Some(times.may_end_at), Seen::NothingListens),
             Err(Unwatched::Unseen(why)) => (None, Seen::Nothing(why.to_string())),
@@ -105,9 +122,7 @@ impl Watch {
             let at = Span(last.at.saturating_duration_since(self.times.began_at));
             debug!(event = "arrival", "+{at} a connection from {}", last.peer);
         }
-        let soon = now + watcher.pause();
-        let verdict_at = (traffic.quiet_since() + self.quiet_window).max(self.times.may_end_at);
-        self.next_at = Some(if verdict_at > now { soon.min(verdict_at) } else { soon });
+        self.next_at = Some(self.times.next_look(now, watcher, traffic, self.quiet_window));
     }
 
     /// Whether nothing has come in for the quiet window.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -65,12 +65,22 @@ pub fn no_init() -> Init {
     peer("env")
 }
 
-/// The program that plays the app; Cargo builds it with the tests, as an example.
+/// The program that plays the app.
 pub fn fixture() -> PathBuf {
+    example("fixture")
+}
+
+/// The program that plays the servers and clients, and makes them a network.
+pub fn network() -> PathBuf {
+    example("network")
+}
+
+/// Cargo builds them with the tests.
+fn example(name: &str) -> PathBuf {
     let init = PathBuf::from(env!("CARGO_BIN_EXE_reprieve"));
-    let fixture = init.with_file_name("examples").join("fixture");
-    assert!(fixture.exists(), "{} is missing: cargo build --examples", fixture.display());
-    fixture
+    let example = init.with_file_name("examples").join(name);
+    assert!(example.exists(), "{} is missing: cargo build --examples", example.display());
+    example
 }
 
 impl Init {
@@ -99,6 +109,12 @@ impl Init {
     /// With these signals blocked or ignored, and no others: `--block SIG`, `--ignore SIG`.
     pub fn with_signals(self, words: &str) -> Init {
         let script = format!("exec {} with {words} -- \"$@\"", fixture().display());
+        self.through(&script)
+    }
+
+    /// Without capabilities in a network of its own, in which some of it may be refused.
+    pub fn in_network(self, words: &str) -> Init {
+        let script = format!("exec {} new {words} -- \"$@\"", network().display());
         self.through(&script)
     }
 
@@ -298,13 +314,25 @@ impl Run {
 
     /// A program that enters the init's PID namespace from outside, as `docker exec` does.
     pub fn enter(&self, words: &[&str]) -> Visitor {
+        self.join(&["--pid", "--mount"], words, Stdio::null())
+    }
+
+    /// A server or client in the init's network, as another container of the pod is.
+    pub fn beside(&self, words: &str) -> Visitor {
+        let network = network();
+        let program = network.to_str().expect("a path in UTF-8");
+        let words: Vec<&str> = std::iter::once(program).chain(words.split(' ')).collect();
+        self.join(&["--net"], &words, Stdio::piped())
+    }
+
+    fn join(&self, namespaces: &[&str], words: &[&str], stdin: Stdio) -> Visitor {
         let pid = self.pid().to_string();
         let mut command = Command::new("nsenter");
-        command.args(["--target", &pid, "--pid", "--mount"]);
+        command.args(["--target", &pid]).args(namespaces);
         if !nix::unistd::geteuid().is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(words).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         Visitor { child, stdout }
@@ -470,6 +498,20 @@ impl Visitor {
         let length = self.stdout.read_line(&mut line).expect("a line");
         assert!(length > 0, "the visitor has gone");
         line.trim_end().to_owned()
+    }
+
+    /// Asks it for something, and waits until it is done.
+    pub fn does(&mut self, what: &str) {
+        assert!(self.tries(what), "it cannot {what}");
+    }
+
+    /// The same, where it may end instead.
+    pub fn tries(&mut self, what: &str) -> bool {
+        let stdin = self.child.stdin.as_mut().expect("one that is beside");
+        let mut line = String::new();
+        writeln!(stdin, "{what}").is_ok()
+            && self.stdout.read_line(&mut line).is_ok()
+            && line.trim_end() == what
     }
 
     /// All that it says until its end.

@@ -18,6 +18,7 @@ mod shells;
 mod signals;
 mod terminal;
 mod timeline;
+mod traffic;
 
 #[path = "../shared/terminal.rs"]
 mod new_terminal;

@@ -300,6 +300,10 @@ fn the_app_sees_none_of_our_variables() {
         ("LOG_FORMAT", "json"),
         ("REPORT_FILE", "/dev/null"),
         ("REHEARSE", ""),
+        ("TRAFFIC_PORT", "8080"),
+        ("IGNORE_PORT", "9100"),
+        ("IGNORE_PEER", "10.0.0.1"),
+        ("QUIET_WINDOW", ""),
     ];
     let init = ours
         .iter()
@@ -381,6 +385,10 @@ fn every_option_is_in_the_help() {
     let help = call(reprieve().arg("--help")).stdout;
     for option in [
         "--delay",
+        "--quiet-window",
+        "--traffic-port",
+        "--ignore-port",
+        "--ignore-peer",
         "--grace-period",
         "--margin",
         "--stop-signal",
@@ -464,6 +472,9 @@ fn spawning(options: &[&str]) -> Command {
 }
 
 const DURATIONS: &str = "500ms, 15s, 1m30s, 2h or a number of seconds";
+const RANGES: &str = "the shortest and the longest, as in 5s..20s";
+const PORTS: &str = "write a port, 1 to 65535";
+const PEERS: &str = "write an address or a network";
 const NAMES: &str = "SIGTERM, TERM, 15 or SIGRTMIN+3";
 
 #[test]
@@ -478,6 +489,19 @@ fn bad_options_are_refused() {
         (&["--delay", "1.5"], &["'1.5'", "--delay", DURATIONS]),
         (&["--delay", "366d"], &["'366d'", "--delay", "at most 365 days"]),
         (&["--delay", "99999999999999999999"], &["--delay", "at most 365 days"]),
+        (&["--delay", "5s.."], &["'5s..'", "--delay", RANGES]),
+        (&["--delay", "..5s"], &["'..5s'", "--delay", RANGES]),
+        (&["--delay", "5s..soon"], &["'5s..soon'", "--delay", RANGES]),
+        (&["--delay", "20s..5s"], &["'20s..5s'", "--delay", "5s..20s"]),
+        (&["--delay", "5s..20s", "--quiet-window", "x"], &["'x'", "--quiet-window", DURATIONS]),
+        (&["--quiet-window", "3s"], &["--quiet-window", "--delay 5s..20s"]),
+        (&["--quiet-window", "3s", "--delay", "5s"], &["--quiet-window", "--delay 5s..20s"]),
+        (&["--traffic-port", "0"], &["'0'", "--traffic-port", PORTS]),
+        (&["--traffic-port", "80,65536"], &["'65536'", "--traffic-port", PORTS]),
+        (&["--ignore-port", "0"], &["'0'", "--ignore-port", PORTS]),
+        (&["--ignore-port", "http"], &["'http'", "--ignore-port", PORTS]),
+        (&["--ignore-peer", "10.0.0.0/33"], &["'10.0.0.0/33'", "--ignore-peer", PEERS]),
+        (&["--ignore-peer", "node-1"], &["'node-1'", "--ignore-peer", PEERS]),
         (&["--margin", "x"], &["'x'", "--margin", DURATIONS]),
         (&["--grace-period", "x"], &["'x'", "--grace-period", DURATIONS, "or none"]),
         (&["--rehearse", "x"], &["'x'", "--rehearse", DURATIONS]),
@@ -544,6 +568,17 @@ fn times_that_do_not_fit_are_refused_with_what_would() {
         spawning(&["--delay", "30s"]).env("REPRIEVE_REHEARSE", "1s"),
         125,
         &["delay of 30s", "grace period of 30s"],
+    );
+    refuses(
+        &mut spawning(&["--delay", "5s..30s", "--grace-period", "30s"]),
+        125,
+        &[
+            "delay of 5s..30s",
+            "margin of 1s",
+            "grace period of 30s",
+            "delay below 29s",
+            "above 31s",
+        ],
     );
     let fits = call(&mut spawning(&["--delay", "18999ms", "--grace-period", "20s"]));
     assert_eq!((fits.code, fits.stdout.as_str()), (0, "spawned\n"), "{}", fits.stderr);

@@ -9,7 +9,7 @@ use crate::harness::*;
 
 /// Every key of the report, in its order. The README documents them: a change is a change for
 /// whoever reads them.
-const KEYS: [&str; 29] = [
+const KEYS: [&str; 31] = [
     "level",
     "event",
     "trigger",
@@ -17,11 +17,13 @@ const KEYS: [&str; 29] = [
     "sender",
     "repeated_stop_signals",
     "app",
+    "min_delay_ms",
     "delay_ms",
     "grace_period_ms",
     "margin_ms",
     "held_ms",
     "hold_ended_by",
+    "traffic",
     "forwarded_signal",
     "forwarded_at_ms",
     "forwarded_to",

@@ -1,0 +1,227 @@
+//! What the tests of the watch over traffic run: a network of their own, servers and clients.
+//!
+//!     network new [--refuse WHAT]... -- COMMAND...
+//!         executes the command without capabilities in a network namespace of its own that has
+//!         loopback. There it is refused `netlink` (its sockets), `events` (to join its groups) or
+//!         `files` (/proc/net)
+//!     network serve [--unreadable] [ADDRESS]...
+//!         listens on each `tcp:IP:PORT`, `udp:IP:PORT` and `unix:NAME` (without a file), prints
+//!         `serving PID` and answers whatever a TCP client sends, until a signal ends it;
+//!         unreadable, none but root may see its descriptors
+//!     network call IP:PORT [FROM]
+//!         does what each line of its stdin asks for, then prints it: `request` (on a connection of
+//!         its own), `probe` (one that brings nothing), `open N` (that many, which stay), `say` (a
+//!         request on the last of those)
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io::{Read, Write, stdin, stdout};
+use std::iter::repeat_with;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect, socket,
+};
+use nix::unistd::{execvp, getpid};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: app\r\n\r\n";
+const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["new", words @ ..] => new(words),
+        ["serve", "--unreadable", addresses @ ..] => {
+            // SAFETY: no pointer is involved.
+            unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0) };
+            serve(addresses)
+        }
+        ["serve", addresses @ ..] => serve(addresses),
+        ["call", to] => call(to, None),
+        ["call", to, from] => call(to, Some(from)),
+        _ => panic!("unknown words {words:?}; see the head of tests/pid1/network.rs"),
+    }
+}
+
+fn new(words: &[&str]) {
+    let split = words.iter().position(|word| *word == "--").expect("-- and a command");
+    unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+    bring_up_loopback();
+    for pair in words[..split].chunks(2) {
+        match pair {
+            ["--refuse", "netlink"] => {
+                refuse(libc::SYS_socket, 0, libc::AF_NETLINK as u32, Errno::EAFNOSUPPORT);
+            }
+            // An address of netlink is the only one of this length.
+            ["--refuse", "events"] => {
+                refuse(libc::SYS_bind, 2, size_of::<libc::sockaddr_nl>() as u32, Errno::EPERM);
+            }
+            ["--refuse", "files"] => {
+                mount(
+                    Some("none"),
+                    "/proc/self/net",
+                    Some("tmpfs"),
+                    MsFlags::MS_RDONLY,
+                    None::<&str>,
+                )
+                .expect("nothing over /proc/net");
+            }
+            other => panic!("unknown option {other:?}"),
+        }
+    }
+    // What is executed next has none of what is not in the bounding set. The first capability that
+    // the kernel does not know is an error.
+    // SAFETY: no pointer is involved.
+    let _ =
+        (0..).find(|capability| unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *capability) } != 0);
+    let command = words[split + 1..].iter().map(|word| CString::new(*word).expect("no NUL"));
+    let command: Vec<CString> = command.collect();
+    panic!("{command:?}: {:?}", execvp(&command[0], &command));
+}
+
+/// A new network namespace has it, but down.
+fn bring_up_loopback() {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let any = socket(AddressFamily::Inet, SockType::Datagram, flags, None).expect("a socket");
+    // SAFETY: plain integers, of which all may be 0.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: the kernel reads one such structure.
+    let done = unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) };
+    Errno::result(done).expect("loopback");
+}
+
+/// From now on a system call with this argument fails, as under a seccomp profile. What is
+/// executed later inherits that.
+fn refuse(call: libc::c_long, argument: usize, value: u32, errno: Errno) {
+    let number = std::mem::offset_of!(libc::seccomp_data, nr);
+    let argument = std::mem::offset_of!(libc::seccomp_data, args) + 8 * argument;
+    // The lower half of an argument; on big endian it is the second.
+    let argument = argument + if cfg!(target_endian = "big") { 4 } else { 0 };
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let skip_unless = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let instruction = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut filter = [
+        instruction(load, 0, number as u32),
+        instruction(skip_unless, 3, call as u32),
+        instruction(load, 0, argument as u32),
+        instruction(skip_unless, 1, value),
+        instruction(answer, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        instruction(answer, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel reads one program, as long as it says.
+    let done =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) };
+    Errno::result(done).expect("a filter");
+}
+
+fn serve(addresses: &[&str]) -> ! {
+    allow_many_descriptors();
+    // Not to outlive a test that somebody interrupts.
+    set_pdeathsig(Signal::SIGKILL).expect("prctl");
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).expect("an epoll");
+    let watch = |socket: BorrowedFd| {
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, socket.as_raw_fd() as u64);
+        epoll.add(socket, event).expect("epoll_ctl");
+    };
+    let (mut listeners, mut streams) = (HashMap::new(), HashMap::new());
+    // They are there to be bound.
+    let mut others: Vec<OwnedFd> = Vec::new();
+    for address in addresses {
+        let (kind, place) = address.split_once(':').expect("KIND:ADDRESS");
+        match kind {
+            "tcp" => {
+                let listener = TcpListener::bind(place).expect(address);
+                watch(listener.as_fd());
+                listeners.insert(listener.as_raw_fd() as u64, listener);
+            }
+            "udp" => others.push(UdpSocket::bind(place).expect(address).into()),
+            "unix" => {
+                let name = UnixAddress::from_abstract_name(place).expect(address);
+                others.push(UnixListener::bind_addr(&name).expect(address).into());
+            }
+            _ => panic!("unknown address {address}"),
+        }
+    }
+    let mut stdout = stdout();
+    writeln!(stdout, "serving {}", getpid()).expect("a reader");
+    stdout.flush().expect("a reader");
+    let mut room = [0; 4096];
+    loop {
+        let mut events = [EpollEvent::empty(); 64];
+        let count = epoll.wait(&mut events, EpollTimeout::NONE).expect("an event");
+        for socket in events[..count].iter().map(EpollEvent::data) {
+            if let Some(listener) = listeners.get(&socket) {
+                let (stream, _) = listener.accept().expect("a client");
+                watch(stream.as_fd());
+                streams.insert(stream.as_raw_fd() as u64, stream);
+            } else if let Some(mut stream) = streams.get(&socket)
+                // At its end, or where a client has gone in between, it is dropped.
+                && !stream.read(&mut room).is_ok_and(|n| n > 0 && stream.write_all(ANSWER).is_ok())
+            {
+                streams.remove(&socket);
+            }
+        }
+    }
+}
+
+fn call(to: &str, from: Option<&str>) {
+    allow_many_descriptors();
+    let to: SocketAddr = to.parse().expect("an address");
+    let from: Option<IpAddr> = from.map(|from| from.parse().expect("an address"));
+    let mut open = Vec::new();
+    // Whoever asks closes stdin at the end.
+    for line in stdin().lines().map_while(Result::ok) {
+        match line.split_once(' ') {
+            None if line == "request" => ask(&mut connection(to, from)),
+            None if line == "probe" => drop(connection(to, from)),
+            None if line == "say" => ask(open.last_mut().expect("an open connection")),
+            Some(("open", count)) => {
+                let count = count.parse().expect("a number");
+                open.extend(repeat_with(|| connection(to, from)).take(count));
+            }
+            _ => panic!("unknown line {line:?}"),
+        }
+        println!("{line}");
+    }
+}
+
+fn connection(to: SocketAddr, from: Option<IpAddr>) -> TcpStream {
+    let to = SockaddrStorage::from(to);
+    let family = to.family().expect("a family");
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    if let Some(from) = from {
+        let from = SockaddrStorage::from(SocketAddr::new(from, 0));
+        bind(socket.as_raw_fd(), &from).expect("an address of ours");
+    }
+    connect(socket.as_raw_fd(), &to).expect("a server");
+    socket.into()
+}
+
+fn ask(connection: &mut TcpStream) {
+    connection.write_all(REQUEST).expect("a server that reads");
+    connection.read_exact(&mut [0; ANSWER.len()]).expect("an answer");
+}
+
+/// As many as a process may have without being root.
+fn allow_many_descriptors() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("more descriptors");
+}
