@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::duration::show;
+use crate::random;
 use crate::rollout::{End, Outcome};
 use crate::rows::Row;
 use crate::sweep::Line;
@@ -37,6 +38,24 @@ pub fn sweep(lines: &[Line]) -> String {
         let failures: Vec<String> =
             line.points.iter().map(|(_, failures)| failures.to_string()).collect();
         table += &format!("| lag {} | {} |\n", show(line.lag), failures.join(" | "));
+    }
+    table
+}
+
+/// How long the replicas took that were stopped.
+pub fn random(lines: &[random::Line]) -> String {
+    let mut table = String::from(
+        "| delay | clients | served | failed | a replica ended after, on average | first | last |\n\
+         |---|---|--:|--:|--:|--:|--:|\n",
+    );
+    for random::Line { delay, clients, served, failures, ends } in lines {
+        let times = || ends.iter().map(|end| end.after);
+        let average = times().sum::<Duration>() / ends.len() as u32;
+        let [first, last] = [times().min(), times().max()].map(Option::unwrap_or_default);
+        let [average, first, last] = [average, first, last].map(seconds);
+        table += &format!(
+            "| {delay} | {clients} | {served} | {failures} | {average} | {first} | {last} |\n"
+        );
     }
     table
 }
