@@ -12,6 +12,7 @@ use nix::sched::{CloneFlags, unshare};
 use crate::Try;
 use crate::command::run;
 use crate::needs::PATH;
+use crate::place::eventually;
 
 /// Makes the bridge, in a network namespace in which every address and port is free.
 pub fn make(gateway: Ipv4Addr) -> Try<()> {
@@ -46,9 +47,16 @@ fn enter(address: Ipv4Addr) -> Try<File> {
     ip(&format!("link add eth0 type veth peer name {link} netns 1"))?;
     ip(&format!("address add {address}/22 dev eth0"))?;
     ip("link set eth0 up")?;
-    let mut plug = Command::new("nsenter");
-    plug.env("PATH", PATH).args(["--net=/proc/1/ns/net", "ip", "link", "set", &link]);
-    run(plug.args(["master", "pods", "up"]))?;
+    let of_the_run = |line: &str| {
+        let mut command = Command::new("nsenter");
+        command.env("PATH", PATH).args(["--net=/proc/1/ns/net", "ip"]);
+        run(command.args(line.split(' ')))
+    };
+    of_the_run(&format!("link set {link} master pods up"))?;
+    // A packet that comes before is lost, and the next try takes a second.
+    let show = format!("-details link show {link}");
+    let forwards = || of_the_run(&show).ok()?.contains("state forwarding").then_some(());
+    eventually("the bridge", forwards)?;
     Ok(File::open("/proc/thread-self/ns/net")?)
 }
 

@@ -27,6 +27,13 @@ pub struct Line {
     pub ends: Vec<End>,
 }
 
+impl Line {
+    /// How long a replica took to end.
+    pub fn average(&self) -> Duration {
+        self.ends.iter().map(|end| end.after).sum::<Duration>() / self.ends.len() as u32
+    }
+}
+
 /// Whether the delays can show what they are to show.
 pub fn fits(lags: Range, times: &Times) -> Result<(), String> {
     Times::fits(DYNAMIC.max.max(lags.max + RESERVE), times.grace_period)?;

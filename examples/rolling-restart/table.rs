@@ -45,16 +45,24 @@ pub fn sweep(lines: &[Line]) -> String {
 /// How long the replicas took that were stopped.
 pub fn random(lines: &[random::Line]) -> String {
     let mut table = String::from(
-        "| delay | clients | served | failed | a replica ended after, on average | first | last |\n\
-         |---|---|--:|--:|--:|--:|--:|\n",
+        "| delay | clients | served | failed | a replica ended after, on average | least | most | \
+         against the fixed delay |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
     );
-    for random::Line { delay, clients, served, failures, ends } in lines {
-        let times = || ends.iter().map(|end| end.after);
-        let average = times().sum::<Duration>() / ends.len() as u32;
-        let [first, last] = [times().min(), times().max()].map(Option::unwrap_or_default);
-        let [average, first, last] = [average, first, last].map(seconds);
+    for line in lines {
+        // The first with the same clients.
+        let fixed = lines.iter().find(|fixed| fixed.clients == line.clients).unwrap_or(line);
+        let [average, fixed] = [line, fixed].map(|line| line.average().as_secs_f64());
+        let times = || line.ends.iter().map(|end| end.after);
+        let [least, most] = [times().min(), times().max()].map(Option::unwrap_or_default);
         table += &format!(
-            "| {delay} | {clients} | {served} | {failures} | {average} | {first} | {last} |\n"
+            "| {} | {} | {} | {} | {average:.2} s | {} | {} | {:+.2} s |\n",
+            line.delay,
+            line.clients,
+            line.served,
+            line.failures,
+            seconds(least),
+            seconds(most),
+            average - fixed
         );
     }
     table
