@@ -65,9 +65,9 @@ struct Options {
     /// Draw the lags of that run again [default: others each time]
     #[arg(long, value_name = "N", requires = "random_lag")]
     seed: Option<u64>,
-    /// So many rollouts with each delay, of two replicas each
+    /// So many rollouts of two replicas for each row, 50 at most
     #[arg(long, value_name = "N", default_value = "2", requires = "random_lag")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=50))]
     rollouts: u32,
     /// What is left of a replica after this is killed, as a kubelet does
     #[arg(long, value_name = "D", default_value = "6s", value_parser = duration::parse)]

@@ -97,7 +97,7 @@ fn the_hold_ends_a_window_after_the_last_request() {
     assert!(held_ms >= number("last_arrival_ms") + 1000, "{ended}");
 }
 
-/// Until it ends: as a node's probes do, which ask for a page, go on in the hold.
+/// They ask for a page, as a node's readiness probes may, and go on until the server has ended.
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn the_probes_of_an_ignored_peer_do_not_keep_the_hold() {
