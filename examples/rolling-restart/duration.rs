@@ -1,5 +1,6 @@
 //! Durations as reprieve itself reads and writes them.
 
+use std::fmt;
 use std::time::Duration;
 
 /// A bare number is seconds.
@@ -13,4 +14,26 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 
 pub fn show(duration: Duration) -> String {
     humantime::format_duration(duration).to_string().replace(' ', "")
+}
+
+/// `500ms..6s`
+#[derive(Clone, Copy, Debug)]
+pub struct Range {
+    pub min: Duration,
+    pub max: Duration,
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}..{}", show(self.min), show(self.max))
+    }
+}
+
+pub fn parse_range(text: &str) -> Result<Range, String> {
+    let (min, max) = text.split_once("..").ok_or("write 500ms..6s")?;
+    let [min, max] = [parse(min)?, parse(max)?];
+    match min <= max {
+        true => Ok(Range { min, max }),
+        false => Err("the first is greater than the second".into()),
+    }
 }

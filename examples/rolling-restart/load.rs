@@ -1,6 +1,7 @@
-//! The clients: half of the requests come on a connection of their own, half on kept ones.
+//! The clients: 200 requests a second, each on a connection of its own, or half of them on kept ones.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,11 +12,29 @@ use crate::Try;
 use crate::http::{Connection, Failure};
 use crate::place::eventually;
 
-/// Clients that keep their connections; as many requests come from others.
+/// Clients that keep their connections; as many requests come from others, or all of them do.
 const REGULARS: u32 = 10;
 
 /// From one request of a client that keeps its connection to its next.
 const PACE: Duration = Duration::from_millis(100);
+
+/// On which connections the requests come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Each on one of its own.
+    New,
+    /// Half of them on one of their own, half on kept ones.
+    NewAndKept,
+}
+
+impl fmt::Display for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Clients::New => "new connections only",
+            Clients::NewAndKept => "half of them kept connections",
+        })
+    }
+}
 
 /// What happened to the requests.
 #[derive(Clone, Debug, Default)]
@@ -62,33 +81,40 @@ impl Tallies {
 
 /// Clients that go on until they are stopped.
 pub struct Load {
+    clients: Clients,
     is_over: Arc<AtomicBool>,
     tallies: Arc<Mutex<Tallies>>,
-    clients: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    pub fn start(service: SocketAddr) -> Load {
-        let mut load =
-            Load { is_over: Arc::default(), tallies: Arc::default(), clients: Vec::new() };
+    pub fn start(service: SocketAddr, clients: Clients) -> Load {
+        let (is_over, tallies) = Default::default();
+        let mut load = Load { clients, is_over, tallies, threads: Vec::new() };
+        let (newcomers_per_pace, regulars) = match clients {
+            Clients::New => (2 * REGULARS, 0),
+            Clients::NewAndKept => (REGULARS, REGULARS),
+        };
         let (is_over, tallies) = (load.is_over.clone(), load.tallies.clone());
-        load.clients.push(std::thread::spawn(move || newcomers(service, &is_over, &tallies)));
-        for number in 0..REGULARS {
+        let newcomers = move || newcomers(service, PACE / newcomers_per_pace, &is_over, &tallies);
+        load.threads.push(std::thread::spawn(newcomers));
+        for number in 0..regulars {
             // In turn, not all at once.
             let begin_at = Instant::now() + PACE * number / REGULARS;
             let (is_over, tallies) = (load.is_over.clone(), load.tallies.clone());
             let client = move || regular(service, begin_at, &is_over, &tallies);
-            load.clients.push(std::thread::spawn(client));
+            load.threads.push(std::thread::spawn(client));
         }
         load
     }
 
-    /// Waits for half a second's worth of served requests, of both kinds.
+    /// Waits for half a second's worth of served requests, of all kinds.
     pub fn serves_on(&self) -> Try<()> {
         let [new, kept] = self.so_far().both().map(|tally| tally.served + 5 * REGULARS);
         eventually("requests that are served", || {
             let now = self.so_far();
-            (now.new.served >= new && now.kept.served >= kept).then_some(())
+            let keeps_on = self.clients == Clients::New || now.kept.served >= kept;
+            (now.new.served >= new && keeps_on).then_some(())
         })
     }
 
@@ -99,8 +125,8 @@ impl Load {
     /// Waits for the requests that are under way.
     pub fn stop(mut self) -> Tallies {
         self.is_over.store(true, Ordering::Relaxed);
-        for client in self.clients.drain(..) {
-            client.join().expect("a client");
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a client");
         }
         self.so_far()
     }
@@ -108,13 +134,13 @@ impl Load {
 
 /// Clients that come once. None of them waits for another: where each failure takes seconds, a
 /// client that waits for it before the next request would hide how many there are.
-fn newcomers(service: SocketAddr, is_over: &AtomicBool, tallies: &Mutex<Tallies>) {
+fn newcomers(service: SocketAddr, pace: Duration, is_over: &AtomicBool, tallies: &Mutex<Tallies>) {
     std::thread::scope(|scope| {
         let mut next_at = Instant::now();
         while !is_over.load(Ordering::Relaxed) {
             // The pace, the same whether requests fail or not.
             std::thread::sleep(next_at.saturating_duration_since(Instant::now()));
-            next_at += PACE / REGULARS;
+            next_at += pace;
             scope.spawn(|| {
                 let answer = ask(service, &mut None);
                 tallies.lock().expect("a lock").new.count(answer);

@@ -21,9 +21,11 @@ mod http;
 mod image;
 mod load;
 mod needs;
+mod network;
 mod picture;
 mod place;
 mod proxy;
+mod random;
 mod rollout;
 mod rows;
 mod sweep;
@@ -37,9 +39,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::ArgPredicate;
 
+use crate::duration::{Range, show};
+use crate::load::Clients;
 use crate::place::Place;
-use crate::rollout::Controller;
+use crate::rollout::{Controller, REPLICAS};
 use crate::rows::{Row, StopSignal, Times};
 
 type Try<T> = Result<T, Box<dyn Error>>;
@@ -52,8 +57,21 @@ struct Options {
     /// How long HAProxy still sends new connections to a replica that was told to end
     #[arg(long, value_name = "D", default_value = "2s", value_parser = duration::parse)]
     lag: Duration,
+    /// Draw a lag for each replica from this range, and compare a fixed delay that covers all of it
+    /// with one that ends by itself
+    #[arg(long, value_name = "MIN..MAX", value_parser = duration::parse_range)]
+    #[arg(conflicts_with_all = ["lag", "init", "sweep"])]
+    random_lag: Option<Range>,
+    /// Draw the lags of that run again [default: others each time]
+    #[arg(long, value_name = "N", requires = "random_lag")]
+    seed: Option<u64>,
+    /// So many rollouts of two replicas for each row, 50 at most
+    #[arg(long, value_name = "N", default_value = "2", requires = "random_lag")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=50))]
+    rollouts: u32,
     /// What is left of a replica after this is killed, as a kubelet does
     #[arg(long, value_name = "D", default_value = "6s", value_parser = duration::parse)]
+    #[arg(default_value_if("random_lag", ArgPredicate::IsPresent, "20s"))]
     grace_period: Duration,
     /// Only these rows of the table
     #[arg(long, value_name = "NAME[,NAME]", value_delimiter = ',', conflicts_with = "check")]
@@ -72,7 +90,8 @@ struct Options {
     #[arg(long, value_name = "FILE", requires = "sweep")]
     picture: Option<PathBuf>,
     /// A short run for CI: exit with 1 unless requests are lost without a sufficient delay, none
-    /// with it, and an app that ignores the stop signal ends before the grace period does
+    /// with it, and an app that ignores the stop signal ends before the grace period does; with
+    /// `--random-lag`, unless none is lost and a delay ends by itself
     #[arg(long)]
     check: bool,
 }
@@ -91,6 +110,9 @@ fn main() -> ExitCode {
 /// All that can be known to be wrong before something is started.
 fn before(options: &Options) -> Try<Times> {
     let times = Times::new(options.lag, options.grace_period)?;
+    if let Some(lags) = options.random_lag {
+        random::fits(lags, &times)?;
+    }
     if options.sweep {
         sweep::fits(&times)?;
     }
@@ -99,6 +121,7 @@ fn before(options: &Options) -> Try<Times> {
     }
     match options.docker {
         true => needs::docker()?,
+        false if options.random_lag.is_some() => needs::namespaces(&[Row::Reprieve])?,
         false => needs::namespaces(&rows(options))?,
     }
     Ok(times)
@@ -129,15 +152,19 @@ fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8>
     let installed = folder.join("reprieve");
     std::fs::copy(reprieve, &installed)?;
     let controller = Controller::new(place, times, options.stop_signal);
+    if let Some(range) = options.random_lag {
+        return compare(options, &times, range, &controller, &installed);
+    }
     let mut outcomes = Vec::new();
     for row in rows(options) {
         let setup = row.setup(&times, options.stop_signal, &installed);
         eprintln!("{} ...", setup.title);
-        let outcome = controller.rolls_out(&setup, times.lag)?;
+        let outcome = controller.rolls_out(&setup, [times.lag; REPLICAS], Clients::NewAndKept)?;
         eprintln!("  {outcome}");
         outcomes.push((row, setup.title, outcome));
     }
-    println!("{}", versions::caption(controller.place(), &times, options.stop_signal)?);
+    let lag = format!("Lag {}", show(times.lag));
+    println!("{}", versions::caption(controller.place(), &lag, &times, options.stop_signal)?);
     print!("{}", table::rollouts(&outcomes));
     if options.sweep {
         let lines = sweep::run(&controller, options.stop_signal, &times, &installed)?;
@@ -148,6 +175,28 @@ fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8>
     }
     match options.check {
         true => Ok(verdict::of(&outcomes)),
+        false => Ok(0),
+    }
+}
+
+/// A delay that ends by itself, against one that does not.
+fn compare(
+    options: &Options,
+    times: &Times,
+    range: Range,
+    controller: &Controller,
+    reprieve: &Path,
+) -> Try<u8> {
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..10_000));
+    let lags = random::draw(range, options.rollouts, seed);
+    let drawn: Vec<String> = lags.iter().flatten().map(|lag| show(*lag)).collect();
+    let drawn = format!("Lags from {range} (--seed {seed}): {}", drawn.join(", "));
+    eprintln!("{drawn}");
+    let lines = random::run(controller, options.stop_signal, times, range.max, &lags, reprieve)?;
+    println!("{}", versions::caption(controller.place(), &drawn, times, options.stop_signal)?);
+    print!("{}", table::random(&lines));
+    match options.check {
+        true => Ok(random::verdict(&lines)),
         false => Ok(0),
     }
 }

@@ -17,6 +17,7 @@ pub fn namespaces(rows: &[Row]) -> Try<()> {
         ("nginx", "nginx-light"),
         ("haproxy", "haproxy"),
         ("unshare", "util-linux"),
+        ("nsenter", "util-linux"),
         ("ip", "iproute2"),
     ];
     let inits = rows.iter().filter_map(|row| row.program()).map(|name| (name, name));

@@ -1,7 +1,8 @@
-//! Where replicas and HAProxy run: each as PID 1 of a PID namespace of its own, or each in a
-//! container of its own. A pod is one of them.
+//! Where replicas and HAProxy run: each as PID 1 of a PID namespace, with a network namespace, of
+//! its own, or each in a container of its own. A pod is one of them.
 
 use std::cell::Cell;
+use std::fmt;
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::CommandExt;
@@ -10,7 +11,6 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -19,6 +19,7 @@ use crate::command::run;
 use crate::fence::LABEL;
 use crate::image;
 use crate::needs::PATH;
+use crate::network;
 
 /// Where each pod listens, at an address of its own.
 pub const PORT: u16 = 8080;
@@ -39,12 +40,11 @@ pub struct Place {
 const BENCHMARKS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 
 impl Place {
-    /// With a network namespace for all of them, in which every address and port is free.
+    /// The kernel has all that it takes.
     pub fn namespaces(folder: &Path) -> Try<Place> {
-        unshare(CloneFlags::CLONE_NEWNET)?;
-        run(Command::new("ip").args(["link", "set", "lo", "up"]))?;
-        let before = Ipv4Addr::new(127, 0, 1, 0).to_bits();
-        Ok(Place { folder: folder.into(), docker: None, address: Cell::new(before) })
+        let gateway = BENCHMARKS.to_bits() + 1;
+        network::make(Ipv4Addr::from_bits(gateway))?;
+        Ok(Place { folder: folder.into(), docker: None, address: Cell::new(gateway) })
     }
 
     /// The image is made if it is not there.
@@ -125,7 +125,14 @@ impl Site<'_> {
         let log = File::create(&log_path)?;
         command.args(words).env("PATH", PATH).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let mut child = command.spawn().map_err(|error| format!("{command:?}: {error}"))?;
+        let failed = |error: &dyn fmt::Display| format!("{}: {error}", self.name);
+        let (mut child, network) = match &container {
+            Some(_) => (command.spawn().map_err(|error| failed(&error))?, None),
+            None => {
+                let started = network::inside(self.ip, || command.spawn());
+                started.map(|(child, file)| (child, Some(file))).map_err(|error| failed(&error))?
+            }
+        };
         let pid = Pid::from_raw(child.id() as i32);
         let (tell, ended) = mpsc::channel();
         std::thread::spawn(move || {
@@ -133,7 +140,16 @@ impl Site<'_> {
             let _ = tell.send(Instant::now());
         });
         let ip = self.ip.into();
-        Ok(Pod { container, name: self.name, ip, pid, ended, has_ended: false, log_path })
+        Ok(Pod {
+            container,
+            name: self.name,
+            ip,
+            pid,
+            ended,
+            has_ended: false,
+            log_path,
+            _network: network,
+        })
     }
 }
 
@@ -148,6 +164,8 @@ pub struct Pod {
     ended: Receiver<Instant>,
     has_ended: bool,
     log_path: PathBuf,
+    /// It outlives the program, as a pod's sandbox does: who still comes is refused, not ignored.
+    _network: Option<File>,
 }
 
 impl Pod {

@@ -9,12 +9,12 @@ use nix::sys::signal::Signal;
 
 use crate::Try;
 use crate::http::Connection;
-use crate::load::{Load, Tallies};
+use crate::load::{Clients, Load, Tallies};
 use crate::place::{PATIENCE, PORT, Place, Pod};
 use crate::proxy::Proxy;
 use crate::rows::{Setup, StopSignal, Times};
 
-const REPLICAS: usize = 2;
+pub const REPLICAS: usize = 2;
 
 /// Each answer takes 50 ms and comes in two parts, so that some request is always in flight:
 /// nginx waits 4 KiB / (80 KiB/s) after the first.
@@ -70,14 +70,19 @@ impl Controller {
         &self.place
     }
 
-    /// One rolling restart with clients that never pause.
-    pub fn rolls_out(&self, setup: &Setup, lag: Duration) -> Try<Outcome> {
+    /// One rolling restart with clients that never pause, and a lag for each replica.
+    pub fn rolls_out(
+        &self,
+        setup: &Setup,
+        lags: [Duration; REPLICAS],
+        clients: Clients,
+    ) -> Try<Outcome> {
         let proxy = Proxy::start(&self.place)?;
         let mut old = Vec::new();
         for _ in 0..REPLICAS {
             old.push(self.start_replica(setup, &proxy)?);
         }
-        let load = Load::start(proxy.service());
+        let load = Load::start(proxy.service(), clients);
         load.serves_on()?;
         if load.so_far().failures() > 0 {
             return Err(format!("requests fail before the rollout: {:?}", load.so_far()).into());
@@ -85,7 +90,7 @@ impl Controller {
         let began_at = Instant::now();
         let mut new = Vec::new();
         let mut ends = Vec::new();
-        for replica in &mut old {
+        for (replica, lag) in old.iter_mut().zip(lags) {
             new.push(self.start_replica(setup, &proxy)?);
             ends.push(self.stop(replica, setup.pre_stop, lag, &proxy)?);
         }

@@ -81,7 +81,7 @@ impl Times {
         let [delay, grace_period, margin] = [delay, grace_period, MARGIN].map(show);
         Err(format!(
             "a delay of {delay} and the margin of {margin} do not fit into a grace period of \
-             {grace_period}: make --lag shorter or --grace-period longer"
+             {grace_period}: make the lag shorter or --grace-period longer"
         ))
     }
 }
@@ -109,7 +109,7 @@ impl Row {
     ];
 
     pub fn setup(self, times: &Times, stop_signal: StopSignal, reprieve: &Path) -> Setup {
-        let reprieve = |delay| Setup::reprieve(delay, times, stop_signal, reprieve);
+        let reprieve = |delay| Setup::reprieve(&show(delay), times, stop_signal, reprieve);
         match self {
             Row::None => Setup::new("no init", ""),
             Row::Tini => Setup::new("tini", "tini --"),
@@ -148,19 +148,15 @@ impl Setup {
         Setup { title: title.into(), init, pre_stop: Duration::ZERO, ignores_signals: false }
     }
 
-    pub fn reprieve(
-        delay: Duration,
-        times: &Times,
-        stop_signal: StopSignal,
-        reprieve: &Path,
-    ) -> Setup {
+    /// With a delay as reprieve takes it.
+    pub fn reprieve(delay: &str, times: &Times, stop_signal: StopSignal, reprieve: &Path) -> Setup {
         let (extra, title) = match stop_signal {
             StopSignal::Sigquit => (["--stop-signal", "SIGQUIT"], ""),
             StopSignal::Sigterm => (["--rewrite", "TERM:QUIT"], " `--rewrite TERM:QUIT`"),
         };
-        let [delay, grace_period] = [delay, times.grace_period].map(show);
+        let grace_period = show(times.grace_period);
         let path = reprieve.display().to_string();
-        let line = [&path, "--delay", &delay, "--grace-period", &grace_period];
+        let line = [&path, "--delay", delay, "--grace-period", &grace_period];
         let line = line.iter().copied().chain(extra).chain(["--"]).map(String::from);
         let title = format!("reprieve, delay {delay}{title}");
         Setup { init: line.collect(), ..Setup::new(&title, "") }

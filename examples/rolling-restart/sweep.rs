@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::Try;
 use crate::duration::show;
-use crate::rollout::Controller;
+use crate::load::Clients;
+use crate::rollout::{Controller, REPLICAS};
 use crate::rows::{Setup, StopSignal, Times};
 
 /// The failed requests over the delay, for one lag.
@@ -39,9 +40,9 @@ pub fn run(
     for lag in lags(times) {
         let mut points = Vec::new();
         for delay in delays(times) {
-            let setup = Setup::reprieve(delay, times, stop_signal, reprieve);
+            let setup = Setup::reprieve(&show(delay), times, stop_signal, reprieve);
             eprintln!("lag {}, {} ...", show(lag), setup.title);
-            let outcome = controller.rolls_out(&setup, lag)?;
+            let outcome = controller.rolls_out(&setup, [lag; REPLICAS], Clients::NewAndKept)?;
             eprintln!("  {outcome}");
             points.push((delay, outcome.tallies.failures()));
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::duration::show;
+use crate::random;
 use crate::rollout::{End, Outcome};
 use crate::rows::Row;
 use crate::sweep::Line;
@@ -37,6 +38,32 @@ pub fn sweep(lines: &[Line]) -> String {
         let failures: Vec<String> =
             line.points.iter().map(|(_, failures)| failures.to_string()).collect();
         table += &format!("| lag {} | {} |\n", show(line.lag), failures.join(" | "));
+    }
+    table
+}
+
+/// How long the replicas took that were stopped.
+pub fn random(lines: &[random::Line]) -> String {
+    let mut table = String::from(
+        "| delay | clients | served | failed | a replica ended after, on average | least | most | \
+         against the fixed delay |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
+    );
+    for line in lines {
+        // The first with the same clients.
+        let fixed = lines.iter().find(|fixed| fixed.clients == line.clients).unwrap_or(line);
+        let [average, fixed] = [line, fixed].map(|line| line.average().as_secs_f64());
+        let times = || line.ends.iter().map(|end| end.after);
+        let [least, most] = [times().min(), times().max()].map(Option::unwrap_or_default);
+        table += &format!(
+            "| {} | {} | {} | {} | {average:.2} s | {} | {} | {:+.2} s |\n",
+            line.delay,
+            line.clients,
+            line.served,
+            line.failures,
+            seconds(least),
+            seconds(most),
+            average - fixed
+        );
     }
     table
 }

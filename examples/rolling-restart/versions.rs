@@ -18,11 +18,11 @@ dumb-init --version
 catatonit --version";
 
 /// The line above the table.
-pub fn caption(place: &Place, times: &Times, stop_signal: StopSignal) -> Try<String> {
+pub fn caption(place: &Place, lags: &str, times: &Times, stop_signal: StopSignal) -> Try<String> {
     let signal = Signal::from(stop_signal);
-    let [lag, grace_period] = [times.lag, times.grace_period].map(show);
+    let grace_period = show(times.grace_period);
     let line = line(place)?;
-    Ok(format!("Lag {lag}, grace period {grace_period}, {signal}. {line}.\n"))
+    Ok(format!("{lags}, grace period {grace_period}, {signal}. {line}.\n"))
 }
 
 /// The date and the versions.

@@ -22,6 +22,7 @@ mod shells;
 mod start;
 mod stop;
 mod terminal;
+mod traffic;
 
 #[path = "../shared/terminal.rs"]
 mod new_terminal;

@@ -10,26 +10,28 @@ use std::time::{Duration, Instant};
 use crate::harness::{assert_after, debian, seconds};
 
 /// A client that asks again and again, each time over a new connection.
-struct Visits {
+pub struct Visits {
     enough: Arc<AtomicBool>,
     client: JoinHandle<Vec<Visit>>,
 }
 
-/// One request: when it was over, and what was wrong with it.
-struct Visit {
-    over_at: Instant,
-    failure: Option<String>,
+/// One request, and what was wrong with it.
+pub struct Visit {
+    pub began_at: Instant,
+    pub over_at: Instant,
+    pub failure: Option<String>,
 }
 
 impl Visits {
-    fn begin(server: SocketAddr) -> Visits {
+    pub fn begin(server: SocketAddr) -> Visits {
         let enough = Arc::new(AtomicBool::new(false));
         let stop = enough.clone();
         let client = std::thread::spawn(move || {
             let mut visits = Vec::new();
             while !stop.load(Ordering::Relaxed) {
+                let began_at = Instant::now();
                 let failure = get(server).err();
-                visits.push(Visit { over_at: Instant::now(), failure });
+                visits.push(Visit { began_at, over_at: Instant::now(), failure });
                 // The pace of the load.
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -38,10 +40,15 @@ impl Visits {
         Visits { enough, client }
     }
 
-    /// Stops asking, and checks that each request that was over before the delay was, succeeded.
-    fn end(self, called_at: Instant, delay: Duration) {
+    /// Stops asking, and tells what became of each request.
+    pub fn stop(self) -> Vec<Visit> {
         self.enough.store(true, Ordering::Relaxed);
-        let visits = self.client.join().expect("the client");
+        self.client.join().expect("the client")
+    }
+
+    /// Stops asking, and checks that each request that was over before the delay was, succeeded.
+    pub fn end(self, called_at: Instant, delay: Duration) {
+        let visits = self.stop();
         let held = visits.iter().filter(|visit| visit.over_at < called_at + delay);
         let failures: Vec<_> = held.clone().filter_map(|visit| visit.failure.as_ref()).collect();
         assert_eq!(failures, Vec::<&String>::new());
