@@ -16,7 +16,6 @@
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io::{Read, Write, stdin, stdout};
-use std::iter::repeat_with;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -149,6 +148,7 @@ fn serve(addresses: &[&str]) -> ! {
         match kind {
             "tcp" => {
                 let listener = TcpListener::bind(place).expect(address);
+                listener.set_nonblocking(true).expect("a socket");
                 watch(listener.as_fd());
                 listeners.insert(listener.as_raw_fd() as u64, listener);
             }
@@ -169,9 +169,11 @@ fn serve(addresses: &[&str]) -> ! {
         let count = epoll.wait(&mut events, EpollTimeout::NONE).expect("an event");
         for socket in events[..count].iter().map(EpollEvent::data) {
             if let Some(listener) = listeners.get(&socket) {
-                let (stream, _) = listener.accept().expect("a client");
-                watch(stream.as_fd());
-                streams.insert(stream.as_raw_fd() as u64, stream);
+                // All of them: what finds the queue full tries again only after a second.
+                while let Ok((stream, _)) = listener.accept() {
+                    watch(stream.as_fd());
+                    streams.insert(stream.as_raw_fd() as u64, stream);
+                }
             } else if let Some(mut stream) = streams.get(&socket)
                 // At its end, or where a client has gone in between, it is dropped.
                 && !stream.read(&mut room).is_ok_and(|n| n > 0 && stream.write_all(ANSWER).is_ok())
@@ -194,8 +196,13 @@ fn call(to: &str, from: Option<&str>) {
             None if line == "probe" => drop(connection(to, from)),
             None if line == "say" => ask(open.last_mut().expect("an open connection")),
             Some(("open", count)) => {
-                let count = count.parse().expect("a number");
-                open.extend(repeat_with(|| connection(to, from)).take(count));
+                for n in 1..=count.parse().expect("a number") {
+                    open.push(connection(to, from));
+                    // A queue that is full lets nobody in for a second: wait for the server.
+                    if n % 64 == 0 {
+                        ask(open.last_mut().expect("an open connection"));
+                    }
+                }
             }
             _ => panic!("unknown line {line:?}"),
         }
