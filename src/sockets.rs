@@ -277,6 +277,10 @@ struct Row {
     received: Option<u64>,
 }
 
+/// The timer of what is left of a socket that has ended, in TIME_WAIT or FIN_WAIT2: it takes no data
+/// and tells of none (idiag_timer in sock_diag(7)).
+const REMEMBERED: u8 = 3;
+
 impl Row {
     /// A listener that ends has no peer.
     fn connection(self, ports: &[u16]) -> Option<Connection> {
@@ -291,7 +295,10 @@ impl Row {
         const INET_DIAG_INFO: u16 = 2;
         // tcpi_bytes_received in struct tcp_info (linux/tcp.h); Linux before 4.1 has none.
         const BYTES_RECEIVED: usize = 128;
-        let [family, state] = bytes(message, 0)?;
+        let [family, state, timer] = bytes(message, 0)?;
+        if timer == REMEMBERED {
+            return None;
+        }
         let address = match i32::from(family) {
             libc::AF_INET => IpAddr::V4(Ipv4Addr::from(bytes::<4>(message, 24)?)),
             libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(bytes::<16>(message, 24)?)).to_canonical(),
@@ -314,11 +321,15 @@ impl Row {
         let (_, port) = endpoint(fields.next()?)?;
         let (address, peer_port) = endpoint(fields.next()?)?;
         let state = u32::from_str_radix(fields.next()?, 16).ok()?;
+        let (timer, _) = fields.nth(1)?.split_once(':')?;
+        if timer.parse() == Ok(REMEMBERED) {
+            return None;
+        }
         Some(Row {
             state: 1u32.checked_shl(state)?,
             port,
             peer: SocketAddr::new(address, peer_port),
-            inode: fields.nth(5)?.parse().ok()?,
+            inode: fields.nth(3)?.parse().ok()?,
             cookie: 0,
             received: None,
         })
@@ -1114,6 +1125,20 @@ mod tests {
         let _ = rows.into_iter().filter_map(|row| row.connection(&[80])).count();
         let _ = (0..4).filter_map(|kind| attribute(bytes, kind)).count();
         messages(bytes).count()
+    }
+
+    #[test]
+    fn what_is_left_of_a_socket_that_has_ended_is_no_connection() {
+        let line =
+            "0: 0100007F:1F90 0100007F:C350 05 00000000:00000000 03:0000176E 00000000 0 0 0 3";
+        assert_eq!(Row::parse_line(line), None);
+        let alive = line.replace("03:0000176E", "00:00000000");
+        assert_eq!(Row::parse_line(&alive).map(|row| row.state), Some(FIN_WAIT2));
+        let mut message = [0; 72];
+        message[..3].copy_from_slice(&[libc::AF_INET as u8, 5, REMEMBERED]);
+        assert_eq!(Row::parse(&message), None);
+        message[2] = 0;
+        assert_eq!(Row::parse(&message).map(|row| row.state), Some(FIN_WAIT2));
     }
 
     proptest! {
