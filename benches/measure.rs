@@ -52,6 +52,7 @@ pub fn forward(init: &[String], signals: usize) -> Result<[f64; 2], String> {
         let sent_at = now();
         pid1.signal(Signal::SIGUSR1);
         latencies.push((pid1.hears("SIGUSR1")? - sent_at) as f64 / 1e3);
+        // The next one finds everybody asleep again.
         sleep(REST);
     }
     let cpu = (pid1.cpu() - cpu_before) / signals as f64;

@@ -11,7 +11,6 @@ mod proc;
 mod report;
 mod shutdown;
 mod signal;
-// Until the hold looks: `traffic` too.
 mod sockets;
 mod spawn;
 mod step;

@@ -317,6 +317,7 @@ fn breed() -> ! {
                 say(format_args!("breeding and ready {}", getpid()));
             }
             match children < CHILDREN[generation] {
+                // A family that grows, and leaves the others some of the CPU.
                 true => std::thread::sleep(Duration::from_millis(1)),
                 false => drop(libc::pause()),
             }

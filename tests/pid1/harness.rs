@@ -543,6 +543,7 @@ pub fn eventually_or<T>(what: impl Fn() -> String, mut found: impl FnMut() -> Op
             return found;
         }
         assert!(Instant::now() < give_up_at, "waited in vain for {}", what());
+        // The pace of asking, not a guess at when it will be so.
         std::thread::sleep(Duration::from_millis(1));
     }
 }

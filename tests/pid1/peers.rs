@@ -263,6 +263,7 @@ fn sleeps_while_idle(who: &Contestant) -> String {
     eventually("the init to sleep", || (process_state(pid) == 'S').then_some(()));
     let wake_ups = || status(pid, "voluntary_ctxt_switches");
     let before = wake_ups();
+    // That nobody wakes only time can show; tini wakes each second.
     std::thread::sleep(Duration::from_millis(2500));
     if wake_ups() == before { "sleeps".into() } else { "wakes".into() }
 }

@@ -54,6 +54,7 @@ fn keep_up(lasting: Duration, mut deed: impl FnMut()) -> Instant {
         if began_at >= ends_at {
             return began_at;
         }
+        // The pace of the traffic.
         sleep(PACE);
     }
 }
@@ -63,6 +64,7 @@ fn while_held(run: &Run, client: &mut Visitor, deed: &str) {
     client.does(deed);
     let is_over = || run.lines().iter().any(|line| line.text.contains(FORWARDED));
     while !is_over() && client.tries(deed) {
+        // The pace of the traffic.
         sleep(PACE);
     }
     run.hears(FORWARDED);
