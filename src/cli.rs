@@ -1,4 +1,4 @@
-//! The options as they are typed, or set by environment variables; the help text.
+//! The command line and the environment, read and checked together.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,39 +6,26 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
+use crate::around::Asked;
 use crate::exit::StartError;
 use crate::family::Aim;
+use crate::hooks::{Hook, Hooks};
+use crate::http::Request;
 use crate::log::Format;
-use crate::plan::{Delay, JobControl, Leftovers, OnRepeat, Plan, REHEARSED_GRACE_PERIOD};
+use crate::options::{Cli, SidecarOptions, TrafficOptions};
+use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
+use crate::sidecar::{Await, Preset};
 use crate::signal::Signal;
 use crate::sockets::Ports;
-use crate::traffic::Network;
-use crate::values::{self, GracePeriod, Rewrite};
+use crate::tasks::TIME_TO_END;
+use crate::values::{GracePeriod, Rewrite};
 use crate::watch::{QUIET_WINDOW, Watched};
 
 /// What our variables are called: this and the long name of the option.
 const PREFIX: &str = "REPRIEVE_";
-
-const ABOUT: &str = "\
-A tiny init (PID 1) for containers that gives the app a reprieve: it holds the stop signal back
-while load balancers let go of the endpoint and the app still serves, forwards it, and kills what
-is left shortly before the grace period ends. It reaps zombies and forwards all other signals.";
-
-const AFTER: &str = "\
-Each option but the last three can be set by an environment variable: --grace-period is
-REPRIEVE_GRACE_PERIOD. The command line wins; an empty variable is unset; lists are separated by
-commas; what has no value takes true or false. The app sees none of them. Durations: 500ms, 15s, 1m30s, 2h; a bare number is seconds. Signals: SIGTERM, TERM, 15,
-SIGRTMIN+3.
-
-Exit codes: the app's own; 128+N if signal N killed it; 125 if reprieve itself failed or was
-called wrongly; 126 if the command cannot be executed; 127 if it is not found; 1 if a rehearsal
-failed.
-
-Example: hold SIGTERM for 15 of the 60 seconds that the orchestrator allows, then forward it
-  reprieve --delay 15s --grace-period 60s -- node server.js";
 
 const LICENSE: &str = concat!(
     "reprieve is licensed under either of the MIT license and the Apache license 2.0, at your \
@@ -46,161 +33,9 @@ const LICENSE: &str = concat!(
     include_str!("../LICENSE-MIT")
 );
 
-#[derive(Debug, Parser)]
-#[command(
-    name = "reprieve",
-    version,
-    about = ABOUT,
-    after_help = AFTER,
-    override_usage = "reprieve [OPTIONS] [--] COMMAND [ARG]...",
-    disable_help_flag = true,
-    disable_version_flag = true,
-    args_override_self = true
-)]
-pub struct Cli {
-    #[command(flatten)]
-    shutdown: ShutdownOptions,
-    #[command(flatten)]
-    traffic: TrafficOptions,
-    #[command(flatten)]
-    signals: SignalOptions,
-    #[command(flatten)]
-    processes: ProcessOptions,
-    #[command(flatten)]
-    logging: LoggingOptions,
-    #[command(flatten)]
-    other: OtherOptions,
-
-    /// The app and its arguments
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]
-    #[arg(required_unless_present = "license")]
-    command: Vec<OsString>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Shutdown")]
-struct ShutdownOptions {
-    /// Hold the stop signal back this long; with a range at least MIN,
-    /// at most MAX, and in between until no traffic comes any more
-    #[arg(verbatim_doc_comment, long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
-    delay: Delay,
-    /// The orchestrator's whole allowance (docker stop -t, stopTimeout,
-    /// terminationGracePeriodSeconds), less a preStop hook of your own;
-    /// what is left gets SIGKILL before it is over
-    #[arg(verbatim_doc_comment, long, value_name = "D", default_value = "none", value_parser = values::duration_or_none)]
-    grace_period: GracePeriod,
-    /// SIGKILL comes this long before the grace period ends
-    #[arg(long, value_name = "D", default_value = "1s", value_parser = values::duration)]
-    margin: Duration,
-    /// A second stop signal ends the hold, or not: hurry, ignore
-    #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
-    on_repeat: OnRepeat,
-    /// Run the app this long, then behave as if the stop signal had come;
-    /// exit with 0 only if the app ended by itself, in time, with 0
-    /// (the grace period is 30s if none is given)
-    #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
-    rehearse: Option<Duration>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Traffic, while the signal is held back")]
-struct TrafficOptions {
-    /// Traffic has stopped when nothing came in for so long [default: 3s]
-    #[arg(long, value_name = "D", value_parser = values::duration)]
-    quiet_window: Option<Duration>,
-    /// Look at the traffic to these ports [default: all that the app
-    /// listens on]
-    #[arg(verbatim_doc_comment, long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
-    traffic_port: Vec<u16>,
-    /// Look away from these, as of metrics
-    #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
-    ignore_port: Vec<u16>,
-    /// Look away from what these send, as a node's probes; repeatable
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::network)]
-    ignore_peer: Vec<Network>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Signals")]
-struct SignalOptions {
-    /// What begins the shutdown (an image's STOPSIGNAL)
-    #[arg(long, value_name = "SIG[,SIG]", default_value = "SIGTERM")]
-    #[arg(value_delimiter = ',', value_parser = values::forwardable)]
-    stop_signal: Vec<Signal>,
-    /// Forward the first as the second; 0 drops it; repeatable
-    #[arg(short, long, value_name = "SIG:SIG", value_delimiter = ',', value_parser = values::rewrite)]
-    rewrite: Vec<Rewrite>,
-    /// Forward to the app's process group [default: to the app alone,
-    /// but to the group of a shell that has no trap for the signal]
-    #[arg(verbatim_doc_comment, short = 'g', long, value_parser = values::switch, action = ArgAction::SetTrue)]
-    process_group: bool,
-    /// Forward to the app alone
-    #[arg(short = 'c', long, value_parser = values::switch, action = ArgAction::SetTrue)]
-    single_child: bool,
-    /// Get this signal when our own parent dies
-    #[arg(short, long, value_name = "SIG", value_parser = values::signal)]
-    parent_death_signal: Option<Signal>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Processes")]
-struct ProcessOptions {
-    /// Processes that outlive the app get SIGTERM, then SIGKILL (stop),
-    /// are waited for until a stop signal comes (wait), or get SIGKILL
-    /// at once (kill)
-    #[arg(
-        verbatim_doc_comment,
-        long,
-        value_name = "HOW",
-        default_value = "stop",
-        hide_possible_values = true
-    )]
-    leftovers: Leftovers,
-    /// Map this exit code of the app to 0; repeatable
-    #[arg(short, long, value_name = "CODE", value_delimiter = ',', value_parser = values::exit_code)]
-    expect_exit: Vec<u8>,
-    /// Accepted as in tini; we are a subreaper whenever we are not PID 1
-    #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
-    subreaper: bool,
-    /// Log each orphan that is reaped
-    #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
-    warn_on_reap: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Logging")]
-struct LoggingOptions {
-    /// Log more; repeatable
-    #[arg(short, long, value_parser = values::times, action = ArgAction::Count)]
-    verbose: u8,
-    /// Log warnings and errors only
-    #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
-    quiet: bool,
-    /// text, or json: one object a line
-    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
-    log_format: Format,
-    /// Append the report to this file too (/dev/termination-log)
-    #[arg(long, value_name = "PATH")]
-    report_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Other")]
-struct OtherOptions {
-    /// Print this help
-    #[arg(short, long, action = ArgAction::Help)]
-    help: Option<bool>,
-    /// Print the version
-    #[arg(short = 'V', long, action = ArgAction::Version)]
-    version: Option<bool>,
-    /// Print the license
-    #[arg(short, long)]
-    license: bool,
-}
-
 /// What a command line asks for.
 #[derive(Debug)]
-pub enum Request {
+pub enum Call {
     /// Print this on stdout.
     Print(String),
     Run(Box<Options>),
@@ -218,24 +53,26 @@ pub struct Options {
     pub level: Level,
     pub format: Format,
     pub report_file: Option<PathBuf>,
+    pub around: Asked,
+    pub await_: Await,
     pub command: Vec<OsString>,
     /// The environment variables that are ours and not the app's.
     pub variables: Vec<String>,
 }
 
 /// Reads the command line and the environment.
-pub fn parse(arguments: Vec<OsString>) -> Result<Request, StartError> {
+pub fn parse(arguments: Vec<OsString>) -> Result<Call, StartError> {
     let (command, variables) = command(arguments.first());
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Request::Print(error.to_string())),
+        Err(error) if !error.use_stderr() => return Ok(Call::Print(error.to_string())),
         Err(error) => return Err(StartError::Failed(explain(&error, &variables))),
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
     if cli.other.license {
-        return Ok(Request::Print(LICENSE.into()));
+        return Ok(Call::Print(LICENSE.into()));
     }
-    cli.options(&matches, variables).map(|options| Request::Run(Box::new(options)))
+    cli.options(&matches, variables).map(|options| Call::Run(Box::new(options)))
 }
 
 /// The options as clap knows them, each with the variable that may set it, and the names of all
@@ -334,6 +171,34 @@ impl TrafficOptions {
     }
 }
 
+impl SidecarOptions {
+    /// What has to answer before the app is started, and what is told to quit after it.
+    fn sidecars(self) -> (Await, Vec<Request>) {
+        // A machine without the mesh switches off what an image says on its command line.
+        let off = std::env::var_os(variable("sidecar")).is_some_and(|name| name == "none");
+        let preset = if off { Preset::None } else { self.sidecar };
+        let urls = self.await_url.into_iter().chain(preset.ready());
+        let quit = self.quit_url.into_iter().chain(preset.quit());
+        let await_ = Await {
+            urls: urls.collect(),
+            timeout: self.await_timeout,
+            or_start: self.await_or_start,
+        };
+        (await_, quit.collect())
+    }
+}
+
+/// The longest that these may take, one after the other, if there are any.
+fn longest(hooks: &[Hook], timeout: Duration) -> Option<Duration> {
+    let each = timeout + TIME_TO_END;
+    (!hooks.is_empty()).then(|| each.saturating_mul(hooks.len() as u32))
+}
+
+/// The hooks of all values.
+fn all(hooks: Vec<Hooks>) -> Vec<Hook> {
+    hooks.into_iter().flat_map(|Hooks(some)| some).collect()
+}
+
 impl Cli {
     fn options(self, matches: &ArgMatches, variables: Vec<String>) -> Result<Options, StartError> {
         let aim = self.aim(matches)?;
@@ -342,7 +207,21 @@ impl Cli {
             (GracePeriod(None), Some(_)) => Some(REHEARSED_GRACE_PERIOD),
             (GracePeriod(given), _) => given,
         };
-        let watched = self.traffic.watched(self.shutdown.delay)?;
+        let mut watched = self.traffic.watched(self.shutdown.delay)?;
+        // What comes there is no traffic of the app's.
+        let health_listen = self.readiness.health_listen;
+        watched.ignored_ports.extend(health_listen.map(|address| address.port()));
+        let ready_file = self.readiness.ready_file.map(std::path::absolute).transpose();
+        let (await_, quit) = self.sidecars.sidecars();
+        let around = Asked {
+            ready_file: ready_file.map_err(|error| failed(format!("--ready-file: {error}")))?,
+            health_listen,
+            health_upstream: self.readiness.health_upstream,
+            on_stop: all(self.hooks.on_stop),
+            on_exit: all(self.hooks.on_exit),
+            hook_timeout: self.hooks.hook_timeout,
+            quit,
+        };
         let plan = Plan {
             delay: self.shutdown.delay,
             grace_period,
@@ -358,6 +237,8 @@ impl Cli {
             leftovers: self.processes.leftovers,
             rehearse: self.shutdown.rehearse,
             job_control: JobControl::Absent,
+            on_stop: longest(&around.on_stop, around.hook_timeout),
+            on_exit: !around.on_exit.is_empty() || !around.quit.is_empty(),
         };
         let report_file = self.logging.report_file.map(std::path::absolute).transpose();
         Ok(Options {
@@ -370,6 +251,8 @@ impl Cli {
             level,
             format: self.logging.log_format,
             report_file: report_file.map_err(|error| failed(format!("--report-file: {error}")))?,
+            around,
+            await_,
             command: self.command,
             variables,
         })

@@ -10,6 +10,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid, getpid, getppid};
 use tracing::warn;
 
+use crate::helper;
 use crate::proc::{self, Image, Process};
 use crate::shutdown::{Ending, Event, Who};
 use crate::signal::Signal;
@@ -120,6 +121,8 @@ pub struct Family {
     group_told: bool,
     /// What the main child executed when it was last seen to be no shell.
     no_shell: Option<Image>,
+    /// The processes of ours beside the app, each of which leads a group of its own.
+    helpers: Vec<(Who, i32)>,
 }
 
 impl Family {
@@ -134,6 +137,7 @@ impl Family {
             warn_on_reap,
             group_told: false,
             no_shell: None,
+            helpers: Vec::new(),
         }
     }
 
@@ -150,6 +154,26 @@ impl Family {
         self.group
     }
 
+    /// Takes in a process of ours beside the app.
+    pub fn adopt(&mut self, who: Who, pid: i32) {
+        self.helpers.push((who, pid));
+    }
+
+    /// Sends a signal to a process of ours beside the app, and to its group.
+    pub fn signal(&self, whom: Who, signal: Signal) {
+        for (_, pid) in self.helpers.iter().filter(|(who, _)| *who == whom) {
+            kill(-pid, signal, "a process of ours");
+        }
+    }
+
+    /// Ends the processes of ours beside the app. With PID 1 the kernel ends them.
+    pub fn end_helpers(&mut self) {
+        for (_, pid) in self.helpers.drain(..).filter(|_| self.us != 1) {
+            kill(-pid, Signal::KILL, "a process of ours");
+            helper::reap(pid, 0);
+        }
+    }
+
     /// Reaps one child and tells what happened to it; [`Event::SomeLeft`] or
     /// [`Event::NothingLeft`] once there is nothing more to reap.
     ///
@@ -160,12 +184,19 @@ impl Family {
             let mut status = 0;
             // SAFETY: the kernel writes one integer.
             let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
-            match pid {
-                0 => return Event::SomeLeft,
+            let none_ended = match pid {
+                0 => Some(Event::SomeLeft),
                 -1 if Errno::last() == Errno::EINTR => continue,
-                -1 => return Event::NothingLeft,
-                _ => {}
-            }
+                -1 => Some(Event::NothingLeft),
+                _ => None,
+            };
+            let pid = match none_ended {
+                None => pid,
+                Some(none_ended) => match self.reap_helper(&mut status) {
+                    Some(pid) => pid,
+                    None => return none_ended,
+                },
+            };
             let is_main = self.main == Some(pid);
             if libc::WIFSTOPPED(status) {
                 match Signal::new(libc::WSTOPSIG(status)) {
@@ -181,6 +212,10 @@ impl Family {
                 self.main = None;
                 return Event::Ended(Who::Main, ending);
             }
+            if let Some(index) = self.helpers.iter().position(|(_, helper)| *helper == pid) {
+                let (who, _) = self.helpers.swap_remove(index);
+                return Event::Ended(who, ending);
+            }
             if self.warn_on_reap {
                 warn!(event = "reaped", "reaped the orphan pid {pid}: {ending}");
             }
@@ -188,10 +223,27 @@ impl Family {
         }
     }
 
+    /// Reaps a process of ours that executes nothing, which the kernel tells of only when asked.
+    fn reap_helper(&self, status: &mut i32) -> Option<i32> {
+        if self.helpers.is_empty() {
+            return None;
+        }
+        // SAFETY: the kernel writes one integer.
+        let pid = unsafe { libc::waitpid(-1, status, libc::WNOHANG | libc::__WCLONE) };
+        (pid > 0).then_some(pid)
+    }
+
+    /// The main child and all that descends from us, but for what is ours beside the app; as far as
+    /// /proc shows them.
+    fn descendants(&self) -> Vec<Process> {
+        let helpers: Vec<i32> = self.helpers.iter().map(|(_, pid)| *pid).collect();
+        proc::descendants(self.us, &helpers)
+    }
+
     /// Sends a signal to the main child or its group; to what is left, once that is gone.
     pub fn forward(&mut self, signal: Signal, is_stop: bool) -> Target {
         let Some(main) = self.main else {
-            let left = proc::descendants(self.us);
+            let left = self.descendants();
             let reached = left.iter().filter(|process| send(process, signal)).count();
             return Target::Leftovers(reached);
         };
@@ -241,7 +293,7 @@ impl Family {
         if self.nothing_left() {
             return swept;
         }
-        for process in proc::descendants(self.us) {
+        for process in self.descendants() {
             let told_before = self.group_told && process.group == self.group;
             let name = Name::from(&process);
             if told_before {
@@ -265,9 +317,9 @@ impl Family {
         if self.nothing_left() {
             return None;
         }
-        let left = proc::descendants(self.us);
+        let left = self.descendants();
         if self.us == 1 {
-            // Visitors too: they end with us in any case.
+            // Visitors and helpers too: they end with us in any case.
             kill(-1, Signal::KILL, "all processes");
         } else {
             if let Some(main) = self.main {
@@ -278,25 +330,28 @@ impl Family {
             for process in &left {
                 send(process, Signal::KILL);
             }
+            for (_, pid) in &self.helpers {
+                kill(-pid, Signal::KILL, "a process of ours");
+            }
         }
         // Nobody but zombies that wait for us; or nobody knows, without /proc.
         let names: Vec<Name> = left.iter().map(Name::from).collect();
         (!names.is_empty() || proc::command(self.us).is_none()).then_some(names)
     }
 
-    /// The main child and all that descends from us, as far as /proc shows them.
+    /// The main child and all that is left beside it.
     pub fn pids(&self) -> Vec<i32> {
-        proc::descendants(self.us).iter().map(|process| process.pid).collect()
+        self.descendants().iter().map(|process| process.pid).collect()
     }
 
     /// Who is left now.
     pub fn left(&self) -> Vec<Name> {
-        proc::descendants(self.us).iter().map(Name::from).collect()
+        self.descendants().iter().map(Name::from).collect()
     }
 
     /// Whether the main child has children of its own.
     pub fn main_has_children(&self) -> bool {
-        self.main.is_some_and(|main| !proc::descendants(main).is_empty())
+        self.main.is_some_and(|main| !proc::descendants(main, &[]).is_empty())
     }
 
     /// Whether the main child's process group is empty.
@@ -314,8 +369,9 @@ impl Family {
         })
     }
 
-    /// The kernel's word for it, which needs no /proc: orphans are our children.
-    fn nothing_left(&self) -> bool {
+    /// The kernel's word for it, which needs no /proc: orphans are our children, as hooks are; the other
+    /// processes of ours it leaves out.
+    pub fn nothing_left(&self) -> bool {
         let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         waitid(Id::All, peek) == Err(Errno::ECHILD)
     }

@@ -1,20 +1,29 @@
 //! `reprieve`: a tiny init for containers that holds SIGTERM back until load balancers have let
 //! go. The README has the timeline and the way of a signal through these files.
 
+mod around;
 mod cli;
 mod exit;
 mod family;
+mod health;
+mod helper;
+mod hooks;
+mod http;
 mod inherited;
 mod log;
+mod options;
 mod plan;
 mod proc;
+mod readiness;
 mod report;
 mod shutdown;
+mod sidecar;
 mod signal;
 mod sockets;
 mod spawn;
 mod step;
 mod supervise;
+mod tasks;
 mod timeline;
 mod traffic;
 mod tty;
@@ -27,13 +36,15 @@ use std::process::ExitCode;
 
 use tracing::{error, warn};
 
-use crate::cli::{Options, Request};
+use crate::cli::{Call, Options};
 use crate::exit::StartError;
 use crate::family::Family;
 use crate::inherited::Inherited;
 use crate::log::Log;
 use crate::plan::JobControl;
-use crate::spawn::App;
+use crate::shutdown::Ending;
+use crate::sidecar::Awaited;
+use crate::spawn::Program;
 use crate::supervise::{Ends, Supervisor};
 use crate::tty::Tty;
 use crate::wait::Wait;
@@ -41,8 +52,8 @@ use crate::wait::Wait;
 fn main() -> ExitCode {
     let inherited = inherited::take_over();
     let code = match cli::parse(std::env::args_os().collect()) {
-        Ok(Request::Print(text)) => print(&text),
-        Ok(Request::Run(options)) => {
+        Ok(Call::Print(text)) => print(&text),
+        Ok(Call::Run(options)) => {
             let log = log::start(options.level, options.format);
             run(*options, &inherited, log).unwrap_or_else(|error| fail(&error))
         }
@@ -63,12 +74,18 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
     let plan = plan::Plan { job_control, ..options.plan };
-    let wait = Wait::new()
+    let mut wait = Wait::new()
         .map_err(|error| StartError::Failed(format!("cannot wait for signals: {error}")))?;
     family::adopt_orphans(options.parent_death_signal);
-    let app = App::new(&options.command, inherited::environment(&options.variables));
+    let environment = inherited::environment(&options.variables);
+    let app = Program::new(&options.command);
+    let around = options.around.prepare(&environment, inherited)?;
+    if let Awaited::Stopped(signal) = options.await_.wait(&mut wait, &plan.stop_signals)? {
+        warn!(event = "stopped", "{signal} before the app was started");
+        return Ok(exit::code(Some(Ending::Signaled(signal)), &[]));
+    }
 
-    let main = app.spawn(inherited, tty.as_ref())?;
+    let main = app.spawn(&environment, inherited, tty.as_ref())?;
 
     let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
@@ -78,7 +95,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
         format: options.format,
         report_file: options.report_file,
     };
-    Ok(Supervisor::new(plan, options.watched, family, tty, ends).run(wait))
+    Ok(Supervisor::new(plan, options.watched, family, tty, around, ends).run(wait))
 }
 
 fn print(text: &str) -> u8 {

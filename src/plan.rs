@@ -39,6 +39,11 @@ pub struct Plan {
     /// Behave as if the stop signal had come this long after the start.
     pub rehearse: Option<Duration>,
     pub job_control: JobControl,
+    /// The longest that hooks take which run when the stop signal arrives, and until which the hold
+    /// lasts at least.
+    pub on_stop: Option<Duration>,
+    /// Something is run after the app and its leftovers are gone.
+    pub on_exit: bool,
 }
 
 /// How long a hold lasts at least, and at most if traffic goes on. A fixed delay has both alike.
@@ -124,7 +129,14 @@ impl Plan {
         let Plan { delay, margin, .. } = *self;
         let room = grace_period.checked_sub(delay.max + margin).filter(|room| !room.is_zero());
         let room = room.ok_or(Misfit { delay, margin, grace_period })?;
-        Ok((room < COMFORTABLE_DRAIN).then_some(Tight { room }))
+        // Hooks are expected to end long before their timeout.
+        let after_hooks =
+            self.on_stop.map(|longest| grace_period.saturating_sub(longest.saturating_add(margin)));
+        let (room, hooks) = match after_hooks {
+            Some(less) if less < room => (less, true),
+            _ => (room, false),
+        };
+        Ok((room < COMFORTABLE_DRAIN).then_some(Tight { room, hooks }))
     }
 }
 
@@ -159,16 +171,31 @@ impl fmt::Display for Misfit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tight {
     room: Duration,
+    /// If the hooks take as long as they may.
+    hooks: bool,
 }
 
 impl fmt::Display for Tight {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(
-            f,
-            "the app has only {} between the forwarded signal and SIGKILL; \
-             a shorter delay or a longer grace period leaves it more",
-            Span(self.room)
-        )
+        let room = Span(self.room);
+        match self.hooks {
+            false => write!(
+                f,
+                "the app has only {room} between the forwarded signal and SIGKILL; \
+                 a shorter delay or a longer grace period leaves it more"
+            ),
+            true if self.room.is_zero() => write!(
+                f,
+                "if the on-stop hooks take as long as they may, the app gets SIGKILL before it has \
+                 heard the stop signal; a shorter --hook-timeout or a longer grace period prevents that"
+            ),
+            true => write!(
+                f,
+                "if the on-stop hooks take as long as they may, the app has only {room} between the \
+                 forwarded signal and SIGKILL; a shorter --hook-timeout or a longer grace period leaves \
+                 it more"
+            ),
+        }
     }
 }
 
@@ -198,6 +225,8 @@ pub mod tests {
             leftovers: Leftovers::Stop,
             rehearse: None,
             job_control: JobControl::Absent,
+            on_stop: None,
+            on_exit: false,
         }
     }
 
@@ -217,7 +246,7 @@ pub mod tests {
     #[test]
     fn little_time_to_drain_is_a_warning() {
         let tight = check(15, 1, 20).unwrap().unwrap();
-        assert_eq!(tight, Tight { room: Duration::from_secs(4) });
+        assert_eq!(tight, Tight { room: Duration::from_secs(4), hooks: false });
         assert!(tight.to_string().contains("only 4s"), "{tight}");
     }
 

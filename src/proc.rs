@@ -56,9 +56,9 @@ impl Process {
     }
 }
 
-/// All living descendants of a process. Who came into our PID namespace from outside has the
-/// parent 0 and is none; nor is what descends from it.
-pub fn descendants(ancestor: i32) -> Vec<Process> {
+/// All living descendants of a process, but for these and what descends from them. Who came into our
+/// PID namespace from outside has the parent 0 and is none; nor is what descends from it.
+pub fn descendants(ancestor: i32, but: &[i32]) -> Vec<Process> {
     // While we read, a parent may end before we come to it, and its child seem to hang in the air.
     const ATTEMPTS: usize = 4;
     let mut found = Vec::new();
@@ -67,7 +67,7 @@ pub fn descendants(ancestor: i32) -> Vec<Process> {
         found.clear();
         let mut torn = false;
         for process in all.values() {
-            match descends(process, ancestor, &all) {
+            match descends(process, ancestor, but, &all) {
                 Some(true) if !process.zombie => found.push(process.clone()),
                 Some(_) => {}
                 None => torn = true,
@@ -82,13 +82,22 @@ pub fn descendants(ancestor: i32) -> Vec<Process> {
 }
 
 /// Follows the parents up; nothing where one of them is missing.
-fn descends(process: &Process, ancestor: i32, all: &HashMap<i32, Process>) -> Option<bool> {
+fn descends(
+    process: &Process,
+    ancestor: i32,
+    but: &[i32],
+    all: &HashMap<i32, Process>,
+) -> Option<bool> {
+    if but.contains(&process.pid) {
+        return Some(false);
+    }
     let mut parent = process.parent;
     // Parents read at different moments could form a circle.
     for _ in 0..all.len() {
         match parent {
             _ if parent == ancestor => return Some(true),
             0 => return Some(false),
+            _ if but.contains(&parent) => return Some(false),
             _ => parent = all.get(&parent)?.parent,
         }
     }
@@ -198,17 +207,25 @@ mod tests {
     #[test]
     fn a_visitor_descends_from_nobody() {
         let all = family(&[(7, 1), (8, 7), (20, 0), (21, 20), (30, 29), (40, 41), (41, 40)]);
-        let descends = |pid| descends(&all[&pid], 1, &all);
+        let descends = |pid| descends(&all[&pid], 1, &[], &all);
         assert_eq!([7, 8].map(descends), [Some(true); 2]);
         assert_eq!([20, 21].map(descends), [Some(false); 2]);
         assert_eq!([30, 40].map(descends), [None; 2]);
     }
 
     #[test]
+    fn who_is_left_out_is_left_out_with_its_descendants() {
+        let all = family(&[(7, 1), (8, 7), (9, 8), (10, 1)]);
+        let descends = |pid| descends(&all[&pid], 1, &[8], &all);
+        assert_eq!([7, 10].map(descends), [Some(true); 2]);
+        assert_eq!([8, 9].map(descends), [Some(false); 2]);
+    }
+
+    #[test]
     fn we_descend_from_our_parent() {
         let us = std::process::id() as i32;
         let parent = Process::read(us).unwrap().parent;
-        assert!(descendants(parent).iter().any(|process| process.pid == us));
+        assert!(descendants(parent, &[]).iter().any(|process| process.pid == us));
         assert!(Process::read(us).unwrap().is_still_there());
     }
 

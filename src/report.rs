@@ -11,7 +11,7 @@ use crate::plan::{Delay, Span};
 use crate::shutdown::Ending;
 use crate::signal::Signal;
 use crate::step::{Deaf, Sender};
-use crate::timeline::{HoldEnd, Timeline, Trigger};
+use crate::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::watch::Outcome;
 
 /// So many processes are named; the others are counted.
@@ -75,6 +75,7 @@ impl Timeline {
             killed: Counted::new(killed),
             waited_for_trap: self.deaf,
             survivors: Counted::new(&self.survivors),
+            failed_hooks: Counted::new(&self.failed_hooks),
             total_ms: ms(total),
             unused_ms: grace_period.map(|grace_period| ms(grace_period.saturating_sub(total))),
             sufficient_grace_period_ms: (clean && self.trigger != Trigger::Exit)
@@ -217,6 +218,7 @@ pub struct Report<'a> {
     killed: Counted<'a>,
     waited_for_trap: bool,
     survivors: Counted<'a>,
+    failed_hooks: Counted<'a, FailedHook>,
     total_ms: u64,
     unused_ms: Option<u64>,
     sufficient_grace_period_ms: Option<u64>,
@@ -224,16 +226,16 @@ pub struct Report<'a> {
     rehearsal: Option<Verdict>,
 }
 
-/// How many processes, and the names of the first.
+/// How many, and the first of them.
 #[derive(Debug, Serialize)]
-pub struct Counted<'a> {
+pub struct Counted<'a, T = Name> {
     count: usize,
-    first: &'a [Name],
+    first: &'a [T],
 }
 
-impl Counted<'_> {
-    pub fn new(names: &[Name]) -> Counted<'_> {
-        Counted { count: names.len(), first: &names[..names.len().min(NAMED)] }
+impl<T> Counted<'_, T> {
+    pub fn new(all: &[T]) -> Counted<'_, T> {
+        Counted { count: all.len(), first: &all[..all.len().min(NAMED)] }
     }
 }
 
@@ -254,6 +256,7 @@ impl Report<'_> {
                 format!("held for {held} of {delay}: nothing listens")
             }
             HoldEnd::Quiet => format!("held for {held} of {delay}, until traffic had stopped"),
+            HoldEnd::Hooks => format!("held for {held}, until the hooks had ended"),
             HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
             HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
         })
@@ -320,6 +323,9 @@ impl fmt::Display for Report<'_> {
         if self.survivors.count > 0 {
             parts.push(format!("not even SIGKILL ended {}", self.survivors));
         }
+        if self.failed_hooks.count > 0 {
+            parts.push(format!("failed: {}", self.failed_hooks));
+        }
         if let (Some(unused), Some(grace_period)) = (self.unused_ms, self.grace_period_ms) {
             let [unused, all] = [unused, grace_period].map(|ms| Span(Duration::from_millis(ms)));
             parts.push(format!("{unused} of the grace period of {all} unused"));
@@ -340,9 +346,9 @@ impl fmt::Display for Report<'_> {
     }
 }
 
-impl fmt::Display for Counted<'_> {
+impl<T: fmt::Display> fmt::Display for Counted<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let names: Vec<String> = self.first.iter().map(Name::to_string).collect();
+        let names: Vec<String> = self.first.iter().map(T::to_string).collect();
         f.write_str(&names.join(", "))?;
         match self.count - self.first.len() {
             0 => Ok(()),

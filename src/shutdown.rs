@@ -26,6 +26,8 @@ pub enum Event {
     NothingLeft,
     /// For the quiet window nothing has come in. It is said again as long as that is so.
     TrafficStopped,
+    /// All that was run at the stop signal, or after the app, has ended.
+    TasksEnded,
     /// The deadline has passed.
     Tick,
 }
@@ -35,6 +37,10 @@ pub enum Who {
     Main,
     /// A process that became our child when its parent died.
     Orphan,
+    /// A hook or a request: what is run beside the app.
+    Task,
+    /// The responder that tells the health.
+    Responder,
 }
 
 /// How a process ended (wait(2)).
@@ -74,7 +80,10 @@ pub enum Action {
     /// Hand the terminal to the main child and continue it. The signal is what stopped it, or the
     /// SIGCONT that continued us.
     Resume(Signal),
-    /// The end, with the main child's ending where it is known.
+    /// The app and its leftovers are gone: run what is to be run then. The main child's ending is
+    /// given where it is known.
+    Leave(Option<Ending>),
+    /// The end, with the same.
     Exit(Option<Ending>),
 }
 
@@ -86,6 +95,8 @@ pub enum Why {
     DelayOver,
     /// No traffic comes any more.
     Quiet,
+    /// The delay was over before the hooks had ended.
+    TasksEnded,
     /// A second stop signal ended the hold.
     Hurry,
     /// The hold is over, and the stop signal came again.
@@ -103,6 +114,8 @@ pub enum Note {
     StillHeld,
     /// The leftovers have been told already; this is when they are killed.
     SweptAlready { kill_at: Option<Instant> },
+    /// The app and its leftovers are gone; this is when the hooks are killed.
+    Leaving { kill_at: Option<Instant> },
 }
 
 /// Each phase has its own deadlines, so that none can be missing or stale.
@@ -117,6 +130,8 @@ enum Phase {
         may_end_at: Instant,
         forward_at: Instant,
         kill_at: Option<Instant>,
+        /// The hooks have not ended yet, and until then nothing is forwarded.
+        tasks: bool,
     },
     Stopping {
         kill_at: Option<Instant>,
@@ -124,11 +139,19 @@ enum Phase {
     Sweeping {
         ending: Ending,
         told: bool,
+        /// After a voluntary exit.
+        sweep_until: Option<Instant>,
         kill_at: Option<Instant>,
     },
     Killed {
         ending: Option<Ending>,
+        kill_at: Option<Instant>,
         give_up_at: Instant,
+    },
+    /// What is run after the app runs.
+    Leaving {
+        ending: Option<Ending>,
+        kill_at: Option<Instant>,
     },
     Exited,
 }
@@ -141,20 +164,25 @@ const KILLED: Option<Ending> = Some(Ending::Signaled(Signal::KILL));
 pub struct Shutdown {
     plan: Plan,
     phase: Phase,
+    /// Something is still to be run after the app.
+    to_leave: bool,
 }
 
 impl Shutdown {
     pub fn new(plan: Plan, started_at: Instant) -> Shutdown {
         let rehearse_at = plan.rehearse.map(|after| started_at + after);
-        Shutdown { plan, phase: Phase::Running { rehearse_at } }
+        let to_leave = plan.on_exit;
+        Shutdown { plan, phase: Phase::Running { rehearse_at }, to_leave }
     }
 
     /// When to come back with a [`Event::Tick`], if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running { rehearse_at } => rehearse_at,
+            Phase::Holding { kill_at, tasks: true, .. } => kill_at,
             Phase::Holding { forward_at, .. } => Some(forward_at),
-            Phase::Stopping { kill_at } | Phase::Sweeping { kill_at, .. } => kill_at,
+            Phase::Sweeping { sweep_until, kill_at, .. } => earlier(sweep_until, kill_at),
+            Phase::Stopping { kill_at } | Phase::Leaving { kill_at, .. } => kill_at,
             Phase::Killed { give_up_at, .. } => Some(give_up_at),
             Phase::Exited => None,
         }
@@ -174,15 +202,16 @@ impl Shutdown {
             }
             Event::Signal(signal) => self.other_signal(signal),
             Event::TrafficStopped => self.traffic_stopped(now),
+            Event::TasksEnded => self.tasks_ended(now),
             Event::Tick => self.deadline().filter(|at| *at <= now).and_then(|_| self.passed(now)),
             Event::Ended(Who::Main, ending) => self.main_ended(ending, now),
-            Event::Ended(Who::Orphan, _) => None,
+            Event::Ended(..) => None,
             Event::Stopped(signal) => self.main_stopped(signal),
             // What was forked while we killed.
             Event::SomeLeft => {
                 matches!(self.phase, Phase::Killed { .. }).then_some(Action::KillAll)
             }
-            Event::NothingLeft => self.nothing_left(),
+            Event::NothingLeft => self.nothing_left(now),
         }
     }
 
@@ -200,14 +229,20 @@ impl Shutdown {
                 Some(self.forward(signal, Why::Hurry))
             }
             Phase::Stopping { .. } => Some(self.forward(signal, Why::Again)),
-            Phase::Sweeping { ending, told, kill_at } => {
+            Phase::Sweeping { ending, told, sweep_until, kill_at } => {
                 let kill_at = earlier(kill_at, self.kill_at(now));
-                self.phase = Phase::Sweeping { ending, told: true, kill_at };
+                self.phase = Phase::Sweeping { ending, told: true, sweep_until, kill_at };
+                let kill_at = self.deadline();
                 match (told, self.plan.rewrite(signal)) {
                     (true, _) => Some(Action::Note(Note::SweptAlready { kill_at })),
                     (false, Some(signal)) => Some(Action::Sweep { signal, kill_at }),
                     (false, None) => Some(Action::Drop { signal, why: Why::Unheld }),
                 }
+            }
+            Phase::Leaving { ending, kill_at } => {
+                let kill_at = earlier(kill_at, self.kill_at(now));
+                self.phase = Phase::Leaving { ending, kill_at };
+                Some(Action::Note(Note::Leaving { kill_at }))
             }
             Phase::Killed { .. } | Phase::Exited => None,
         }
@@ -215,7 +250,7 @@ impl Shutdown {
 
     fn other_signal(&mut self, signal: Signal) -> Option<Action> {
         match self.phase {
-            Phase::Killed { .. } | Phase::Exited => None,
+            Phase::Killed { .. } | Phase::Leaving { .. } | Phase::Exited => None,
             Phase::Sweeping { .. } => Some(self.forward(signal, Why::Passing)),
             // A shell continues its job: the child's group is ours to continue.
             _ if signal == Signal::CONT && self.plan.job_control == JobControl::Job => {
@@ -232,13 +267,24 @@ impl Shutdown {
                 let signal = self.plan.stop_signals.first().copied();
                 Some(self.hold(signal.unwrap_or(Signal::TERM), now))
             }
-            Phase::Holding { signal, kill_at, .. } => {
+            Phase::Holding { signal, kill_at, tasks: false, .. } => {
                 self.phase = Phase::Stopping { kill_at };
                 Some(self.forward(signal, Why::DelayOver))
             }
-            Phase::Stopping { .. } => Some(self.kill_all(None, now)),
-            Phase::Sweeping { ending, .. } => Some(self.kill_all(Some(ending), now)),
-            Phase::Killed { ending, .. } => Some(self.exit(ending.or(KILLED))),
+            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => {
+                Some(self.kill_all(None, kill_at, now))
+            }
+            Phase::Sweeping { ending, kill_at, .. } => {
+                Some(self.kill_all(Some(ending), kill_at, now))
+            }
+            // What not even SIGKILL has ended used up the time.
+            Phase::Killed { ending, kill_at: Some(at), .. } if at <= now => {
+                Some(self.exit(ending.or(KILLED)))
+            }
+            Phase::Killed { ending, kill_at, .. } => {
+                Some(self.leave(ending.or(KILLED), kill_at, now))
+            }
+            Phase::Leaving { ending, kill_at } => Some(self.kill_all(ending, kill_at, now)),
             Phase::Exited => None,
         }
     }
@@ -246,7 +292,7 @@ impl Shutdown {
     fn traffic_stopped(&mut self, now: Instant) -> Option<Action> {
         match self.phase {
             // What is over anyway does not end because of that.
-            Phase::Holding { signal, may_end_at, forward_at, kill_at, .. }
+            Phase::Holding { signal, may_end_at, forward_at, kill_at, tasks: false, .. }
                 if (may_end_at..forward_at).contains(&now) =>
             {
                 self.phase = Phase::Stopping { kill_at };
@@ -256,34 +302,61 @@ impl Shutdown {
         }
     }
 
+    fn tasks_ended(&mut self, now: Instant) -> Option<Action> {
+        match self.phase {
+            Phase::Holding { signal, forward_at, kill_at, .. } if forward_at <= now => {
+                self.phase = Phase::Stopping { kill_at };
+                Some(self.forward(signal, Why::TasksEnded))
+            }
+            Phase::Holding { ref mut tasks, .. } => {
+                *tasks = false;
+                None
+            }
+            // What they leave behind has nothing to live for.
+            Phase::Leaving { ending, kill_at } => Some(self.kill_all(ending, kill_at, now)),
+            _ => None,
+        }
+    }
+
     fn main_ended(&mut self, ending: Ending, now: Instant) -> Option<Action> {
         let (voluntary, kill_at) = match self.phase {
-            Phase::Running { .. } => (true, Some(now + self.plan.sweep_after_exit())),
+            Phase::Running { .. } => (true, None),
             Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => (false, kill_at),
-            Phase::Killed { ending: None, give_up_at } => {
-                self.phase = Phase::Killed { ending: Some(ending), give_up_at };
+            Phase::Killed { ending: None, kill_at, give_up_at } => {
+                self.phase = Phase::Killed { ending: Some(ending), kill_at, give_up_at };
                 return None;
             }
-            Phase::Sweeping { .. } | Phase::Killed { .. } | Phase::Exited => return None,
+            Phase::Sweeping { .. }
+            | Phase::Killed { .. }
+            | Phase::Leaving { .. }
+            | Phase::Exited => return None,
         };
         match self.plan.leftovers {
-            Leftovers::Kill => Some(self.kill_all(Some(ending), now)),
+            Leftovers::Kill => Some(self.kill_all(Some(ending), kill_at, now)),
             // A rehearsal has failed by now: nobody would send what it waits for.
             Leftovers::Wait if voluntary && self.plan.rehearse.is_none() => {
-                self.phase = Phase::Sweeping { ending, told: false, kill_at: None };
+                self.phase =
+                    Phase::Sweeping { ending, told: false, sweep_until: None, kill_at: None };
                 None
             }
             Leftovers::Wait | Leftovers::Stop => {
-                self.phase = Phase::Sweeping { ending, told: true, kill_at };
-                Some(Action::Sweep { signal: Signal::TERM, kill_at })
+                let sweep_until = voluntary.then(|| now + self.plan.sweep_after_exit());
+                self.phase = Phase::Sweeping { ending, told: true, sweep_until, kill_at };
+                Some(Action::Sweep { signal: Signal::TERM, kill_at: self.deadline() })
             }
         }
     }
 
     fn main_stopped(&mut self, signal: Signal) -> Option<Action> {
         match (self.phase, self.plan.job_control) {
-            (Phase::Sweeping { .. } | Phase::Killed { .. } | Phase::Exited, _) => None,
             (_, JobControl::Absent) => None,
+            (
+                Phase::Sweeping { .. }
+                | Phase::Killed { .. }
+                | Phase::Leaving { .. }
+                | Phase::Exited,
+                _,
+            ) => None,
             // Nobody sends SIGSTOP by a key: whoever did will continue it.
             (_, JobControl::Leader) if signal == Signal::STOP => None,
             (_, JobControl::Leader) => Some(Action::Resume(signal)),
@@ -291,22 +364,27 @@ impl Shutdown {
         }
     }
 
-    fn nothing_left(&mut self) -> Option<Action> {
+    fn nothing_left(&mut self, now: Instant) -> Option<Action> {
         match self.phase {
             // The main child is gone, and somebody else took its status.
-            Phase::Running { .. } | Phase::Holding { .. } | Phase::Stopping { .. } => {
-                Some(self.exit(None))
+            Phase::Running { .. } => Some(self.leave(None, None, now)),
+            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => {
+                Some(self.leave(None, kill_at, now))
             }
-            Phase::Sweeping { ending, .. } => Some(self.exit(Some(ending))),
-            Phase::Killed { ending, .. } => Some(self.exit(ending.or(KILLED))),
-            Phase::Exited => None,
+            Phase::Sweeping { ending, kill_at, .. } => Some(self.leave(Some(ending), kill_at, now)),
+            Phase::Killed { ending, kill_at, .. } => {
+                Some(self.leave(ending.or(KILLED), kill_at, now))
+            }
+            // A request that runs is not seen among what is left.
+            Phase::Leaving { .. } | Phase::Exited => None,
         }
     }
 
     fn hold(&mut self, signal: Signal, now: Instant) -> Action {
         let (may_end_at, forward_at) = (now + self.plan.delay.min, now + self.plan.delay.max);
         let kill_at = self.kill_at(now);
-        self.phase = Phase::Holding { signal, began_at: now, may_end_at, forward_at, kill_at };
+        let (began_at, tasks) = (now, self.plan.on_stop.is_some());
+        self.phase = Phase::Holding { signal, began_at, may_end_at, forward_at, kill_at, tasks };
         Action::Hold { signal, may_end_at, forward_at, kill_at }
     }
 
@@ -317,10 +395,26 @@ impl Shutdown {
         }
     }
 
-    fn kill_all(&mut self, ending: Option<Ending>, now: Instant) -> Action {
+    fn kill_all(
+        &mut self,
+        ending: Option<Ending>,
+        kill_at: Option<Instant>,
+        now: Instant,
+    ) -> Action {
         let give_up_at = now + self.plan.patience();
-        self.phase = Phase::Killed { ending, give_up_at };
+        self.phase = Phase::Killed { ending, kill_at, give_up_at };
         Action::KillAll
+    }
+
+    /// All are gone. What is run then has the time until the kill, and where that has passed as
+    /// long as we wait for what was killed, which is still within the grace period.
+    fn leave(&mut self, ending: Option<Ending>, kill_at: Option<Instant>, now: Instant) -> Action {
+        if !std::mem::take(&mut self.to_leave) {
+            return self.exit(ending);
+        }
+        let kill_at = kill_at.map(|at| at.max(now + self.plan.patience()));
+        self.phase = Phase::Leaving { ending, kill_at };
+        Action::Leave(ending)
     }
 
     fn exit(&mut self, ending: Option<Ending>) -> Action {

@@ -29,6 +29,8 @@ impl Signal {
     pub const TTIN: Signal = Signal(number::SIGTTIN as u8);
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
+    /// The last of the two that C libraries keep for themselves, where they are used at all.
+    pub const UNUSED: Signal = Signal(RTMIN as u8 - 1);
 
     /// The signal of that number, if Linux has one.
     pub fn new(number: i32) -> Option<Signal> {

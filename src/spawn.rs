@@ -1,4 +1,4 @@
-//! From the new process to exec, for the app.
+//! From the new process to exec: for the app, and the last steps of it for hooks.
 //!
 //! Neither posix_spawn nor std's `Command` gives the child exactly what we inherited, and the
 //! terminal before it reads. So it is clone(2) as in vfork(2): the child runs in our memory while
@@ -17,7 +17,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::wait::waitpid;
-use nix::unistd::{Pid, execve, getpid, setpgid};
+use nix::unistd::{AccessFlags, Pid, access, execve, getpid, setpgid};
 
 use crate::exit::StartError;
 use crate::inherited::{Inherited, set_mask};
@@ -30,34 +30,46 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 const STACK: usize = 64 * 1024;
 
 /// A command, ready to be executed.
-pub struct App {
+pub struct Program {
     name: OsString,
     /// The files that may be meant, in the order of PATH.
     candidates: Vec<CString>,
     arguments: Vec<CString>,
-    environment: Vec<&'static CStr>,
-    /// The variable that names us as the one to take the descriptors of socket activation
-    /// (sd_listen_fds(3)): it is the app that takes them.
-    listener: Option<usize>,
 }
 
-impl App {
+impl Program {
     /// A command with its arguments; the first word is looked for in PATH unless it has a slash.
-    pub fn new(words: &[OsString], environment: Vec<&'static CStr>) -> App {
-        let name = words.first().cloned().unwrap_or_default();
+    pub fn new<S: AsRef<OsStr>>(words: &[S]) -> Program {
+        let name = words.first().map(|word| word.as_ref().to_owned()).unwrap_or_default();
         let candidates = candidates(&name).iter().map(|file| c_string(file)).collect();
-        let arguments = words.iter().map(|word| c_string(word)).collect();
-        let us = format!("LISTEN_PID={}", getpid());
-        let listener = environment.iter().position(|entry| entry.to_bytes() == us.as_bytes());
-        App { name, candidates, arguments, environment, listener }
+        let arguments = words.iter().map(|word| c_string(word.as_ref())).collect();
+        Program { name, candidates, arguments }
     }
 
     /// Starts it in a process group of its own, and returns once it executes. The terminal, where
     /// one is given, has its group in the foreground before it runs.
-    pub fn spawn(&self, inherited: &Inherited, tty: Option<&Tty>) -> Result<i32, StartError> {
+    pub fn spawn(
+        &self,
+        environment: &[&CStr],
+        inherited: &Inherited,
+        tty: Option<&Tty>,
+    ) -> Result<i32, StartError> {
+        // Who is to take the descriptors of socket activation (sd_listen_fds(3)): the app is.
+        let us = format!("LISTEN_PID={}", getpid());
+        let listener = environment.iter().position(|entry| entry.to_bytes() == us.as_bytes());
         let mut verdict = None;
         let become_app = || {
-            let Err(errno) = self.run(inherited, tty);
+            // A new process can always have a group of its own.
+            let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
+            if let Some(tty) = tty {
+                tty.take();
+            }
+            let it = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
+            let mut environment = environment.to_vec();
+            if let Some(index) = listener {
+                environment[index] = &it;
+            }
+            let Err(errno) = self.run(&environment, inherited);
             verdict = Some(errno);
             0
         };
@@ -81,13 +93,8 @@ impl App {
         Err(self.failure(errno))
     }
 
-    /// In the child: becomes the app, or returns why not.
-    fn run(&self, inherited: &Inherited, tty: Option<&Tty>) -> Result<Infallible, Errno> {
-        // A new process can always have a group of its own.
-        let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
-        if let Some(tty) = tty {
-            tty.take();
-        }
+    /// In the child: becomes the command, with what we inherited, or returns why not.
+    pub fn run(&self, environment: &[&CStr], inherited: &Inherited) -> Result<Infallible, Errno> {
         for fd in (0..).zip(inherited.closed).filter_map(|(fd, closed)| closed.then_some(fd)) {
             // SAFETY: it is the /dev/null of Rust's runtime, which has no more use for it here.
             unsafe { libc::close(fd) };
@@ -96,13 +103,22 @@ impl App {
             // SAFETY: the default action is no function of ours.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         }
-        let listener = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
-        let mut environment = self.environment.clone();
-        if let Some(index) = self.listener {
-            environment[index] = &listener;
-        }
         set_mask(inherited.mask);
-        self.execute(&environment)
+        self.execute(environment)
+    }
+
+    /// Whether there is a file that can be executed: what else may be wrong is seen at exec alone.
+    pub fn check(&self) -> Result<(), StartError> {
+        let mut why_not = Errno::ENOENT;
+        for file in &self.candidates {
+            let is_folder = path(file).is_dir();
+            match access(file.as_c_str(), AccessFlags::X_OK) {
+                Ok(()) if !is_folder => return Ok(()),
+                Ok(()) | Err(Errno::EACCES) => why_not = Errno::EACCES,
+                Err(_) => {}
+            }
+        }
+        Err(self.failure(why_not))
     }
 
     /// Tries the files in their order, as execvp(3) does with both C libraries, which differ in
@@ -125,7 +141,7 @@ impl App {
     }
 
     /// What to tell about a failed exec.
-    fn failure(&self, errno: Errno) -> StartError {
+    pub fn failure(&self, errno: Errno) -> StartError {
         let found = self.candidates.iter().map(|file| path(file));
         let found = found.filter_map(|file| Some((file, file.metadata().ok()?))).next();
         let name = found.as_ref().map_or(Path::new(&self.name), |(file, _)| file).display();

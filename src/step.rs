@@ -10,6 +10,7 @@ use crate::plan::Span;
 use crate::report::Counted;
 use crate::shutdown::{Ending, Note, Why};
 use crate::signal::Signal;
+use crate::tasks::{Done, Task};
 use crate::timeline::Timeline;
 
 /// Who sent a signal.
@@ -72,6 +73,10 @@ pub enum Step {
     GaveUp {
         names: Vec<Name>,
     },
+    /// A hook or a request has ended, or could not be started.
+    TaskEnded(Done),
+    /// The time was over before its turn.
+    NotRun(Task),
 }
 
 impl Step {
@@ -83,6 +88,16 @@ impl Step {
                 | Step::Forwarded { why: Why::Passing, .. }
                 | Step::Dropped { why: Why::Passing, .. }
         )
+    }
+
+    /// Whether it is a warning.
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Step::TaskEnded(Done { how: Err(_), .. }) | Step::NotRun(_))
+    }
+
+    /// Whether it is asked for, and so told also where no stop signal came.
+    pub fn is_an_answer(&self) -> bool {
+        matches!(self, Step::TaskEnded(Done { task: Task::Quit(_), .. }))
     }
 
     /// Its name in JSON.
@@ -97,6 +112,9 @@ impl Step {
             Step::Swept { .. } => "swept",
             Step::Killed { .. } => "killed",
             Step::GaveUp { .. } => "gave_up",
+            Step::TaskEnded(Done { task: Task::Hook(..), .. }) => "hook_ended",
+            Step::TaskEnded(Done { task: Task::Quit(_), .. }) => "sidecar_told",
+            Step::NotRun(_) => "not_run",
         }
     }
 }
@@ -114,6 +132,9 @@ impl Timeline {
                 };
                 let forward = match self.plan.rewrite(*signal) {
                     None => "it is rewritten to 0 and not forwarded".into(),
+                    Some(_) if *forward_at <= now && self.plan.on_stop.is_some() => {
+                        "forwarding it once the hooks have ended".into()
+                    }
                     Some(_) if *forward_at <= now => "forwarding it at once".into(),
                     Some(_) if may_end_at < forward_at => format!(
                         "forwarding it between +{} and +{}",
@@ -137,6 +158,10 @@ impl Timeline {
                         format!("the leftovers know already; SIGKILL at +{}", until(at))
                     }
                     Note::SweptAlready { kill_at: None } => "the leftovers know already".into(),
+                    Note::Leaving { kill_at: Some(at) } => {
+                        format!("the app has ended already; hooks get SIGKILL at +{}", until(at))
+                    }
+                    Note::Leaving { kill_at: None } => "the app has ended already".into(),
                 };
                 format!("{signal} {whence}: {what}")
             }
@@ -146,6 +171,7 @@ impl Timeline {
                     Why::DelayOver if self.plan.delay.max.is_zero() => "",
                     Why::DelayOver => "; the delay is over",
                     Why::Quiet => "; no traffic comes any more",
+                    Why::TasksEnded => "; the delay is over and the hooks have ended",
                     Why::Hurry => "; asked twice, the hold ends early",
                     Why::Again => ", again",
                 };
@@ -179,6 +205,15 @@ impl Timeline {
             Step::GaveUp { names } => {
                 format!("SIGKILL has not ended {}; leaving it to the kernel", Names(names))
             }
+            Step::TaskEnded(Done { task, how, took }) => {
+                let how = how.as_ref().unwrap_or_else(|why_not| why_not);
+                let how = match task {
+                    Task::Hook(..) => format!(" {how}"),
+                    Task::Quit(_) => format!(": {how}"),
+                };
+                format!("{task}{how} ({})", Span(*took))
+            }
+            Step::NotRun(task) => format!("{task} was not run: the time was over"),
         }
     }
 }

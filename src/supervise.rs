@@ -7,14 +7,18 @@ use std::time::{Duration, Instant};
 
 use tracing::{Level, debug, enabled, info, warn};
 
+use crate::around::Around;
 use crate::exit;
 use crate::family::Family;
+use crate::hooks::Told;
 use crate::log::{self, Format};
 use crate::plan::Plan;
 use crate::proc;
+use crate::report::Verdict;
 use crate::shutdown::{Action, Ending, Event, Shutdown, Who, Why};
 use crate::signal::{Signal, SignalSet};
 use crate::step::{Sender, Step};
+use crate::tasks::Task;
 use crate::timeline::Timeline;
 use crate::tty::Tty;
 use crate::wait::{Received, Wait};
@@ -51,7 +55,10 @@ pub struct Supervisor {
     watched: Watched,
     /// While a stop signal is held back.
     watch: Option<Watch>,
+    around: Around,
     ends: Ends,
+    /// The exit code and the verdict, as they were when the app and its leftovers were gone.
+    judged: Option<(u8, Option<Verdict>)>,
 }
 
 impl Supervisor {
@@ -60,9 +67,11 @@ impl Supervisor {
         watched: Watched,
         mut family: Family,
         tty: Option<Tty>,
+        mut around: Around,
         ends: Ends,
     ) -> Supervisor {
         let started_at = Instant::now();
+        around.readiness.begin(&mut family, started_at);
         Supervisor {
             timeline: Timeline::new(family.main_name(), plan.clone()),
             family,
@@ -74,7 +83,9 @@ impl Supervisor {
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
+            around,
             ends,
+            judged: None,
         }
     }
 
@@ -108,11 +119,17 @@ impl Supervisor {
                 break;
             }
             let event = self.family.reap();
-            if let Event::Ended(Who::Main, ending) = event {
-                self.main_ended(ending, now);
+            match event {
+                Event::Ended(Who::Main, ending) => self.main_ended(ending, now),
+                Event::Ended(Who::Task, ending) => self.task_ended(ending, now),
+                Event::Ended(Who::Responder, ending) => {
+                    self.around.readiness.responder_ended(ending, now);
+                }
+                _ => {}
             }
-            self.handle(event, None, now)?;
             self.reaping = !matches!(event, Event::SomeLeft | Event::NothingLeft);
+            self.handle(event, None, now)?;
+            self.tell_of_tasks(now)?;
         }
         if let Some(watch) = &mut self.watch
             && [watch.next_at(), self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now)
@@ -126,6 +143,12 @@ impl Supervisor {
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
         }
+        if let Some(signal) = self.around.tasks.passed(now) {
+            self.family.signal(Who::Task, signal);
+            self.reaping = true;
+        }
+        self.around.readiness.passed(&mut self.family, now);
+        self.tell_of_tasks(now)?;
         if !self.shutdown.holds() {
             self.end_watch();
         }
@@ -138,7 +161,20 @@ impl Supervisor {
             return Some(Instant::now());
         }
         let look_at = self.watch.as_ref().and_then(Watch::next_at);
-        self.shutdown.deadline().into_iter().chain(look_at).min()
+        let around = [self.around.tasks.deadline(), self.around.readiness.deadline()];
+        self.shutdown
+            .deadline()
+            .into_iter()
+            .chain(look_at)
+            .chain(around.into_iter().flatten())
+            .min()
+    }
+
+    fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+        match self.around.tasks.have_ended() {
+            true => self.handle(Event::TasksEnded, None, now),
+            false => ControlFlow::Continue(()),
+        }
     }
 
     fn end_watch(&mut self) {
@@ -158,11 +194,14 @@ impl Supervisor {
             self.tell(Step::GroupEnded, now);
         }
         match self.shutdown.handle(event, now) {
-            Some(Action::Exit(ending)) => {
+            Some(action @ (Action::Exit(ending) | Action::Leave(ending))) => {
                 if event == Event::Tick {
                     self.tell(Step::GaveUp { names: self.family.left() }, now);
                 }
-                return ControlFlow::Break(ending);
+                if let Action::Exit(_) = action {
+                    return ControlFlow::Break(ending);
+                }
+                self.leave(ending, now);
             }
             Some(action) => self.perform(action, received, now),
             None => {}
@@ -173,12 +212,15 @@ impl Supervisor {
     fn perform(&mut self, action: Action, received: Option<Received>, now: Instant) {
         match action {
             Action::Hold { signal, may_end_at, forward_at, kill_at } => {
+                self.around.readiness.end(&self.family, false);
                 let sender = received.map(sender);
                 self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
                     let times = Times { began_at: now, may_end_at, ends_at: forward_at };
                     self.watch = Some(Watch::begin(&self.watched, &self.family.pids(), times));
                 }
+                self.around.stop();
+                self.run_tasks(now);
             }
             Action::Note(note) => {
                 if let Some(received) = received {
@@ -216,6 +258,13 @@ impl Supervisor {
                 if let Some(names) = killed.and_then(|names| self.timeline.not_yet_killed(names)) {
                     self.tell(Step::Killed { names, deaf }, now);
                 }
+                let not_run: Vec<Task> = self.around.tasks.cancel().collect();
+                for task in not_run {
+                    self.tell(Step::NotRun(task), now);
+                }
+                self.around.readiness.close();
+                // Then no child will tell us of its end.
+                self.reaping |= self.family.nothing_left();
             }
             Action::Suspend(signal) => {
                 if let Some(tty) = &self.tty {
@@ -227,8 +276,8 @@ impl Supervisor {
                     tty.resume(self.family.main_group(), signal);
                 }
             }
-            // Taken by the caller: it ends the loop.
-            Action::Exit(_) => {}
+            // Taken by the caller.
+            Action::Leave(_) | Action::Exit(_) => {}
         }
     }
 
@@ -239,10 +288,42 @@ impl Supervisor {
             let kill_at = self.shutdown.deadline();
             let (may_end_at, forward_at) = (now, now);
             self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
+            self.around.stop();
+            self.run_tasks(now);
         }
     }
 
+    /// The app and its leftovers are gone.
+    fn leave(&mut self, ending: Option<Ending>, now: Instant) {
+        self.judged = Some(self.judge(ending));
+        self.around.leave();
+        self.run_tasks(now);
+    }
+
+    /// Starts what is to be run next, if nothing runs.
+    fn run_tasks(&mut self, now: Instant) {
+        while let Some(task) = self.around.tasks.next() {
+            let told = || Told {
+                signal: self.timeline.signal,
+                end: self.judged.as_ref().map(|(code, verdict)| {
+                    (*code, self.timeline.report(*code, verdict.clone(), now).json())
+                }),
+            };
+            if let Err(failed) = self.around.start(task, told, &mut self.family, now) {
+                self.tell(Step::TaskEnded(failed), now);
+            }
+        }
+    }
+
+    fn task_ended(&mut self, ending: Ending, now: Instant) {
+        if let Some(outcome) = self.around.tasks.ended(ending, now) {
+            self.tell(Step::TaskEnded(outcome), now);
+        }
+        self.run_tasks(now);
+    }
+
     fn main_ended(&mut self, ending: Ending, now: Instant) {
+        self.around.readiness.end(&self.family, true);
         let began = self.timeline.stop_signal_came();
         let app = self.timeline.app.clone();
         let on_terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
@@ -281,10 +362,26 @@ impl Supervisor {
         self.timeline.app = self.family.main_name();
         self.timeline.add(&step, now);
         let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
-        match is_detail || !self.timeline.is_worth_reporting() {
-            true => debug!(event = step.name(), at_ms, "{}", self.timeline.tell(&step, now)),
-            false => info!(event = step.name(), at_ms, "{}", self.timeline.tell(&step, now)),
+        let (name, text) = (step.name(), self.timeline.tell(&step, now));
+        if step.is_failure() {
+            warn!(event = name, at_ms, "{text}");
+        } else if is_detail || !self.timeline.is_worth_reporting() && !step.is_an_answer() {
+            debug!(event = name, at_ms, "{text}");
+        } else {
+            info!(event = name, at_ms, "{text}");
         }
+    }
+
+    /// The exit code that the app's ending means, and the verdict of a rehearsal.
+    fn judge(&self, ending: Option<Ending>) -> (u8, Option<Verdict>) {
+        let code = exit::code(ending, &self.ends.expected);
+        let verdict = self.rehearses.then(|| self.timeline.verdict(code));
+        let code = match &verdict {
+            None => code,
+            Some(verdict) if verdict.passed => 0,
+            Some(_) => exit::REHEARSAL_FAILED,
+        };
+        (code, verdict)
     }
 
     /// Gives everything back and tells what happened.
@@ -294,11 +391,9 @@ impl Supervisor {
         if let Some(tty) = &self.tty {
             tty.give_back(self.family.main_group());
         }
-        let mut code = exit::code(ending, &self.ends.expected);
-        let verdict = self.rehearses.then(|| self.timeline.verdict(code));
-        if let Some(verdict) = &verdict {
-            code = if verdict.passed { 0 } else { exit::REHEARSAL_FAILED };
-        }
+        self.around.readiness.end(&self.family, true);
+        self.family.end_helpers();
+        let (code, verdict) = self.judged.take().unwrap_or_else(|| self.judge(ending));
         if self.timeline.has_news() {
             let report = self.timeline.report(code, verdict, now);
             self.publish(report.to_string(), report.json());

@@ -1,6 +1,7 @@
 //! The timeline of one shutdown: what a report needs of its steps. It is fed with steps and their
 //! times, and reads no clock.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -10,6 +11,7 @@ use crate::plan::Plan;
 use crate::shutdown::{Ending, Why};
 use crate::signal::Signal;
 use crate::step::{Sender, Step};
+use crate::tasks::{Done, Task};
 use crate::watch::Outcome;
 
 /// What began the shutdown.
@@ -29,6 +31,8 @@ pub enum HoldEnd {
     Delay,
     /// Traffic had stopped.
     Quiet,
+    /// The hooks took longer than the delay.
+    Hooks,
     Hurry,
     Exit,
 }
@@ -58,6 +62,20 @@ pub struct Timeline {
     pub deaf: bool,
     /// What not even SIGKILL ended.
     pub survivors: Vec<Name>,
+    pub failed_hooks: Vec<FailedHook>,
+}
+
+/// A hook that did not do what it was to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailedHook {
+    pub hook: String,
+    pub why: String,
+}
+
+impl fmt::Display for FailedHook {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} ({})", self.hook, self.why)
+    }
 }
 
 impl Timeline {
@@ -80,6 +98,7 @@ impl Timeline {
             app_killed: false,
             deaf: false,
             survivors: Vec::new(),
+            failed_hooks: Vec::new(),
         }
     }
 
@@ -180,6 +199,14 @@ impl Timeline {
                     killed.retain(|name| !names.contains(name));
                 }
             }
+            Step::TaskEnded(Done { task: task @ Task::Hook(..), how: Err(why), .. }) => {
+                self.failed_hooks.push(FailedHook { hook: task.to_string(), why: why.clone() });
+            }
+            Step::NotRun(task @ Task::Hook(..)) => {
+                self.failed_hooks
+                    .push(FailedHook { hook: task.to_string(), why: "was not run".into() });
+            }
+            Step::TaskEnded(_) | Step::NotRun(_) => {}
         }
     }
 
@@ -189,6 +216,7 @@ impl Timeline {
             Why::Again => self.repeats += 1,
             Why::DelayOver => self.hold_end = Some((now, HoldEnd::Delay)),
             Why::Quiet => self.hold_end = Some((now, HoldEnd::Quiet)),
+            Why::TasksEnded => self.hold_end = Some((now, HoldEnd::Hooks)),
             Why::Hurry => {
                 self.repeats += 1;
                 self.hold_end = Some((now, HoldEnd::Hurry));

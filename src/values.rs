@@ -1,5 +1,6 @@
 //! The values of options as people write them; each error says what would have been right.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::plan::Delay;
@@ -91,6 +92,12 @@ pub fn times(text: &str) -> Result<u8, String> {
 pub fn port(text: &str) -> Result<u16, String> {
     let port = text.trim().parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| "write a port, 1 to 65535".into())
+}
+
+/// Where to listen.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    let address = text.trim().parse().ok().filter(|address: &SocketAddr| address.port() > 0);
+    address.ok_or_else(|| "write an address and a port, as 0.0.0.0:8086 or [::]:8086".into())
 }
 
 /// The addresses of peers.

@@ -13,6 +13,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 
+use crate::helper;
 use crate::signal::{Signal, SignalSet};
 
 /// A signal that reached us, and who sent it.
@@ -58,8 +59,12 @@ impl Wait {
     /// Sleeps until a signal arrives or the deadline passes, and returns the signals. What came
     /// together with the end of a child comes with it, for the child may be the last.
     pub fn next(&mut self, deadline: Option<Instant>) -> &[Received] {
+        self.next_of(SignalSet::ALL, deadline)
+    }
+
+    /// The same with these signals; the others stay pending.
+    pub fn next_of(&mut self, mut awaited: SignalSet, deadline: Option<Instant>) -> &[Received] {
         self.received.clear();
-        let mut awaited = SignalSet::ALL;
         let until = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let mut next = take(awaited, until).ok();
         self.turn = (self.turn + 1) % ROUND;
@@ -97,7 +102,12 @@ fn take(awaited: SignalSet, patience: Option<Duration>) -> nix::Result<Received>
     // SAFETY: who sends a signal has these two at the same place in every layout (sigaction(2)).
     let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
     let by_kernel = info.si_code == libc::SI_KERNEL;
-    let signal = Signal::new(info.si_signo).ok_or(Errno::EINVAL)?;
+    let of_child = (libc::CLD_EXITED..=libc::CLD_CONTINUED).contains(&info.si_code);
+    let signal = match Signal::new(info.si_signo).ok_or(Errno::EINVAL)? {
+        // Anybody may send it; this one tells of a child.
+        helper::END if of_child => Signal::CHLD,
+        signal => signal,
+    };
     Ok(Received { signal, pid, uid, by_kernel })
 }
 

@@ -1,0 +1,179 @@
+//! Hooks: commands of the user's that run when the stop signal arrives, and after the app.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use nix::unistd::dup2_stdin;
+
+use crate::exit::StartError;
+use crate::helper::{self, Words};
+use crate::inherited::Inherited;
+use crate::signal::Signal;
+use crate::spawn::Program;
+
+/// When a hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    OnStop,
+    OnExit,
+}
+
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Occasion::OnStop => "on-stop",
+            Occasion::OnExit => "on-exit",
+        })
+    }
+}
+
+/// A command, split into words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook(Vec<String>);
+
+/// The commands of one value, a line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooks(pub Vec<Hook>);
+
+impl Hooks {
+    /// Splits lines into words as a shell would; a line ends where no quote is open.
+    pub fn parse(text: &str) -> Result<Hooks, String> {
+        let mut hooks = Vec::new();
+        let mut command = String::new();
+        for line in text.lines() {
+            command.push_str(line);
+            match shell_words::split(&command) {
+                Ok(_) if line.ends_with('\\') => command.push('\n'),
+                Ok(words) => {
+                    hooks.extend((!words.is_empty()).then_some(Hook(words)));
+                    command.clear();
+                }
+                Err(_) => command.push('\n'),
+            }
+        }
+        match (command.is_empty(), hooks.is_empty()) {
+            (false, _) => Err("a quote is not closed".into()),
+            (_, true) => Err("write a command, as \"/bin/deregister --now\"".into()),
+            _ => Ok(Hooks(hooks)),
+        }
+    }
+}
+
+impl Hook {
+    /// An error where its program cannot be found.
+    pub fn check(&self, occasion: Occasion) -> Result<(), StartError> {
+        let checked = Program::new(&self.0).check();
+        checked.map_err(|error| StartError::Failed(format!("--{occasion}: {error}")))
+    }
+}
+
+impl fmt::Display for Hook {
+    /// The program alone: arguments are long, and may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.0.first().map_or("", String::as_str))
+    }
+}
+
+/// What a hook is told of the shutdown.
+pub struct Told {
+    pub signal: Option<Signal>,
+    /// The exit code that we are going to have, and the report as JSON; in on-exit alone.
+    pub end: Option<(u8, String)>,
+}
+
+/// Where hooks run: as the app did, in the directory in which we were started.
+pub struct Place {
+    directory: PathBuf,
+    environment: Vec<&'static CStr>,
+    inherited: Inherited,
+}
+
+impl Place {
+    /// Here, where we were started.
+    pub fn here(environment: &[&'static CStr], inherited: &Inherited) -> Result<Place, StartError> {
+        let directory = std::env::current_dir().map_err(|error| {
+            StartError::Failed(format!("cannot tell the directory that hooks run in: {error}"))
+        })?;
+        Ok(Place { directory, environment: environment.to_vec(), inherited: *inherited })
+    }
+
+    /// Starts a hook in a process group of its own. It is a child as the app is one, and what it
+    /// says is why it could not execute its command. Returns its pid.
+    pub fn start(&self, occasion: Occasion, hook: &Hook, told: &Told) -> io::Result<(i32, Words)> {
+        let signal = told.signal.map(|signal| signal.to_string()).unwrap_or_default();
+        let mut variables =
+            vec![format!("REPRIEVE_PHASE={occasion}"), format!("REPRIEVE_SIGNAL={signal}")];
+        if let Some((code, report)) = &told.end {
+            variables.push(format!("REPRIEVE_EXIT_CODE={code}"));
+            variables.push(format!("REPRIEVE_REPORT={report}"));
+        }
+        let variables: Vec<CString> =
+            variables.into_iter().filter_map(|variable| CString::new(variable).ok()).collect();
+        let environment: Vec<&CStr> = self
+            .environment
+            .iter()
+            .copied()
+            .chain(variables.iter().map(CString::as_c_str))
+            .collect();
+        let program = Program::new(&hook.0);
+        helper::start(c"reprieve-hook", Signal::CHLD, |words| {
+            let become_hook = || -> Result<Infallible, StartError> {
+                let failed =
+                    |what: &str, error: io::Error| StartError::Failed(format!("{what}: {error}"));
+                std::env::set_current_dir(&self.directory)
+                    .map_err(|error| failed("cannot go back to its directory", error))?;
+                // What is on stdin is for the app. Without /dev they share it.
+                if let Ok(nothing) = File::open("/dev/null") {
+                    let _ = dup2_stdin(nothing);
+                }
+                let Err(errno) = program.run(&environment, &self.inherited);
+                Err(program.failure(errno))
+            };
+            let Err(error) = become_hook();
+            let _ = write!(words, "{error}");
+            error.code()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Vec<Vec<String>>, String> {
+        Hooks::parse(text).map(|Hooks(hooks)| hooks.into_iter().map(|Hook(words)| words).collect())
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_would() {
+        for (text, words) in [
+            ("/bin/true", &["/bin/true"][..]),
+            ("  curl -d 'a b,c' \"http://x/?y=$z\"  ", &["curl", "-d", "a b,c", "http://x/?y=$z"]),
+            ("sh -c 'one\ntwo'", &["sh", "-c", "one\ntwo"]),
+            ("echo a\\ b \"\"", &["echo", "a b", ""]),
+            ("echo one \\\n  two", &["echo", "one", "two"]),
+        ] {
+            assert_eq!(
+                parse(text).as_deref(),
+                Ok(&[words.iter().map(|w| w.to_string()).collect()][..]),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_line_is_a_hook() {
+        let two = parse("/bin/a 1\n\n/bin/b 'x\ny'\n").unwrap();
+        assert_eq!(two, [vec!["/bin/a", "1"], vec!["/bin/b", "x\ny"]]);
+    }
+
+    #[test]
+    fn what_is_no_command_is_an_error() {
+        assert_eq!(parse("echo 'a").unwrap_err(), "a quote is not closed");
+        assert!(parse(" \n ").unwrap_err().contains("write a command"));
+    }
+}
