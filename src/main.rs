@@ -18,6 +18,8 @@ mod supervise;
 mod timeline;
 mod traffic;
 mod tty;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwind;
 mod values;
 mod wait;
 mod watch;
