@@ -27,6 +27,8 @@ mod tasks;
 mod timeline;
 mod traffic;
 mod tty;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwind;
 mod values;
 mod wait;
 mod watch;
