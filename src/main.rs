@@ -4,6 +4,8 @@
 mod cli;
 mod exit;
 mod family;
+#[expect(dead_code)]
+mod http;
 mod inherited;
 mod log;
 mod plan;

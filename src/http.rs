@@ -1,0 +1,372 @@
+//! Plain HTTP as a client: one request, its status, and one deadline for all of it. Only processes
+//! of ours ask, never PID 1.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::str::FromStr;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use crate::plan::Span;
+
+/// The longest URL that RFC 9110 expects servers to take, so that one write sends the request.
+const LONGEST_URL: usize = 8000;
+
+/// What may come until the head of the answer is complete.
+const LONGEST_HEAD: usize = 16 * 1024;
+const MOST_HEADERS: usize = 100;
+
+/// An `http://` URL. Nothing in it can end the line of a request or of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// As the Host header has it: an IPv6 address in brackets.
+    host: String,
+    port: u16,
+    /// With the query.
+    path: String,
+}
+
+/// Why a text is no URL for us.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoUrl {
+    Scheme,
+    Tls,
+    User,
+    Host,
+    Port,
+    Fragment,
+    Character,
+    Length,
+    Method,
+}
+
+impl fmt::Display for NoUrl {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            NoUrl::Scheme => "write http://HOST:PORT/PATH, such as http://localhost:8080/ready",
+            NoUrl::Tls => "there is no TLS here: write an http:// URL that answers without it",
+            NoUrl::User => "leave the user before the @ out: no credentials are sent",
+            NoUrl::Host => {
+                "write a host: a name such as localhost, 127.0.0.1, or an IPv6 address as [::1]"
+            }
+            NoUrl::Port => "write a port, 1 to 65535, after the host: http://localhost:8080/ready",
+            NoUrl::Fragment => "leave the # and what follows out: no server sees that (a # is %23)",
+            NoUrl::Character => {
+                "only printable ASCII without spaces can be in a URL; write the rest as %20"
+            }
+            NoUrl::Length => "a URL can have 8000 characters",
+            NoUrl::Method => {
+                "a method is upper-case letters, as in POST=http://localhost:8080/quit"
+            }
+        })
+    }
+}
+
+impl std::error::Error for NoUrl {}
+
+impl FromStr for Url {
+    type Err = NoUrl;
+
+    fn from_str(text: &str) -> Result<Url, NoUrl> {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").ok_or(NoUrl::Scheme)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "http" => {}
+            "https" => return Err(NoUrl::Tls),
+            _ => return Err(NoUrl::Scheme),
+        }
+        if text.len() > LONGEST_URL {
+            return Err(NoUrl::Length);
+        }
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(NoUrl::Character);
+        }
+        if rest.contains('#') {
+            return Err(NoUrl::Fragment);
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err(NoUrl::User);
+        }
+        // The colons of an IPv6 address are inside of its brackets.
+        let end = authority.find(']').map_or(0, |end| end + 1);
+        let end = authority[end..].find(':').map_or(authority.len(), |colon| end + colon);
+        let (host, port) = authority.split_at(end);
+        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+        match is_host(host) {
+            true => Ok(Url { host: host.to_owned(), port: port_after_colon(port)?, path }),
+            false => Err(NoUrl::Host),
+        }
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    match host.strip_prefix('[') {
+        Some(rest) => {
+            rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        }
+        // Underscores are in the names of Compose's services.
+        None => {
+            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+            (1..=253).contains(&host.len()) && host.bytes().all(is_part)
+        }
+    }
+}
+
+/// With its colon, or nothing.
+fn port_after_colon(text: &str) -> Result<u16, NoUrl> {
+    let Some(digits) = text.strip_prefix(':') else { return Ok(80) };
+    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
+    port.flatten().filter(|port| *port > 0).ok_or(NoUrl::Port)
+}
+
+impl Url {
+    /// As the Host header has it.
+    fn authority(&self) -> String {
+        match self.port {
+            80 => self.host.clone(),
+            port => format!("{}:{port}", self.host),
+        }
+    }
+
+    /// What the host stands for. `localhost` is never looked up: where it has no line in
+    /// /etc/hosts, a name server could send us elsewhere.
+    fn addresses(&self, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
+        let to = |address| SocketAddr::new(address, self.port);
+        if let Ok(address) = self.host.trim_matches(['[', ']']).parse() {
+            return Ok(vec![to(address)]);
+        }
+        let name = self.host.to_ascii_lowercase();
+        let name = name.trim_end_matches('.');
+        if name == "localhost" || name.ends_with(".localhost") {
+            let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+            return Ok(loopback.map(to).to_vec());
+        }
+        // The resolver knows no deadline: behind a dead name server it takes as long as it likes.
+        let (result, found) = sync_channel(1);
+        let (host, port) = (self.host.clone(), self.port);
+        let look_up = move || {
+            let addresses = (host.as_str(), port).to_socket_addrs();
+            // Nobody waits any more for what comes too late.
+            let _ = result.send(addresses.map(Iterator::collect::<Vec<_>>));
+        };
+        thread::Builder::new().spawn(look_up).map_err(NoAnswer::Failed)?;
+        match found.recv_timeout(deadline.left()?) {
+            Ok(Ok(addresses)) => Ok(addresses),
+            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(NoAnswer::UnknownHost),
+            Err(RecvTimeoutError::Timeout) => Err(deadline.late()),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority(), self.path)
+    }
+}
+
+/// What to ask: a method and a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Letters.
+    method: String,
+    url: Url,
+}
+
+impl Request {
+    pub fn get(url: Url) -> Request {
+        Request { method: "GET".into(), url }
+    }
+
+    /// Asks, and tells the status of the answer. Its body is not read, and no redirect is
+    /// followed.
+    pub fn ask(&self, patience: Duration) -> Result<u16, NoAnswer> {
+        let deadline = Deadline { at: Instant::now() + patience, patience };
+        let mut stream = connect(&self.url.addresses(deadline)?, deadline)?;
+        send(&mut stream, self.head().as_bytes(), deadline)?;
+        let mut head = Vec::new();
+        loop {
+            if let Some(status) = status(&head)? {
+                return Ok(status);
+            }
+            if head.len() >= LONGEST_HEAD {
+                return Err(NoAnswer::TooLong);
+            }
+            match receive(&mut stream, &mut head, deadline)? {
+                0 if head.is_empty() => return Err(NoAnswer::Nothing),
+                0 => return Err(NoAnswer::Cut),
+                _ => {}
+            }
+        }
+    }
+
+    fn head(&self) -> String {
+        let Request { method, url } = self;
+        // A server may wait for a body, or refuse a POST that does not tell its length.
+        let length = match method.as_str() {
+            "GET" | "HEAD" => "",
+            _ => "Content-Length: 0\r\n",
+        };
+        format!(
+            "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\n{length}Connection: close\r\n\r\n",
+            url.path,
+            url.authority(),
+            concat!("reprieve/", env!("CARGO_PKG_VERSION")),
+        )
+    }
+}
+
+impl FromStr for Request {
+    type Err = NoUrl;
+
+    /// Takes `[METHOD=]URL`; it is a POST unless said otherwise.
+    fn from_str(text: &str) -> Result<Request, NoUrl> {
+        let (method, url) = match text.trim().split_once('=') {
+            // Else it is in the query.
+            Some((method, url)) if !method.contains(':') => (method, url),
+            _ => ("POST", text),
+        };
+        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            return Err(NoUrl::Method);
+        }
+        Ok(Request { method: method.to_owned(), url: url.parse()? })
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.url)
+    }
+}
+
+/// Why there is no status.
+#[derive(Debug)]
+pub enum NoAnswer {
+    UnknownHost,
+    Refused,
+    Late(Duration),
+    Nothing,
+    Cut,
+    NotHttp,
+    TooLong,
+    Failed(io::Error),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            NoAnswer::UnknownHost => f.write_str("no such host"),
+            NoAnswer::Refused => f.write_str("connection refused"),
+            NoAnswer::Late(patience) => write!(f, "no answer in {}", Span(*patience)),
+            NoAnswer::Nothing => f.write_str("closed without an answer"),
+            NoAnswer::Cut => f.write_str("the answer was cut short"),
+            NoAnswer::NotHttp => f.write_str("the answer is not HTTP"),
+            NoAnswer::TooLong => f.write_str("the head of the answer is too long"),
+            NoAnswer::Failed(error) => match error.raw_os_error() {
+                Some(errno) => f.write_str(Errno::from_raw(errno).desc()),
+                None => error.fmt(f),
+            },
+        }
+    }
+}
+
+/// Until when, and how long that was at the start.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    patience: Duration,
+}
+
+impl Deadline {
+    /// Never zero, which std refuses as a timeout.
+    fn left(self) -> Result<Duration, NoAnswer> {
+        match self.at.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => Err(self.late()),
+            left => Ok(left),
+        }
+    }
+
+    fn late(self) -> NoAnswer {
+        NoAnswer::Late(self.patience)
+    }
+
+    fn explain(self, error: io::Error) -> NoAnswer {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.late(),
+            ErrorKind::ConnectionRefused => NoAnswer::Refused,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => NoAnswer::Cut,
+            _ => NoAnswer::Failed(error),
+        }
+    }
+}
+
+/// To the first address that takes us; each has its share of the time that is left.
+fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, NoAnswer> {
+    let mut first_failure = None;
+    for (address, shares) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
+        let share = (deadline.left()? / shares).max(Duration::from_nanos(1));
+        match TcpStream::connect_timeout(address, share) {
+            Ok(stream) => return Ok(stream),
+            // The one that the resolver prefers says most.
+            Err(error) => first_failure = first_failure.or(Some(error)),
+        }
+    }
+    Err(first_failure.map_or(NoAnswer::UnknownHost, |error| deadline.explain(error)))
+}
+
+fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<(), NoAnswer> {
+    while !bytes.is_empty() {
+        // std's timeouts are for one call each.
+        stream.set_write_timeout(Some(deadline.left()?)).map_err(NoAnswer::Failed)?;
+        match stream.write(bytes) {
+            Ok(sent) => bytes = &bytes[sent..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(deadline.explain(error)),
+        }
+    }
+    Ok(())
+}
+
+fn receive(
+    stream: &mut TcpStream,
+    into: &mut Vec<u8>,
+    deadline: Deadline,
+) -> Result<usize, NoAnswer> {
+    let mut bytes = [0; 1024];
+    loop {
+        stream.set_read_timeout(Some(deadline.left()?)).map_err(NoAnswer::Failed)?;
+        match stream.read(&mut bytes) {
+            Ok(length) => {
+                into.extend_from_slice(&bytes[..length]);
+                return Ok(length);
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(deadline.explain(error)),
+        }
+    }
+}
+
+/// The status in what has come so far, once its head is complete. Heads of interim answers may
+/// stand before it.
+fn status(mut bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let head = match response.parse(bytes) {
+            Ok(httparse::Status::Complete(head)) => head,
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(httparse::Error::TooManyHeaders) => return Err(NoAnswer::TooLong),
+            Err(_) => return Err(NoAnswer::NotHttp),
+        };
+        match response.code {
+            // 101 is a last answer: what follows is another protocol.
+            Some(100 | 102..=199) => bytes = &bytes[head..],
+            Some(code @ (101 | 200..=599)) => return Ok(Some(code)),
+            _ => return Err(NoAnswer::NotHttp),
+        }
+    }
+}
