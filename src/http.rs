@@ -4,13 +4,16 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::AsFd;
 use std::str::FromStr;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 
+use crate::fork;
 use crate::plan::Span;
 
 /// The longest URL that RFC 9110 expects servers to take, so that one write sends the request.
@@ -19,6 +22,9 @@ const LONGEST_URL: usize = 8000;
 /// What may come until the head of the answer is complete.
 const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 100;
+
+/// So that none has too small a share of the time, and all go into a pipe at once.
+const MOST_ADDRESSES: usize = 8;
 
 /// An `http://` URL. Nothing in it can end the line of a request or of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,20 +152,34 @@ impl Url {
             let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
             return Ok(loopback.map(to).to_vec());
         }
-        // The resolver knows no deadline: behind a dead name server it takes as long as it likes.
-        let (result, found) = sync_channel(1);
-        let (host, port) = (self.host.clone(), self.port);
-        let look_up = move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
-            // Nobody waits any more for what comes too late.
-            let _ = result.send(addresses.map(Iterator::collect::<Vec<_>>));
+        self.look_up(deadline)
+    }
+
+    /// The resolver knows no deadline: behind a dead name server it takes as long as it likes. So
+    /// it runs in a process that can be killed; a thread would add 33 KB.
+    fn look_up(&self, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
+        let (mut found, mut result) = io::pipe().map_err(NoAnswer::Failed)?;
+        let resolver = fork::start(|| {
+            let addresses = (self.host.as_str(), self.port).to_socket_addrs();
+            let lines = addresses.into_iter().flatten().take(MOST_ADDRESSES);
+            // Who waited for it may have given up.
+            let _ = result
+                .write_all(lines.map(|line| format!("{line}\n")).collect::<String>().as_bytes());
+        });
+        let resolver = resolver.map_err(|errno| NoAnswer::Failed(errno.into()))?;
+        drop(result);
+        let mut lines = Vec::new();
+        let received = loop {
+            match receive(&mut found, &mut lines, deadline) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(why) => break Err(why),
+            }
         };
-        thread::Builder::new().spawn(look_up).map_err(NoAnswer::Failed)?;
-        match found.recv_timeout(deadline.left()?) {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(NoAnswer::UnknownHost),
-            Err(RecvTimeoutError::Timeout) => Err(deadline.late()),
-        }
+        let _ = kill(resolver, Signal::SIGKILL);
+        let _ = waitpid(resolver, None);
+        received?;
+        Ok(String::from_utf8_lossy(&lines).lines().flat_map(str::parse).collect())
     }
 }
 
@@ -310,7 +330,10 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, No
     for (address, shares) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
         let share = (deadline.left()? / shares).max(Duration::from_nanos(1));
         match TcpStream::connect_timeout(address, share) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                stream.set_nonblocking(true).map_err(NoAnswer::Failed)?;
+                return Ok(stream);
+            }
             // The one that the resolver prefers says most.
             Err(error) => first_failure = first_failure.or(Some(error)),
         }
@@ -320,10 +343,11 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, No
 
 fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<(), NoAnswer> {
     while !bytes.is_empty() {
-        // std's timeouts are for one call each.
-        stream.set_write_timeout(Some(deadline.left()?)).map_err(NoAnswer::Failed)?;
         match stream.write(bytes) {
             Ok(sent) => bytes = &bytes[sent..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                wait(&*stream, PollFlags::POLLOUT, deadline)?;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(deadline.explain(error)),
         }
@@ -331,21 +355,37 @@ fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<
     Ok(())
 }
 
+/// As much as has come; 0 at the end.
 fn receive(
-    stream: &mut TcpStream,
+    from: &mut (impl Read + AsFd),
     into: &mut Vec<u8>,
     deadline: Deadline,
 ) -> Result<usize, NoAnswer> {
     let mut bytes = [0; 1024];
     loop {
-        stream.set_read_timeout(Some(deadline.left()?)).map_err(NoAnswer::Failed)?;
-        match stream.read(&mut bytes) {
+        wait(&*from, PollFlags::POLLIN, deadline)?;
+        match from.read(&mut bytes) {
             Ok(length) => {
                 into.extend_from_slice(&bytes[..length]);
                 return Ok(length);
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(deadline.explain(error)),
+        }
+    }
+}
+
+/// Until it is ready. A timeout of std's sockets would be for each call, and pipes have none.
+fn wait(on: impl AsFd, flags: PollFlags, deadline: Deadline) -> Result<(), NoAnswer> {
+    loop {
+        // Rounded up, so that it does not wake before its time.
+        let left = deadline.left()? + Duration::from_millis(1);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(on.as_fd(), flags)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(NoAnswer::Failed(errno.into())),
         }
     }
 }

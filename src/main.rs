@@ -4,6 +4,7 @@
 mod cli;
 mod exit;
 mod family;
+mod fork;
 #[expect(dead_code)]
 mod http;
 mod inherited;
