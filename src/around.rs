@@ -11,12 +11,12 @@ use crate::exit::StartError;
 use crate::family::Family;
 use crate::health::Health;
 use crate::hooks::{Hook, Occasion, Place, Told};
-use crate::http::{Request, Url};
 use crate::inherited::Inherited;
 use crate::readiness::{Readiness, ReadyFile};
 use crate::shutdown::Who;
 use crate::sidecar;
 use crate::tasks::{Done, Task, Tasks};
+use crate::url::{Request, Url};
 
 /// What of it is asked for.
 #[derive(Debug)]

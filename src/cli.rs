@@ -13,7 +13,6 @@ use crate::around::Asked;
 use crate::exit::StartError;
 use crate::family::Aim;
 use crate::hooks::{Hook, Hooks};
-use crate::http::Request;
 use crate::log::Format;
 use crate::options::{Cli, SidecarOptions, TrafficOptions};
 use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
@@ -21,6 +20,7 @@ use crate::sidecar::{Await, Preset};
 use crate::signal::Signal;
 use crate::sockets::Ports;
 use crate::tasks::TIME_TO_END;
+use crate::url::Request;
 use crate::values::{GracePeriod, Rewrite};
 use crate::watch::{QUIET_WINDOW, Watched};
 

@@ -5,6 +5,7 @@ mod around;
 mod cli;
 mod exit;
 mod family;
+mod fork;
 mod health;
 mod helper;
 mod hooks;
@@ -13,6 +14,7 @@ mod inherited;
 mod log;
 mod options;
 mod plan;
+mod probes;
 mod proc;
 mod readiness;
 mod report;
@@ -29,6 +31,7 @@ mod traffic;
 mod tty;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;
+mod url;
 mod values;
 mod wait;
 mod watch;
@@ -89,7 +92,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
 
     let main = app.spawn(&environment, inherited, tty.as_ref())?;
 
-    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor()];
+    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), around.readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     let family = Family::new(main, options.aim, options.warn_on_reap);
     let ends = Ends {

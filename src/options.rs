@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser};
 
 use crate::hooks::Hooks;
-use crate::http::{Request, Url};
 use crate::log::Format;
 use crate::plan::{Delay, Leftovers, OnRepeat};
 use crate::sidecar::Preset;
 use crate::signal::Signal;
 use crate::traffic::Network;
+use crate::url::{Request, Url};
 use crate::values::{self, GracePeriod, Rewrite};
 
 const ABOUT: &str = "\

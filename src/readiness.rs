@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeWriter};
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use tracing::warn;
 
 use crate::exit::StartError;
 use crate::family::Family;
-use crate::health::{self, Health, State};
+use crate::health::Health;
 use crate::helper;
 use crate::plan::Span;
+use crate::probes::{self, State};
 use crate::shutdown::{Ending, Who};
 
 /// Before the responder is started again; it doubles, and begins anew after a good while.
@@ -91,6 +93,11 @@ impl Readiness {
         Readiness { file, responder }
     }
 
+    /// The descriptor that this holds.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.responder.as_ref().map(|responder| responder.health.descriptor())
+    }
+
     /// The app runs.
     pub fn begin(&mut self, family: &mut Family, now: Instant) {
         if let Some(file) = &self.file {
@@ -111,11 +118,11 @@ impl Readiness {
         };
         if !responder.state.stopping {
             responder.state.stopping = true;
-            family.signal(Who::Responder, health::STOPPING);
+            family.signal(Who::Responder, probes::STOPPING);
         }
         if app_has_ended && !responder.state.ended {
             responder.state.ended = true;
-            family.signal(Who::Responder, health::ENDED);
+            family.signal(Who::Responder, probes::ENDED);
         }
     }
 
@@ -161,7 +168,11 @@ impl Responder {
     fn start(&mut self, family: &mut Family, now: Instant) {
         self.started_at = now;
         self.start_at = None;
-        let serve = |_: &mut PipeWriter| self.health.serve(self.state);
+        let serve = |_: &mut PipeWriter| {
+            // It answers for good, or cannot go on.
+            let _ = self.health.serve(self.state);
+            helper::FAILED
+        };
         match helper::start(c"reprieve-health", helper::END, serve) {
             Ok((pid, _)) => family.adopt(Who::Responder, pid),
             Err(error) => {

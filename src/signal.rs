@@ -20,6 +20,8 @@ impl Signal {
     pub const INT: Signal = Signal(number::SIGINT as u8);
     pub const QUIT: Signal = Signal(number::SIGQUIT as u8);
     pub const KILL: Signal = Signal(number::SIGKILL as u8);
+    pub const USR1: Signal = Signal(number::SIGUSR1 as u8);
+    pub const USR2: Signal = Signal(number::SIGUSR2 as u8);
     pub const PIPE: Signal = Signal(number::SIGPIPE as u8);
     pub const TERM: Signal = Signal(number::SIGTERM as u8);
     pub const CHLD: Signal = Signal(number::SIGCHLD as u8);
