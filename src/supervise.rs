@@ -309,7 +309,7 @@ impl Supervisor {
                     (*code, self.timeline.report(*code, verdict.clone(), now).json())
                 }),
             };
-            if let Err(failed) = self.around.start(task, told, &mut self.family, now) {
+            if let Some(failed) = self.around.start(task, told, &mut self.family, now) {
                 self.tell(Step::TaskEnded(failed), now);
             }
         }
