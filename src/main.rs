@@ -5,7 +5,7 @@ mod cli;
 mod exit;
 mod family;
 mod fork;
-#[expect(dead_code)]
+#[cfg_attr(not(test), expect(dead_code))]
 mod health;
 mod http;
 mod inherited;
