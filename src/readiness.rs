@@ -135,13 +135,11 @@ impl Readiness {
         if now.saturating_duration_since(responder.started_at) > longest {
             responder.pause = shortest;
         }
-        let pause = Span(responder.pause);
+        let pause = responder.pause(now);
         warn!(
             event = "responder_died",
             "the process that answers probes {ending}; starting it again in {pause}"
         );
-        responder.start_at = Some(now + responder.pause);
-        responder.pause = (responder.pause * 2).min(longest);
     }
 
     /// When it is to be started again.
@@ -165,6 +163,14 @@ impl Readiness {
 }
 
 impl Responder {
+    /// Has it started again after a pause, and the next one longer.
+    fn pause(&mut self, now: Instant) -> Span {
+        let pause = self.pause;
+        self.start_at = Some(now + pause);
+        self.pause = (pause * 2).min(PAUSES[1]);
+        Span(pause)
+    }
+
     fn start(&mut self, family: &mut Family, now: Instant) {
         self.started_at = now;
         self.start_at = None;
@@ -176,12 +182,11 @@ impl Responder {
         match helper::start(c"reprieve-health", helper::END, serve) {
             Ok((pid, _)) => family.adopt(Who::Responder, pid),
             Err(error) => {
-                let pause = Span(self.pause);
+                let pause = self.pause(now);
                 warn!(
                     event = "no_responder",
                     "cannot start the process that answers probes: {error}; trying again in {pause}"
                 );
-                self.start_at = Some(now + self.pause);
             }
         }
     }

@@ -295,6 +295,7 @@ impl Supervisor {
 
     /// The app and its leftovers are gone.
     fn leave(&mut self, ending: Option<Ending>, now: Instant) {
+        self.end_watch();
         self.judged = Some(self.judge(ending));
         self.around.leave();
         self.run_tasks(now);
