@@ -13,6 +13,7 @@ mod shutdown;
 mod signal;
 mod sockets;
 mod spawn;
+mod stack;
 mod step;
 mod supervise;
 mod timeline;
@@ -72,6 +73,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
 
     let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
+    stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);
     let ends = Ends {
         expected: options.expected,
