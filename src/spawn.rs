@@ -48,8 +48,11 @@ impl App {
         let name = words.first().cloned().unwrap_or_default();
         let candidates = candidates(&name).iter().map(|file| c_string(file)).collect();
         let arguments = words.iter().map(|word| c_string(word)).collect();
-        let us = format!("LISTEN_PID={}", getpid());
-        let listener = environment.iter().position(|entry| entry.to_bytes() == us.as_bytes());
+        let names_us = |entry: &&CStr| {
+            let pid = entry.to_bytes().strip_prefix(b"LISTEN_PID=");
+            pid.is_some_and(|pid| pid == getpid().to_string().as_bytes())
+        };
+        let listener = environment.iter().position(names_us);
         App { name, candidates, arguments, environment, listener }
     }
 
@@ -99,9 +102,10 @@ impl App {
             // SAFETY: the default action is no function of ours.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
         }
-        let listener = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
+        let listener: CString;
         let mut environment = self.environment.clone();
         if let Some(index) = self.listener {
+            listener = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
             environment[index] = &listener;
         }
         set_mask(inherited.mask);
