@@ -23,6 +23,7 @@ mod sidecar;
 mod signal;
 mod sockets;
 mod spawn;
+mod stack;
 mod step;
 mod supervise;
 mod tasks;
@@ -94,6 +95,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
 
     let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), around.readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
+    stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);
     let ends = Ends {
         expected: options.expected,
