@@ -17,6 +17,9 @@ use crate::watch::Outcome;
 /// So many processes are named; the others are counted.
 const NAMED: usize = 6;
 
+/// So many ports are listed: a report has to go into a pipe in one piece.
+const LISTED: usize = 64;
+
 impl Timeline {
     /// The report, once it is known with which code we exit.
     pub fn report(&self, exit_code: u8, rehearsal: Option<Verdict>, now: Instant) -> Report<'_> {
@@ -94,7 +97,7 @@ impl Timeline {
                 TrafficSeen {
                     seen_by: Some(way.key()),
                     unseen_because: None,
-                    ports,
+                    ports: &ports[..ports.len().min(LISTED)],
                     connections: traffic.arrived,
                     with_data: traffic.with_data,
                     last_arrival_ms: last_arrival,
