@@ -28,6 +28,7 @@ impl Signal {
     pub const TSTP: Signal = Signal(number::SIGTSTP as u8);
     pub const TTIN: Signal = Signal(number::SIGTTIN as u8);
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
+    pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
 
     /// The signal of that number, if Linux has one.
