@@ -278,6 +278,27 @@ fn with_kill_they_are_killed_at_once() {
     assert_eq!(report["killed"]["first"][0]["command"], "fixture");
 }
 
+/// Nor is /proc of use where it is that of another PID namespace, in which others have the pids of
+/// ours: those are neither named nor told.
+#[test]
+fn without_proc_they_are_killed_and_not_named() {
+    let script = "setsid \"$FIXTURE\" listen --until SIGUSR2 & exec \"$FIXTURE\" listen";
+    for hide in ["mount -t tmpfs none /proc", "umount --lazy /proc"] {
+        let run = pid1()
+            .through(&format!("{hide} && exec \"$@\""))
+            .options("--grace-period 800ms --margin 500ms")
+            .shell(&["sh"], script);
+        run.hears_times("ready", 2);
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!((ended.code, ended.times("got SIGTERM")), (0, 1), "{}", ended.all());
+        assert!(ended.said("sent SIGKILL to all that is left"), "{}", ended.all());
+        let [whom, when] =
+            ["who was left over cannot be seen; killed at +0.", ": all that was left;"];
+        assert!(ended.said(whom) && ended.said(when), "{}", ended.all());
+    }
+}
+
 /// The kill is repeated while something is left, and something is: one of them dies slowly.
 #[test]
 fn the_report_names_all_that_were_killed() {
