@@ -39,7 +39,7 @@ fn is_left(run: &Run, what: &str) {
         return;
     }
     let app = run.main_pid();
-    run.hears("ready");
+    run.until_said("the main child to be ready", |line| line.starts_with("ready "));
     eventually("the worker to stop", || {
         children(app).into_iter().any(|pid| process_state(pid) == 'T').then_some(())
     });
@@ -66,6 +66,7 @@ fn a_process_of_another_uid_is_told_once_and_may_drain() {
     are_told_once_and_may_drain("nobody");
 }
 
+/// Under the others it is killed without having heard anything. peers.rs shows it.
 #[test]
 fn a_stopped_process_is_told_once_continued_and_may_drain() {
     are_told_once_and_may_drain("stopped");
