@@ -615,7 +615,9 @@ mod tests {
     fn holding_deadline_forwards() {
         let mut story = Story::holding(plan());
         assert_eq!(story.when(114.999, Event::Tick), None);
+        assert!(story.core.holds());
         assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+        assert!(!story.core.holds());
         assert_eq!(story.deadline(), Some(159.0));
     }
 

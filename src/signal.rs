@@ -30,6 +30,7 @@ impl Signal {
     pub const TSTP: Signal = Signal(number::SIGTSTP as u8);
     pub const TTIN: Signal = Signal(number::SIGTTIN as u8);
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
+    pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
     /// The last of the two that C libraries keep for themselves, where they are used at all.
     pub const UNUSED: Signal = Signal(RTMIN as u8 - 1);

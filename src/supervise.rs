@@ -231,8 +231,11 @@ impl Supervisor {
             Action::Forward { signal, why } => {
                 let target = self.family.forward(signal, why != Why::Passing);
                 self.forwarded.insert(signal);
+                // Of a terminal's window Docker's client tells us too, with no stop in mind.
+                let resized = |signal| self.tty.is_some() && signal == Signal::WINCH;
                 if let Some(Received { signal, pid: 0, by_kernel: false, .. }) = received
                     && why == Why::Passing
+                    && !resized(signal)
                 {
                     self.from_outside = Some((signal, now));
                 }
