@@ -9,7 +9,7 @@ use crate::harness::*;
 
 /// Every key of the report, in its order. The README documents them: a change is a change for
 /// whoever reads them.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 32] = [
     "level",
     "event",
     "trigger",
@@ -36,6 +36,7 @@ const KEYS: [&str; 31] = [
     "killed",
     "waited_for_trap",
     "survivors",
+    "failed_hooks",
     "total_ms",
     "unused_ms",
     "sufficient_grace_period_ms",
@@ -199,6 +200,7 @@ fn the_report_has_these_keys() {
         ("left_over", &["count", "first"]),
         ("killed", &["count", "first"]),
         ("survivors", &["count", "first"]),
+        ("failed_hooks", &["count", "first"]),
     ] {
         assert_eq!(keys(&report[part]), sorted(expected), "{part}");
     }
