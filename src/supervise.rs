@@ -131,14 +131,9 @@ impl Supervisor {
             self.handle(event, None, now)?;
             self.tell_of_tasks(now)?;
         }
-        if let Some(watch) = &mut self.watch
-            && [watch.next_at(), self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now)
-        {
-            watch.look(Instant::now);
-            now = Instant::now();
-            if watch.traffic_has_stopped(now) {
-                self.handle(Event::TrafficStopped, None, now)?;
-            }
+        let look_at = self.watch.as_ref().and_then(Watch::next_at);
+        if [look_at, self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now) {
+            now = self.look_at_traffic(now)?;
         }
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
@@ -171,10 +166,25 @@ impl Supervisor {
     }
 
     fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
-        match self.around.tasks.have_ended() {
-            true => self.handle(Event::TasksEnded, None, now),
-            false => ControlFlow::Continue(()),
+        if self.around.tasks.have_ended() {
+            self.handle(Event::TasksEnded, None, now)?;
+            // The hold may have lasted for them alone, and no look be due any more.
+            self.look_at_traffic(now)?;
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Looks at the traffic, if it is watched, and tells what time it is then.
+    fn look_at_traffic(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
+        let Some(watch) = &mut self.watch else {
+            return ControlFlow::Continue(now);
+        };
+        watch.look(Instant::now);
+        let now = Instant::now();
+        if watch.traffic_has_stopped(now) {
+            self.handle(Event::TrafficStopped, None, now)?;
+        }
+        ControlFlow::Continue(now)
     }
 
     fn end_watch(&mut self) {
