@@ -15,7 +15,7 @@ use crate::log::{self, Format};
 use crate::plan::Plan;
 use crate::proc;
 use crate::report::Verdict;
-use crate::shutdown::{Action, Ending, Event, Shutdown, Who, Why};
+use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why};
 use crate::signal::{Signal, SignalSet};
 use crate::step::{Sender, Step};
 use crate::tasks::Task;
@@ -236,6 +236,11 @@ impl Supervisor {
                 if let Some(received) = received {
                     let (signal, sender) = (received.signal, Some(sender(received)));
                     self.tell(Step::Noted { signal, sender, note }, now);
+                }
+                // Where it is the first one: the app had ended by itself.
+                if let Note::SweptAlready { .. } = note {
+                    self.around.stop();
+                    self.run_tasks(now);
                 }
             }
             Action::Forward { signal, why } => {
