@@ -10,6 +10,7 @@ use tracing::{Level, debug, enabled, info, warn};
 use crate::around::Around;
 use crate::exit;
 use crate::family::Family;
+use crate::helper;
 use crate::hooks::Told;
 use crate::log::{self, Format};
 use crate::plan::Plan;
@@ -107,7 +108,10 @@ impl Supervisor {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
                 Signal::CHLD => self.reaping = true,
-                signal => self.handle(Event::Signal(signal), Some(*received), now)?,
+                signal => {
+                    self.reaping |= signal == helper::END;
+                    self.handle(Event::Signal(signal), Some(*received), now)?;
+                }
             }
         }
         if self.reaping && self.family.main_has_ended() {
