@@ -13,7 +13,7 @@ use crate::around::Asked;
 use crate::exit::StartError;
 use crate::family::Aim;
 use crate::hooks::{Hook, Hooks};
-use crate::http::Request;
+use crate::inherited;
 use crate::log::Format;
 use crate::options::{Cli, SidecarOptions, TrafficOptions};
 use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
@@ -21,6 +21,7 @@ use crate::sidecar::{Await, Preset};
 use crate::signal::Signal;
 use crate::sockets::Ports;
 use crate::tasks::TIME_TO_END;
+use crate::url::Request;
 use crate::values::{GracePeriod, Rewrite};
 use crate::watch::{QUIET_WINDOW, Watched};
 
@@ -75,8 +76,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Call, StartError> {
     cli.options(&matches, variables).map(|options| Call::Run(Box::new(options)))
 }
 
-/// The options as clap knows them, each with the variable that may set it, and the names of all
-/// those variables.
+/// The options as clap knows them, each with the variable that sets it, and the names of those
+/// variables that are there.
 fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
     let name = called_as.and_then(|path| std::path::Path::new(path).file_name());
     let mut command = Cli::command();
@@ -87,14 +88,20 @@ fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
             .version(concat!(env!("CARGO_PKG_VERSION"), "_reprieve"));
     }
     let mut variables = Vec::new();
+    if !inherited::has_variable(PREFIX) {
+        // The names alone are some hundred allocations, and mostly for nothing.
+        return (command, variables);
+    }
     let command = command.mut_args(|argument| {
         let Some(long) = argument.get_long().filter(|long| !NO_VARIABLE.contains(long)) else {
             return argument;
         };
         let variable = variable(long);
+        let Some(value) = std::env::var_os(&variable) else {
+            return argument;
+        };
         variables.push(variable.clone());
-        let is_set = std::env::var_os(&variable).is_some_and(|value| !value.is_empty());
-        if is_set { argument.env(variable).hide_env(true) } else { argument }
+        if value.is_empty() { argument } else { argument.env(variable).hide_env(true) }
     });
     (command, variables)
 }
@@ -328,6 +335,8 @@ fn failed(text: String) -> StartError {
 
 #[cfg(test)]
 mod tests {
+    use clap::Arg;
+
     use super::*;
 
     #[test]
@@ -337,7 +346,9 @@ mod tests {
 
     #[test]
     fn no_option_is_called_like_a_variable_of_kubernetes() {
-        let (_, variables) = command(None);
+        let command = Cli::command();
+        let variables: Vec<_> =
+            command.get_arguments().filter_map(Arg::get_long).map(variable).collect();
         assert!(variables.contains(&"REPRIEVE_GRACE_PERIOD".to_owned()));
         for name in variables {
             assert!(!name.starts_with("REPRIEVE_PORT") && !name.starts_with("REPRIEVE_SERVICE"));

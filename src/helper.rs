@@ -9,8 +9,9 @@ use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl;
 use nix::sys::signal::Signal as NixSignal;
-use nix::unistd::{Pid, getpid, getppid, setpgid};
+use nix::unistd::{Pid, getpid, setpgid};
 
+use crate::fork;
 use crate::signal::Signal;
 
 /// What tells us of the end of a process that executes nothing.
@@ -69,12 +70,8 @@ pub fn start(
     let in_child = || {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         let _ = prctl::set_name(name);
-        let _ = prctl::set_pdeathsig(NixSignal::SIGKILL);
-        // Where we have ended before that, nobody would tell it.
-        if getppid() != us {
-            return isize::from(FAILED);
-        }
-        isize::from(work(&mut writer))
+        let code = fork::end_with(us).map_or(FAILED, |()| work(&mut writer));
+        isize::from(code)
     };
     let mut stack = vec![0; STACK];
     // SAFETY: the memory is copied, so that nothing is shared; there is one thread, so that no lock

@@ -5,6 +5,7 @@ mod around;
 mod cli;
 mod exit;
 mod family;
+mod fork;
 mod health;
 mod helper;
 mod hooks;
@@ -13,6 +14,7 @@ mod inherited;
 mod log;
 mod options;
 mod plan;
+mod probes;
 mod proc;
 mod readiness;
 mod report;
@@ -21,12 +23,16 @@ mod sidecar;
 mod signal;
 mod sockets;
 mod spawn;
+mod stack;
 mod step;
 mod supervise;
 mod tasks;
 mod timeline;
 mod traffic;
 mod tty;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwind;
+mod url;
 mod values;
 mod wait;
 mod watch;
@@ -87,8 +93,9 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
 
     let main = app.spawn(&environment, inherited, tty.as_ref())?;
 
-    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor()];
+    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), around.readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
+    stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);
     let ends = Ends {
         expected: options.expected,

@@ -458,6 +458,7 @@ mod tests {
     const ORPHAN_ENDED: Event = Event::Ended(Who::Orphan, ZERO);
     const STOP: Event = Event::Signal(Signal::TERM);
     const OTHER: Event = Event::Signal(Signal::HUP);
+    const TASKS_ENDED: Event = Event::TasksEnded;
 
     /// A run of the core, by a clock that the test moves. Times are seconds after the start.
     struct Story {
@@ -484,6 +485,14 @@ mod tests {
             story
         }
 
+        /// Since the main child ended at 100 s by itself, and left nothing.
+        fn leaving(plan: Plan) -> Story {
+            let mut story = Story::of(plan);
+            story.when(100.0, MAIN_ENDED);
+            story.when(100.0, Event::NothingLeft);
+            story
+        }
+
         fn killed(plan: Plan) -> Story {
             let mut story = Story::stopping(plan);
             story.when(159.0, Event::Tick);
@@ -502,6 +511,10 @@ mod tests {
             let deadline = self.core.deadline()?;
             Some(deadline.duration_since(self.start).as_secs_f64())
         }
+    }
+
+    fn with_hooks() -> Plan {
+        Plan { on_stop: Some(Duration::from_secs(11)), on_exit: true, ..plan() }
     }
 
     fn forward(signal: Signal, why: Why) -> Option<Action> {
@@ -615,7 +628,9 @@ mod tests {
     fn holding_deadline_forwards() {
         let mut story = Story::holding(plan());
         assert_eq!(story.when(114.999, Event::Tick), None);
+        assert!(story.core.holds());
         assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+        assert!(!story.core.holds());
         assert_eq!(story.deadline(), Some(159.0));
     }
 
@@ -651,6 +666,47 @@ mod tests {
         let mut story = Story::holding(Plan { delay, ..plan() });
         assert_eq!(story.when(114.9, Event::Tick), None);
         assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+    }
+
+    #[test]
+    fn holding_lasts_until_the_hooks_have_ended() {
+        let mut story = Story::holding(with_hooks());
+        assert_eq!(story.deadline(), Some(159.0));
+        assert_eq!(story.when(115.0, Event::Tick), None);
+        assert!(story.core.holds());
+        assert_eq!(story.when(120.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+        assert_eq!(story.deadline(), Some(159.0));
+        assert_eq!(story.when(121.0, TASKS_ENDED), None);
+        let mut in_time = Story::holding(with_hooks());
+        assert_eq!(in_time.when(115.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+    }
+
+    #[test]
+    fn holding_goes_on_for_the_delay_when_the_hooks_have_ended() {
+        let mut story = Story::holding(with_hooks());
+        assert_eq!(story.when(101.0, TASKS_ENDED), None);
+        assert_eq!(story.deadline(), Some(115.0));
+        assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+    }
+
+    #[test]
+    fn holding_ends_though_hooks_run_when_hurried_or_killed() {
+        let mut hurried = Story::holding(with_hooks());
+        assert_eq!(hurried.when(101.0, STOP), forward(Signal::TERM, Why::Hurry));
+        let mut killed = Story::holding(with_hooks());
+        assert_eq!(killed.when(159.0, Event::Tick), Some(Action::KillAll));
+        let mut endless = Story::holding(Plan { grace_period: None, ..with_hooks() });
+        assert_eq!(endless.deadline(), None);
+        assert_eq!(endless.when(900.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+    }
+
+    #[test]
+    fn holding_traffic_stopped_waits_for_the_hooks() {
+        let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+        let mut story = Story::holding(Plan { delay, ..with_hooks() });
+        assert_eq!(story.when(106.0, Event::TrafficStopped), None);
+        assert_eq!(story.when(107.0, TASKS_ENDED), None);
+        assert_eq!(story.when(108.0, Event::TrafficStopped), forward(Signal::TERM, Why::Quiet));
     }
 
     #[test]
@@ -812,6 +868,94 @@ mod tests {
         let mut story = Story::killed(plan());
         let by_kill = Ending::Signaled(Signal::KILL);
         assert_eq!(story.when(159.1, Event::NothingLeft), Some(Action::Exit(Some(by_kill))));
+    }
+
+    // Leaving
+
+    #[test]
+    fn leaving_comes_when_all_are_gone() {
+        let leave = Some(Action::Leave(Some(Ending::Exited(0))));
+        let mut stopped = Story::holding(with_hooks());
+        stopped.when(120.0, TASKS_ENDED);
+        stopped.when(121.0, MAIN_ENDED);
+        assert_eq!(stopped.when(122.0, Event::NothingLeft), leave);
+        assert_eq!(stopped.deadline(), Some(159.0));
+        // Only a stop signal begins the grace period.
+        let mut crashed = Story::of(with_hooks());
+        crashed.when(1.0, MAIN_ENDED);
+        assert_eq!(crashed.deadline(), Some(6.0));
+        assert_eq!(crashed.when(2.0, Event::NothingLeft), leave);
+        assert_eq!(crashed.deadline(), None);
+        let mut lost = Story::of(with_hooks());
+        assert_eq!(lost.when(1.0, Event::NothingLeft), Some(Action::Leave(None)));
+        assert_eq!(lost.deadline(), None);
+        let mut lost = Story::holding(with_hooks());
+        assert_eq!(lost.when(101.0, Event::NothingLeft), Some(Action::Leave(None)));
+        assert_eq!(lost.deadline(), Some(159.0));
+    }
+
+    #[test]
+    fn leaving_stop_signal_takes_the_earlier_deadline() {
+        let mut story = Story::leaving(with_hooks());
+        let note = |kill_at| Some(Action::Note(Note::Leaving { kill_at }));
+        let kill_at = Some(story.at(160.0));
+        assert_eq!(story.when(101.0, STOP), note(kill_at));
+        assert_eq!(story.when(103.0, STOP), note(kill_at));
+        assert_eq!(story.deadline(), Some(160.0));
+    }
+
+    #[test]
+    fn leaving_other_signal_is_for_nobody() {
+        assert_eq!(Story::leaving(with_hooks()).when(101.0, OTHER), None);
+        assert_eq!(Story::leaving(with_hooks()).when(101.0, Event::Stopped(Signal::TSTP)), None);
+    }
+
+    #[test]
+    fn leaving_deadline_kills_and_ends() {
+        let mut story = Story::leaving(with_hooks());
+        story.when(101.0, STOP);
+        assert_eq!(story.when(160.0, Event::Tick), Some(Action::KillAll));
+        let exit = Some(Action::Exit(Some(Ending::Exited(0))));
+        assert_eq!(story.when(160.1, Event::NothingLeft), exit);
+    }
+
+    #[test]
+    fn leaving_ends_with_the_tasks_and_kills_what_they_leave() {
+        let mut story = Story::leaving(with_hooks());
+        assert_eq!(story.when(101.0, Event::NothingLeft), None);
+        assert_eq!(story.when(102.0, TASKS_ENDED), Some(Action::KillAll));
+        assert_eq!(story.when(102.0, Event::SomeLeft), Some(Action::KillAll));
+        assert_eq!(story.deadline(), Some(102.5));
+        let exit = Some(Action::Exit(Some(Ending::Exited(0))));
+        assert_eq!(story.when(102.1, Event::NothingLeft), exit);
+    }
+
+    #[test]
+    fn leaving_has_no_second_main_child() {
+        let mut story = Story::leaving(with_hooks());
+        assert_eq!(story.when(101.0, MAIN_ENDED), None);
+    }
+
+    #[test]
+    fn killed_leaves_half_the_margin_for_what_comes_after() {
+        let mut story = Story::killed(with_hooks());
+        let killed = Some(Ending::Signaled(Signal::KILL));
+        assert_eq!(story.when(159.1, Event::NothingLeft), Some(Action::Leave(killed)));
+        assert!((story.deadline().unwrap() - 159.6).abs() < 1e-6);
+    }
+
+    #[test]
+    fn killed_has_no_time_to_leave_when_it_gives_up_at_the_end() {
+        let mut late = Story::killed(with_hooks());
+        let killed = Some(Ending::Signaled(Signal::KILL));
+        assert_eq!(late.when(159.5, Event::Tick), Some(Action::Exit(killed)));
+        // After a crash there is no end but that of the leftovers.
+        let mut crashed = Story::of(with_hooks());
+        crashed.when(1.0, MAIN_ENDED);
+        assert_eq!(crashed.when(6.0, Event::Tick), Some(Action::KillAll));
+        let leave = Some(Action::Leave(Some(Ending::Exited(0))));
+        assert_eq!(crashed.when(6.5, Event::Tick), leave);
+        assert_eq!(crashed.deadline(), None);
     }
 
     // Exited
@@ -1005,6 +1149,11 @@ mod tests {
         told: usize,
         swept: usize,
         killed: bool,
+        /// Hooks that began with the hold.
+        hooks: bool,
+        /// When a stop signal came first, also where it begins no hold.
+        asked: Option<f64>,
+        left: bool,
         exited: bool,
     }
 
@@ -1020,6 +1169,9 @@ mod tests {
                 told: 0,
                 swept: 0,
                 killed: false,
+                hooks: false,
+                asked: None,
+                left: false,
                 exited: false,
             }
         }
@@ -1037,7 +1189,8 @@ mod tests {
         /// One event, and then the ticks that are due.
         fn happen(&mut self, event: Event) {
             // Reaping is not told of a main child twice, and nothing is left after nothing.
-            if matches!(event, Event::Ended(Who::Main, _)) && self.ended.is_some() {
+            let gone = self.ended.is_some() || self.left;
+            if matches!(event, Event::Ended(Who::Main, _)) && gone {
                 return;
             }
             self.step(event);
@@ -1053,14 +1206,19 @@ mod tests {
 
         fn step(&mut self, event: Event) {
             let deadline = self.story.deadline();
-            let running = self.ended.is_none() && !self.killed;
+            let running = self.ended.is_none() && !self.killed && !self.left;
             if event == STOP {
                 self.requests += 1;
+                self.asked.get_or_insert(self.now);
             }
+            self.hooks &= event != TASKS_ENDED;
             let action = self.story.when(self.now, event);
             if self.exited {
                 assert_eq!((action, self.story.deadline()), (None, None), "after the exit");
                 return;
+            }
+            if let Some(Action::Hold { .. }) = action {
+                self.hooks = self.plan.on_stop.is_some();
             }
             let rehearsed = event == Event::Tick && self.plan.rehearse.is_some();
             if (event == STOP || rehearsed) && running && self.began.is_none() {
@@ -1083,8 +1241,18 @@ mod tests {
                 Some(Action::KillAll) => {
                     self.kill(event, deadline);
                 }
+                Some(Action::Leave(ending)) => {
+                    assert!(self.plan.on_exit && !std::mem::replace(&mut self.left, true));
+                    if let Some((_, seen)) = self.ended {
+                        assert_eq!(ending, Some(seen));
+                    }
+                    let gone = event == Event::NothingLeft;
+                    assert!(gone || self.killed && event == Event::Tick, "leaves at {event:?}");
+                }
                 Some(Action::Exit(ending)) => {
                     self.exited = true;
+                    let late = self.killed && event == Event::Tick;
+                    assert!(self.left || late || !self.plan.on_exit, "nothing was run");
                     if let Some((_, seen)) = self.ended {
                         assert_eq!(ending, Some(seen));
                     }
@@ -1104,10 +1272,12 @@ mod tests {
             assert!(self.told <= self.requests + rehearsed, "told more often than asked");
             let Delay { min, max } = self.plan.delay;
             let least = match why {
-                Why::DelayOver => max,
+                Why::DelayOver | Why::TasksEnded => max,
                 Why::Quiet => min,
                 _ => Duration::ZERO,
             };
+            let in_turn = [Why::DelayOver, Why::TasksEnded, Why::Quiet].contains(&why);
+            assert!(!in_turn || !self.hooks, "forwarded before the hooks had ended");
             if !least.is_zero() {
                 let held = self.now - self.began.expect("a hold");
                 assert!(held >= least.as_secs_f64() - 1e-6, "held for {held}");
@@ -1123,6 +1293,11 @@ mod tests {
                 assert!(self.killed, "killed because something is left");
                 return;
             }
+            if event == TASKS_ENDED {
+                assert!(self.left, "killed what hooks left");
+                self.killed = true;
+                return;
+            }
             self.killed = true;
             if self.plan.leftovers == Leftovers::Kill && matches!(event, Event::Ended(..)) {
                 return;
@@ -1131,7 +1306,8 @@ mod tests {
             let at = deadline.expect("a deadline");
             assert!((self.now - at).abs() < 1e-6, "late when woken in time");
             let by_stop = self.plan.kill_after().map(|after| after.as_secs_f64());
-            let by_stop = by_stop.zip(self.began).map(|(after, began)| began + after);
+            let by_stop =
+                by_stop.zip(self.began.or(self.asked)).map(|(after, began)| began + after);
             let by_exit = self.ended.map(|(at, _)| at + self.plan.sweep_after_exit().as_secs_f64());
             let earliest = by_stop.into_iter().chain(by_exit).fold(f64::INFINITY, f64::min);
             assert!(self.now >= earliest - 1e-6, "killed at {} before {earliest}", self.now);
@@ -1156,8 +1332,12 @@ mod tests {
         let job = Plan { job_control: JobControl::Job, ..plan.clone() };
         let min = Duration::from_secs(1);
         let ranging = Plan { delay: Delay { min, ..plan.delay }, ..plan.clone() };
+        let on_stop = Some(Duration::from_secs(1));
+        let hooking = Plan { on_stop, on_exit: true, ..plan.clone() };
+        let hooking_at_once = Plan { on_stop, ..at_once.clone() };
+        let leaving = Plan { on_exit: true, ..waiting.clone() };
         let mut plans = vec![plan, none, at_once, no_margin, ignoring, waiting, killing, dropping];
-        plans.extend([rehearsing, job, ranging]);
+        plans.extend([rehearsing, job, ranging, hooking, hooking_at_once, leaving]);
         plans
     }
 
@@ -1168,9 +1348,10 @@ mod tests {
         Pass(f64),
     }
 
-    const MOVES: [Move; 10] = [
+    const MOVES: [Move; 11] = [
         Move::Happen(STOP),
         Move::Happen(Event::TrafficStopped),
+        Move::Happen(TASKS_ENDED),
         Move::Happen(OTHER),
         Move::Happen(MAIN_ENDED),
         Move::Happen(ORPHAN_ENDED),

@@ -21,6 +21,8 @@ impl Signal {
     pub const INT: Signal = Signal(number::SIGINT as u8);
     pub const QUIT: Signal = Signal(number::SIGQUIT as u8);
     pub const KILL: Signal = Signal(number::SIGKILL as u8);
+    pub const USR1: Signal = Signal(number::SIGUSR1 as u8);
+    pub const USR2: Signal = Signal(number::SIGUSR2 as u8);
     pub const PIPE: Signal = Signal(number::SIGPIPE as u8);
     pub const TERM: Signal = Signal(number::SIGTERM as u8);
     pub const CHLD: Signal = Signal(number::SIGCHLD as u8);
@@ -29,6 +31,7 @@ impl Signal {
     pub const TSTP: Signal = Signal(number::SIGTSTP as u8);
     pub const TTIN: Signal = Signal(number::SIGTTIN as u8);
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
+    pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
     /// Nothing sends it: of a coprocessor that is long gone (signal(7)).
     pub const STKFLT: Signal = Signal(libc::SIGSTKFLT as u8);

@@ -250,8 +250,11 @@ impl Supervisor {
             Action::Forward { signal, why } => {
                 let target = self.family.forward(signal, why != Why::Passing);
                 self.forwarded.insert(signal);
+                // Of a terminal's window Docker's client tells us too, with no stop in mind.
+                let resized = |signal| self.tty.is_some() && signal == Signal::WINCH;
                 if let Some(Received { signal, pid: 0, by_kernel: false, .. }) = received
                     && why == Why::Passing
+                    && !resized(signal)
                 {
                     self.from_outside = Some((signal, now));
                 }
@@ -314,6 +317,7 @@ impl Supervisor {
 
     /// The app and its leftovers are gone.
     fn leave(&mut self, ending: Option<Ending>, now: Instant) {
+        self.end_watch();
         self.judged = Some(self.judge(ending));
         self.around.leave();
         self.run_tasks(now);
@@ -328,7 +332,7 @@ impl Supervisor {
                     (*code, self.timeline.report(*code, verdict.clone(), now).json())
                 }),
             };
-            if let Err(failed) = self.around.start(task, told, &mut self.family, now) {
+            if let Some(failed) = self.around.start(task, told, &mut self.family, now) {
                 self.tell(Step::TaskEnded(failed), now);
             }
         }

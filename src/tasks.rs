@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use crate::helper::Words;
 use crate::hooks::{Hook, Occasion};
-use crate::http::Request;
 use crate::plan::Span;
 use crate::shutdown::Ending;
 use crate::sidecar;
 use crate::signal::Signal;
+use crate::url::Request;
 
 /// From SIGTERM to SIGKILL, for a hook that has used up its time.
 pub const TIME_TO_END: Duration = Duration::from_secs(1);

@@ -201,7 +201,7 @@ fn leave(what: &str, options: &[&str]) -> ! {
         child.wait().expect("the one between");
     }
     if what == "stopped" {
-        while !catches_sigterm(child.id()) {
+        while !catches_the_last(child.id()) {
             std::thread::yield_now();
         }
         // SAFETY: no pointer is involved.
@@ -210,11 +210,13 @@ fn leave(what: &str, options: &[&str]) -> ! {
     listen(&["--until", "SIGUSR1", "--until", "SIGTERM"])
 }
 
-fn catches_sigterm(pid: u32) -> bool {
+/// When it catches the last one it listens to all others: a handler is there some moments before it
+/// knows what to do.
+fn catches_the_last(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
     let caught = u64::from_str_radix(caught.expect("a mask"), 16).expect("a mask");
-    caught & 1 << (libc::SIGTERM - 1) != 0
+    caught & 1 << 63 != 0
 }
 
 /// The bare system calls: the C libraries hide the signals that they use themselves.
