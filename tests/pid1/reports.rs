@@ -36,6 +36,7 @@ const KEYS: [&str; 31] = [
     "killed",
     "waited_for_trap",
     "survivors",
+    "failed_hooks",
     "total_ms",
     "unused_ms",
     "sufficient_grace_period_ms",
