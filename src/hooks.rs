@@ -112,7 +112,10 @@ impl Place {
             entry.to_bytes().split(|byte| *byte == b'=').next().is_some_and(|n| told.contains(&n))
         };
         let environment = environment.iter().copied().filter(|entry| !is_told(entry)).collect();
-        Ok(Place { directory, environment, inherited: *inherited })
+        // Theirs is /dev/null, also where the app has none.
+        let [_, stdout, stderr] = inherited.closed;
+        let inherited = Inherited { closed: [false, stdout, stderr], ..*inherited };
+        Ok(Place { directory, environment, inherited })
     }
 
     /// Starts a hook in a process group of its own. It is a child as the app is one, and what it

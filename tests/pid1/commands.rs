@@ -171,16 +171,18 @@ fn a_hook_gets_what_the_app_got() {
 #[test]
 fn what_is_on_stdin_is_for_the_app() {
     let link = "readlink /proc/self/fd/0";
-    let run = pid1()
-        .options(PATIENT)
-        .option("--on-stop", link)
-        .option("--on-exit", link)
-        .through("exec \"$@\" < /proc/self/exe")
-        .fixture("listen");
-    run.ready("");
-    run.signal(libc::SIGTERM);
-    let ended = run.ends();
-    assert_app(&ended, &["/dev/null", "got SIGTERM", "/dev/null"]);
+    for stdin in ["< /proc/self/exe", "<&-"] {
+        let run = pid1()
+            .options(PATIENT)
+            .option("--on-stop", link)
+            .option("--on-exit", link)
+            .through(&format!("exec \"$@\" {stdin}"))
+            .fixture("listen");
+        run.ready("");
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_app(&ended, &["/dev/null", "got SIGTERM", "/dev/null"]);
+    }
 }
 
 #[test]
