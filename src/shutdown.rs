@@ -419,13 +419,13 @@ impl Shutdown {
         Action::KillAll
     }
 
-    /// All are gone. What is run then has the time until the kill, and where that has passed as
-    /// long as we wait for what was killed, which is still within the grace period.
+    /// All are gone. What is run then has the time until the kill, and where that has passed half
+    /// the margin, so that its own kill is still within the grace period.
     fn leave(&mut self, ending: Option<Ending>, kill_at: Option<Instant>, now: Instant) -> Action {
         if !std::mem::take(&mut self.to_leave) {
             return self.exit(ending);
         }
-        let kill_at = kill_at.map(|at| at.max(now + self.plan.patience()));
+        let kill_at = kill_at.map(|at| at.max(now + self.plan.margin / 2));
         self.phase = Phase::Leaving { ending, kill_at };
         Action::Leave(ending)
     }
