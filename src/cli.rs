@@ -134,8 +134,9 @@ fn explain(error: &clap::Error, variables: &[String]) -> String {
             format!("there is no option '{option}'; the app's own come after its name")
         }
         _ => {
-            // What follows the first paragraph is the usage.
-            let text = error.to_string();
+            // What follows the first paragraph is the usage; a value may have lines of its own.
+            let invalid = context(ContextKind::InvalidValue);
+            let text = error.to_string().replace(invalid, &invalid.replace('\n', " "));
             let paragraph = text.split("\n\n").next().unwrap_or_default();
             let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
             lines.join(" ").trim_start_matches("error: ").to_owned()
@@ -147,7 +148,8 @@ fn explain(error: &clap::Error, variables: &[String]) -> String {
     // An option on the command line hides the variable; both may be wrong in the same way.
     let from_variable = value.is_some_and(|value| {
         let invalid = context(ContextKind::InvalidValue);
-        value.to_string_lossy().split(',').any(|part| part == invalid)
+        let value = value.to_string_lossy();
+        value == invalid || value.split(',').any(|part| part == invalid)
     });
     match culprit.filter(|_| from_variable) {
         Some(culprit) => format!("{culprit}: {text} (see reprieve --help)"),

@@ -17,9 +17,10 @@ use crate::signal::Signal;
 /// What tells us of the end of a process that executes nothing.
 ///
 /// A child that tells of it by another signal than SIGCHLD is left out when we ask the kernel for
-/// our children (`__WCLONE` in wait(2)), so that it is no leftover. This signal is queued, as the
-/// real-time ones are, and no program sends it; what a person sends is told from it by its code.
-pub const END: Signal = Signal::UNUSED;
+/// our children (`__WCLONE` in wait(2)), so that it is no leftover. No program sends this signal;
+/// what a person sends is told from it by its code. It is no real-time one, for the kernel drops
+/// those where too many signals are queued (RLIMIT_SIGPENDING), and then nothing would tell of it.
+pub const END: Signal = Signal::STKFLT;
 
 /// What such a process needs; the pages that it does not touch cost nothing.
 const STACK: usize = 256 * 1024;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use nix::libc;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::signal as number;
 use signal_hook::low_level::signal_name;
@@ -32,8 +33,8 @@ impl Signal {
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
     pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
-    /// The last of the two that C libraries keep for themselves, where they are used at all.
-    pub const UNUSED: Signal = Signal(RTMIN as u8 - 1);
+    /// Nothing sends it: of a coprocessor that is long gone (signal(7)).
+    pub const STKFLT: Signal = Signal(libc::SIGSTKFLT as u8);
 
     /// The signal of that number, if Linux has one.
     pub fn new(number: i32) -> Option<Signal> {

@@ -10,12 +10,13 @@ use tracing::{Level, debug, enabled, info, warn};
 use crate::around::Around;
 use crate::exit;
 use crate::family::Family;
+use crate::helper;
 use crate::hooks::Told;
 use crate::log::{self, Format};
 use crate::plan::Plan;
 use crate::proc;
 use crate::report::Verdict;
-use crate::shutdown::{Action, Ending, Event, Shutdown, Who, Why};
+use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why};
 use crate::signal::{Signal, SignalSet};
 use crate::step::{Sender, Step};
 use crate::tasks::Task;
@@ -107,7 +108,10 @@ impl Supervisor {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
                 Signal::CHLD => self.reaping = true,
-                signal => self.handle(Event::Signal(signal), Some(*received), now)?,
+                signal => {
+                    self.reaping |= signal == helper::END;
+                    self.handle(Event::Signal(signal), Some(*received), now)?;
+                }
             }
         }
         if self.reaping && self.family.main_has_ended() {
@@ -131,14 +135,9 @@ impl Supervisor {
             self.handle(event, None, now)?;
             self.tell_of_tasks(now)?;
         }
-        if let Some(watch) = &mut self.watch
-            && [watch.next_at(), self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now)
-        {
-            watch.look(Instant::now);
-            now = Instant::now();
-            if watch.traffic_has_stopped(now) {
-                self.handle(Event::TrafficStopped, None, now)?;
-            }
+        let look_at = self.watch.as_ref().and_then(Watch::next_at);
+        if [look_at, self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now) {
+            now = self.look_at_traffic(now)?;
         }
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
@@ -171,10 +170,25 @@ impl Supervisor {
     }
 
     fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
-        match self.around.tasks.have_ended() {
-            true => self.handle(Event::TasksEnded, None, now),
-            false => ControlFlow::Continue(()),
+        if self.around.tasks.have_ended() {
+            self.handle(Event::TasksEnded, None, now)?;
+            // The hold may have lasted for them alone, and no look be due any more.
+            self.look_at_traffic(now)?;
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Looks at the traffic, if it is watched, and tells what time it is then.
+    fn look_at_traffic(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
+        let Some(watch) = &mut self.watch else {
+            return ControlFlow::Continue(now);
+        };
+        watch.look(Instant::now);
+        let now = Instant::now();
+        if watch.traffic_has_stopped(now) {
+            self.handle(Event::TrafficStopped, None, now)?;
+        }
+        ControlFlow::Continue(now)
     }
 
     fn end_watch(&mut self) {
@@ -226,6 +240,11 @@ impl Supervisor {
                 if let Some(received) = received {
                     let (signal, sender) = (received.signal, Some(sender(received)));
                     self.tell(Step::Noted { signal, sender, note }, now);
+                }
+                // Where it is the first one: the app had ended by itself.
+                if let Note::SweptAlready { .. } = note {
+                    self.around.stop();
+                    self.run_tasks(now);
                 }
             }
             Action::Forward { signal, why } => {

@@ -124,13 +124,14 @@ impl Tasks {
         let words = words.read();
         let late = !matches!(patience, Patience::Until(_));
         let how = match (&task, ending) {
-            (Task::Hook(..), Ending::Exited(0)) => Ok(ending.to_string()),
             // It never became its command.
             (Task::Hook(..), _) if !words.is_empty() => Err(words),
+            // Whatever it ended with: it had not done its work when it was told to end.
             (Task::Hook(..), _) if late => {
                 let limit = Span(self.hook_timeout);
                 Err(format!("{ending}, for its --hook-timeout of {limit} was over"))
             }
+            (Task::Hook(..), Ending::Exited(0)) => Ok(ending.to_string()),
             (Task::Hook(..), _) => Err(ending.to_string()),
             (Task::Quit(request), Ending::Exited(0)) => sidecar::answer(request, &words),
             (Task::Quit(_), _) if !words.is_empty() => Err(words),

@@ -14,6 +14,7 @@
 mod daemon;
 mod examples;
 mod harness;
+mod hooks;
 mod images;
 mod pressure;
 mod processes;

@@ -94,6 +94,12 @@ impl Init {
         self
     }
 
+    /// An option whose value may have spaces.
+    pub fn option(mut self, name: &str, value: impl Into<OsString>) -> Init {
+        self.options.extend([name.into(), value.into()]);
+        self
+    }
+
     pub fn variable(mut self, name: &str, value: &str) -> Init {
         self.variables.push((name.into(), value.into()));
         self
@@ -290,6 +296,11 @@ impl Run {
     pub fn pid_if_any(&self) -> Option<i32> {
         let us = self.child.id() as i32;
         if self.place == Place::Laptop { Some(us) } else { children(us).first().copied() }
+    }
+
+    /// Whether the init is PID 1, and so its pids are not ours.
+    pub fn is_pid1(&self) -> bool {
+        self.place == Place::Pid1
     }
 
     /// Whether the init has ended.

@@ -6,6 +6,8 @@
 
 mod harness;
 
+mod commands;
+mod hooks;
 mod inherited;
 mod laptop;
 mod leftovers;
