@@ -123,7 +123,9 @@ fn explain(error: &clap::Error, variables: &[String]) -> String {
         ErrorKind::InvalidUtf8 => {
             let is_culprit = |name: &&String| {
                 let value = std::env::var_os(name).unwrap_or_default();
-                *name != "REPRIEVE_REPORT_FILE" && value.to_str().is_none()
+                let is_path =
+                    ["REPRIEVE_REPORT_FILE", "REPRIEVE_READY_FILE"].contains(&name.as_str());
+                !is_path && value.to_str().is_none()
             };
             match variables.iter().find(is_culprit) {
                 Some(variable) => format!("{variable}: its value is not UTF-8"),
@@ -219,6 +221,10 @@ impl Cli {
         let mut watched = self.traffic.watched(self.shutdown.delay)?;
         // What comes there is no traffic of the app's.
         let health_listen = self.readiness.health_listen;
+        if self.readiness.health_upstream.is_some() && health_listen.is_none() {
+            let why = "--health-upstream is what /readyz asks: --health-listen says where that is";
+            return Err(failed(why.into()));
+        }
         watched.ignored_ports.extend(health_listen.map(|address| address.port()));
         let ready_file = self.readiness.ready_file.map(std::path::absolute).transpose();
         let (await_, quit) = self.sidecars.sidecars();

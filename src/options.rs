@@ -189,7 +189,7 @@ pub struct ReadinessOptions {
     #[arg(verbatim_doc_comment, long, value_name = "ADDR:PORT", value_parser = values::address)]
     pub health_listen: Option<SocketAddr>,
     /// Until then /readyz answers as this does
-    #[arg(long, value_name = "URL", requires = "health_listen")]
+    #[arg(long, value_name = "URL")]
     pub health_upstream: Option<Url>,
 }
 

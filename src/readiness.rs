@@ -27,24 +27,10 @@ pub struct ReadyFile(PathBuf);
 impl ReadyFile {
     /// Removes a stale one, and makes sure that a new one can be made.
     pub fn prepare(path: PathBuf) -> Result<ReadyFile, StartError> {
-        let failed = |why: &str| {
-            let path = path.display();
-            StartError::Failed(format!("--ready-file {path}: {why}"))
-        };
-        match fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) if path.is_dir() => return Err(failed("it is a directory")),
-            Err(error) => return Err(failed(&error.to_string())),
-        }
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        match access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
+        // In this order: where none can be made, none can be removed, not even one that is not there.
+        match can_be_made(&path).and_then(|()| remove_stale(&path)) {
             Ok(()) => Ok(ReadyFile(path)),
-            Err(Errno::ENOENT) => Err(failed("its directory does not exist")),
-            Err(Errno::EROFS) => {
-                Err(failed("its directory is read-only; mount a tmpfs or an emptyDir there"))
-            }
-            Err(errno) => Err(failed(errno.desc())),
+            Err(why) => Err(StartError::Failed(format!("--ready-file {}: {why}", path.display()))),
         }
     }
 
@@ -63,6 +49,34 @@ impl ReadyFile {
             }
             _ => {}
         }
+    }
+}
+
+fn can_be_made(path: &Path) -> Result<(), String> {
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err("it is a directory".into());
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    match access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => Err("its directory does not exist".into()),
+        Err(Errno::EROFS) => {
+            Err("its directory is read-only; mount a tmpfs or an emptyDir there".into())
+        }
+        Err(errno) => Err(errno.desc().into()),
+    }
+}
+
+/// What else stands there somebody may need: as root we could remove even a device.
+fn remove_stale(path: &Path) -> Result<(), String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Err("it is a directory".into()),
+        Ok(found) if found.is_file() || found.is_symlink() => {
+            fs::remove_file(path).map_err(|error| error.to_string())
+        }
+        Ok(_) => Err("it is no regular file".into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
