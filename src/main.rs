@@ -1,6 +1,7 @@
 //! `reprieve`: a tiny init for containers that holds SIGTERM back until load balancers have let
 //! go. The README has the timeline and the way of a signal through these files.
 
+mod account;
 mod around;
 mod cli;
 mod exit;
@@ -42,6 +43,7 @@ use std::process::ExitCode;
 
 use tracing::{error, warn};
 
+use crate::account::Ends;
 use crate::cli::{Call, Options};
 use crate::exit::StartError;
 use crate::family::Family;
@@ -51,7 +53,7 @@ use crate::plan::JobControl;
 use crate::shutdown::Ending;
 use crate::sidecar::Awaited;
 use crate::spawn::Program;
-use crate::supervise::{Ends, Supervisor};
+use crate::supervise::Supervisor;
 use crate::tty::Tty;
 use crate::wait::Wait;
 
