@@ -159,6 +159,11 @@ impl Family {
         self.helpers.push((who, pid));
     }
 
+    /// Takes a process of ours beside the app for a leftover.
+    pub fn disown(&mut self, whom: Who) {
+        self.helpers.retain(|(who, _)| *who != whom);
+    }
+
     /// Sends a signal to a process of ours beside the app, and to its group.
     pub fn signal(&self, whom: Who, signal: Signal) {
         for (_, pid) in self.helpers.iter().filter(|(who, _)| *who == whom) {

@@ -429,6 +429,30 @@ fn a_hook_that_stops_itself_is_killed_when_its_time_is_over() {
     assert_failed(&ended, "on-stop hook sh", "was killed by SIGKILL");
 }
 
+/// As one that hangs in the kernel: here it has another uid, and we have no CAP_KILL.
+#[test]
+#[ignore = "needs root: a hook changes its uid: cargo test --test pid1 -- --ignored"]
+fn a_hook_that_cannot_be_killed_is_waited_for_no_longer() {
+    let hook = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    for option in ["--on-stop", "--on-exit"] {
+        let run = pid1()
+            .options("--grace-period 20s --hook-timeout 200ms --log-format json")
+            .option(option, format!("{hook} {}", listening("hook")))
+            .option(option, saying("the next"))
+            .through("exec setpriv --bounding-set=-kill --inh-caps=-kill -- \"$@\"")
+            .fixture("listen");
+        run.ready("");
+        let began_at = run.signal(libc::SIGTERM);
+        let next = run.hears("the next");
+        assert_after(began_at, next.at, 2200 * MS);
+        run.hears("got SIGTERM");
+        let ended = run.ends();
+        assert_eq!((ended.code, ended.times("hook got")), (0, 0), "{}", ended.all());
+        assert_failed(&ended, &format!("{} hook", &option[2..]), "was not ended by SIGKILL");
+        assert_eq!(ended.report()["survivors"]["count"], 1, "{}", ended.all());
+    }
+}
+
 /// The kill comes as without hooks, and nothing outlives the grace period.
 const DEADLINE: &str = "--grace-period 8s --margin 7s --hook-timeout 1h --log-format json";
 
