@@ -116,6 +116,11 @@ impl Supervisor {
             self.family.signal(Who::Task, signal);
             self.reaping = true;
         }
+        if let Some(given_up) = self.around.tasks.given_up(now) {
+            self.family.disown(Who::Task);
+            self.tell(Step::TaskEnded(given_up), now);
+            self.run_tasks(now);
+        }
         self.around.readiness.passed(&mut self.family, now);
         self.tell_of_tasks(now)?;
         if !self.shutdown.holds() {

@@ -13,7 +13,8 @@ use crate::sidecar;
 use crate::signal::Signal;
 use crate::url::Request;
 
-/// From SIGTERM to SIGKILL, for a hook that has used up its time.
+/// From SIGTERM to SIGKILL, for a hook that has used up its time; and from there until we wait for it
+/// no longer.
 pub const TIME_TO_END: Duration = Duration::from_secs(1);
 
 /// A request has as long as this beyond its own patience: the resolver of the system has another.
@@ -65,6 +66,7 @@ struct Running {
 enum Patience {
     Until(Instant),
     Told { kill_at: Instant },
+    Killed { give_up_at: Instant },
 }
 
 impl Tasks {
@@ -101,7 +103,9 @@ impl Tasks {
     /// When [`Tasks::passed`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match self.running.as_ref()?.patience {
-            Patience::Until(at) | Patience::Told { kill_at: at } => Some(at),
+            Patience::Until(at)
+            | Patience::Told { kill_at: at }
+            | Patience::Killed { give_up_at: at } => Some(at),
         }
     }
 
@@ -109,13 +113,23 @@ impl Tasks {
     pub fn passed(&mut self, now: Instant) -> Option<Signal> {
         self.deadline().filter(|at| *at <= now)?;
         let running = self.running.as_mut()?;
-        let is_told = matches!(running.patience, Patience::Told { .. });
-        // Until it is reaped; a second SIGKILL does no harm.
-        running.patience = Patience::Told { kill_at: now + TIME_TO_END };
-        match running.task {
-            Task::Hook(..) if !is_told => Some(Signal::TERM),
-            _ => Some(Signal::KILL),
-        }
+        let at = now + TIME_TO_END;
+        let (signal, patience) = match (running.patience, &running.task) {
+            (Patience::Killed { .. }, _) => return None,
+            (Patience::Until(_), Task::Hook(..)) => (Signal::TERM, Patience::Told { kill_at: at }),
+            _ => (Signal::KILL, Patience::Killed { give_up_at: at }),
+        };
+        running.patience = patience;
+        Some(signal)
+    }
+
+    /// What we wait for no longer, for not even SIGKILL has ended it: it hangs in the kernel, or is
+    /// another user's.
+    pub fn given_up(&mut self, now: Instant) -> Option<Done> {
+        let gives_up = |running: &mut Running| matches!(running.patience, Patience::Killed { give_up_at } if give_up_at <= now);
+        let Running { task, began_at, .. } = self.running.take_if(gives_up)?;
+        let how = Err("was not ended by SIGKILL, and is left alone".into());
+        Some(Done { task, how, took: now.saturating_duration_since(began_at) })
     }
 
     /// What ran has ended.

@@ -5,6 +5,8 @@
 //!         prints `ready PID`, then `got SIGNAL` for each; ends with N after the first SIG
 //!         (SIGTERM) and the time to drain. With a name, each line begins with it
 //!         --memory MB makes it slow to die
+//!     fixture join GROUP [OPTION]...
+//!         listens as a member of this process group
 //!     fixture raise SIG       dies of the signal
 //!     fixture state [--and-listen]
 //!         prints what a process inherits, as `name: value`
@@ -32,13 +34,20 @@ use std::process::{Command, Stdio, exit};
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::unistd::{ForkResult, execvp, fork, getpgrp, getpid, getppid, getsid, pipe, setsid};
+use nix::unistd::{
+    ForkResult, Pid, execvp, fork, getpgrp, getpid, getppid, getsid, pipe, setpgid, setsid,
+};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["listen", options @ ..] => listen(options),
+        ["join", group, options @ ..] => {
+            let group = Pid::from_raw(group.parse().expect("a group"));
+            setpgid(Pid::from_raw(0), group).expect("a group of this session");
+            listen(options)
+        }
         ["raise", signal] => raise(number(signal)),
         ["state"] => state(),
         ["state", "--and-listen"] => {
