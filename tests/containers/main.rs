@@ -17,6 +17,7 @@ mod harness;
 mod images;
 mod pressure;
 mod processes;
+mod readiness;
 mod servers;
 mod shells;
 mod start;
