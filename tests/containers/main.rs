@@ -18,6 +18,7 @@ mod hooks;
 mod images;
 mod pressure;
 mod processes;
+mod readiness;
 mod servers;
 mod shells;
 mod start;
