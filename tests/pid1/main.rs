@@ -15,6 +15,7 @@ mod pty;
 mod rehearsal;
 mod reports;
 mod shells;
+mod sidecars;
 mod signals;
 mod terminal;
 mod timeline;
