@@ -89,7 +89,6 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let app = Program::new(&options.command);
     let around = options.around.prepare(&environment, inherited)?;
     if let Awaited::Stopped(signal) = options.await_.wait(&mut wait, &plan.stop_signals)? {
-        warn!(event = "stopped", "{signal} before the app was started");
         return Ok(exit::code(Some(Ending::Signaled(signal)), &[]));
     }
 

@@ -4,8 +4,8 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use nix::libc::WNOHANG;
-use tracing::{debug, warn};
+use nix::libc::{WNOHANG, waitpid};
+use tracing::{debug, info, warn};
 
 use crate::exit::StartError;
 use crate::helper::{self, Words};
@@ -92,82 +92,122 @@ impl Await {
     /// Asks each of them until it answers 2xx. Only these signals end the wait; all others stay
     /// pending, and the app will get them.
     pub fn wait(&self, wait: &mut Wait, stop_signals: &[Signal]) -> Result<Awaited, StartError> {
-        let mut awaited = SignalSet::default();
-        stop_signals.iter().chain(&[Signal::INT, helper::END]).for_each(|s| awaited.insert(*s));
-        let began_at = Instant::now();
-        let until = began_at + self.timeout;
+        let mut ends = SignalSet::default();
+        stop_signals.iter().chain(&[Signal::INT]).for_each(|signal| ends.insert(*signal));
+        let mut asker = Asker { wait, ends };
+        let until = Instant::now() + self.timeout;
         for url in &self.urls {
-            let [mut pause, longest] = PAUSES;
-            loop {
-                let answer = match ask(url, wait, awaited, until) {
-                    Question::Answered(Ok(200..=299)) => break,
-                    Question::Answered(Ok(status)) => status.to_string(),
-                    Question::Answered(Err(why)) => why,
-                    Question::Stopped(signal) => return Ok(Awaited::Stopped(signal)),
-                };
-                debug!(event = "awaiting", "{url} is not ready: {answer}");
-                let next_at = (Instant::now() + pause).min(until);
-                pause = (pause * 2).min(longest);
-                if let Some(signal) = sleep(wait, awaited, next_at) {
+            match asker.until_ready(url, until) {
+                Ok(()) => {}
+                Err(NotReady { stopped: Some(signal), answer }) => {
+                    let why = format!("{signal} before {url} was ready: {answer}");
+                    warn!(event = "stopped", "{why}; the app is not started");
                     return Ok(Awaited::Stopped(signal));
                 }
-                if Instant::now() < until {
-                    continue;
+                Err(NotReady { stopped: None, answer }) => {
+                    let timeout = Span(self.timeout);
+                    let why =
+                        format!("{url} was not ready after {timeout} (--await-timeout): {answer}");
+                    if !self.or_start {
+                        return Err(StartError::Failed(why));
+                    }
+                    warn!(event = "not_ready", "{why}; the app is started all the same");
+                    return Ok(Awaited::Ready);
                 }
-                let timeout = Span(self.timeout);
-                let why =
-                    format!("{url} was not ready after {timeout} (--await-timeout): {answer}");
-                if !self.or_start {
-                    return Err(StartError::Failed(why));
-                }
-                warn!(event = "not_ready", "{why}; the app is started all the same");
-                return Ok(Awaited::Ready);
             }
         }
         Ok(Awaited::Ready)
     }
 }
 
-/// What came of one question.
-enum Question {
-    Answered(Result<u16, String>),
-    Stopped(Signal),
+/// Why we do not wait any more, and the last answer.
+struct NotReady {
+    /// By this signal; else the time is over.
+    stopped: Option<Signal>,
+    answer: String,
 }
 
-/// Asks one of them once, in a process of ours.
-fn ask(url: &Url, wait: &mut Wait, awaited: SignalSet, until: Instant) -> Question {
-    let patience = QUESTION_PATIENCE.min(until.saturating_duration_since(Instant::now()));
-    let request = Request::get(url.clone());
-    let (pid, mut words) = match start(&request, patience) {
-        Ok(started) => started,
-        Err(error) => return Question::Answered(Err(error.to_string())),
-    };
-    let stop = loop {
-        let received = wait.next_of(awaited, Some(until));
-        let stop = received.iter().find(|received| received.signal != Signal::CHLD);
-        // Another one of ours may have ended just now, which we killed.
-        if stop.is_some() || Instant::now() >= until || helper::reap(pid, WNOHANG) {
-            break stop.map(|received| received.signal);
+/// Asks and waits, until one of these signals comes.
+struct Asker<'a> {
+    wait: &'a mut Wait,
+    ends: SignalSet,
+}
+
+impl Asker<'_> {
+    /// Asks one of them until it answers 2xx.
+    fn until_ready(&mut self, url: &Url, until: Instant) -> Result<(), NotReady> {
+        let [mut pause, longest] = PAUSES;
+        let mut last = None;
+        loop {
+            let (answer, mut stopped) = self.ask(url, until);
+            let answer = match answer.and_then(|words| status(&words)) {
+                Ok(200..=299) => return Ok(()),
+                Ok(status) => in_words(status),
+                Err(why) => why,
+            };
+            // What a signal cut short says less than what was answered before.
+            let answer = last.filter(|_| stopped.is_some()).unwrap_or(answer);
+            debug!(event = "awaiting", "{url} is not ready: {answer}");
+            if stopped.is_none() {
+                let next_at = (Instant::now() + pause).min(until);
+                stopped = self.until(next_at, || false);
+            }
+            if stopped.is_some() || Instant::now() >= until {
+                return Err(NotReady { stopped, answer });
+            }
+            if pause < longest {
+                pause = (pause * 2).min(longest);
+                if pause == longest {
+                    // Once: who sees nothing start wants to know why.
+                    info!(event = "awaiting", "waiting for {url}: {answer}");
+                }
+            }
+            last = Some(answer);
         }
-    };
-    // It may hang in the resolver, which no deadline ends. Where it is reaped nobody is there.
-    helper::kill(pid);
-    helper::reap(pid, 0);
-    match stop {
-        Some(signal) => Question::Stopped(signal),
-        None => Question::Answered(status(&words.read())),
+    }
+
+    /// Asks once, in a process of ours: what it said, and the signal that cut it short.
+    fn ask(&mut self, url: &Url, until: Instant) -> (Result<String, String>, Option<Signal>) {
+        let (pid, mut words) = match start(&Request::get(url.clone()), QUESTION_PATIENCE) {
+            Ok(started) => started,
+            Err(error) => return (Err(format!("cannot ask: {error}")), None),
+        };
+        let mut is_over = false;
+        let stopped = self.until(until, || {
+            is_over = helper::reap(pid, WNOHANG);
+            is_over
+        });
+        if !is_over {
+            helper::kill(pid);
+            helper::reap(pid, 0);
+        }
+        (Ok(words.read()), stopped)
+    }
+
+    /// Waits until then, or until the end of a child makes this true, or until one of the signals
+    /// comes, which it returns.
+    fn until(&mut self, until: Instant, mut is_over: impl FnMut() -> bool) -> Option<Signal> {
+        let mut awaited = self.ends;
+        [Signal::CHLD, helper::END].into_iter().for_each(|signal| awaited.insert(signal));
+        loop {
+            let received = self.wait.next_of(awaited, Some(until));
+            let of_child = received.iter().any(|received| received.signal == Signal::CHLD);
+            let stop = received.iter().find(|received| self.ends.contains(received.signal));
+            let stop = stop.map(|received| received.signal);
+            if of_child {
+                reap_orphans();
+            }
+            if is_over() || stop.is_some() || Instant::now() >= until {
+                return stop;
+            }
+        }
     }
 }
 
-/// Sleeps until then, unless one of the signals comes first.
-fn sleep(wait: &mut Wait, awaited: SignalSet, until: Instant) -> Option<Signal> {
-    loop {
-        let received = wait.next_of(awaited, Some(until));
-        let stop = received.iter().find(|received| received.signal != Signal::CHLD);
-        if stop.is_some() || Instant::now() >= until {
-            return stop.map(|received| received.signal);
-        }
-    }
+/// What comes to us from elsewhere, as by `docker exec`: the app may be long in coming.
+fn reap_orphans() {
+    // SAFETY: the status is not asked for.
+    while unsafe { waitpid(-1, std::ptr::null_mut(), WNOHANG) } > 0 {}
 }
 
 /// Starts a process of ours that sends the request and says the status, or why there is none.
@@ -207,6 +247,14 @@ pub fn answer(request: &Request, words: &str) -> Result<String, String> {
                      config.linkerd.io/proxy-admin-shutdown: enabled, Istio answers on loopback only"
             ),
         }),
-        status => Err(status.to_string()),
+        status => Err(in_words(status)),
+    }
+}
+
+/// A status that is no success.
+fn in_words(status: u16) -> String {
+    match status {
+        300..=399 => format!("{status}: redirects are not followed"),
+        _ => status.to_string(),
     }
 }

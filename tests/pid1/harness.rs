@@ -76,6 +76,11 @@ pub fn network() -> PathBuf {
     example("network")
 }
 
+/// The program that plays a sidecar.
+fn proxy() -> PathBuf {
+    example("proxy")
+}
+
 /// Cargo builds them with the tests.
 fn example(name: &str) -> PathBuf {
     let init = PathBuf::from(env!("CARGO_BIN_EXE_reprieve"));
@@ -331,8 +336,18 @@ impl Run {
 
     /// A server or client in the init's network, as another container of the pod is.
     pub fn beside(&self, words: &str) -> Visitor {
-        let network = network();
-        let program = network.to_str().expect("a path in UTF-8");
+        self.join_network(network(), words)
+    }
+
+    /// A sidecar in the init's network, which listens by now.
+    pub fn proxy(&self, words: &str) -> Visitor {
+        let mut proxy = self.join_network(proxy(), words);
+        assert_eq!(proxy.line(), "serving");
+        proxy
+    }
+
+    fn join_network(&self, program: PathBuf, words: &str) -> Visitor {
+        let program = program.to_str().expect("a path in UTF-8");
         let words: Vec<&str> = std::iter::once(program).chain(words.split(' ')).collect();
         self.join(&["--net"], &words, Stdio::piped())
     }
@@ -517,13 +532,16 @@ impl Visitor {
         assert!(self.tries(what), "it cannot {what}");
     }
 
-    /// The same, where it may end instead.
-    pub fn tries(&mut self, what: &str) -> bool {
+    /// Gives it a line; whether it is there.
+    pub fn tell(&mut self, what: &str) -> bool {
         let stdin = self.child.stdin.as_mut().expect("one that is beside");
-        let mut line = String::new();
         writeln!(stdin, "{what}").is_ok()
-            && self.stdout.read_line(&mut line).is_ok()
-            && line.trim_end() == what
+    }
+
+    /// The same as [`Visitor::does`], where it may end instead.
+    pub fn tries(&mut self, what: &str) -> bool {
+        let mut line = String::new();
+        self.tell(what) && self.stdout.read_line(&mut line).is_ok() && line.trim_end() == what
     }
 
     /// All that it says until its end.
@@ -615,4 +633,14 @@ pub fn assert_after(began_at: Instant, at: Instant, after: Duration) {
     let took = at.saturating_duration_since(began_at);
     assert!(took >= after, "too early: {took:?} instead of {after:?}");
     assert!(took < after + Duration::from_secs(5), "too late: {took:?} instead of {after:?}");
+}
+
+/// Plays each of these at the same time as the others.
+pub fn at_once<T: Copy + Send>(cases: impl IntoIterator<Item = T>, play: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            let play = &play;
+            scope.spawn(move || play(case));
+        }
+    });
 }

@@ -20,6 +20,7 @@ mod rehearsal;
 mod reports;
 mod responder;
 mod shells;
+mod sidecars;
 mod signals;
 mod terminal;
 mod timeline;

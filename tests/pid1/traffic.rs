@@ -79,16 +79,6 @@ fn report(run: Run, ended_by: &str) -> Value {
     report
 }
 
-/// Plays each of these at the same time as the others.
-fn at_once<T: Copy + Send>(cases: impl IntoIterator<Item = T>, play: impl Fn(T) + Sync) {
-    std::thread::scope(|scope| {
-        for case in cases {
-            let play = &play;
-            scope.spawn(move || play(case));
-        }
-    });
-}
-
 #[track_caller]
 fn number(report: &Value, key: &str) -> u64 {
     let value = report.pointer(key).and_then(Value::as_u64);
