@@ -1,9 +1,11 @@
-//! What /proc says of a process (proc_pid_stat(5), proc_pid_status(5)). Every answer may be
-//! missing: /proc may be unmounted, of another PID namespace, hide other users, or the process may be
-//! gone.
+//! What /proc says of a process (proc_pid_stat(5), proc_pid_status(5), proc_pid_fd(5)). Every answer
+//! may be missing: /proc may be unmounted, of another PID namespace, hide other users, or the process
+//! may be gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::uio::pread;
@@ -189,6 +191,35 @@ pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
     let caught = SignalSet(u64::from_str_radix(caught.trim(), 16).ok()?);
     Some(caught.contains(signal))
+}
+
+/// The inodes of the sockets that these processes have; nothing where that cannot be told.
+pub fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
+    let mut inodes = HashSet::new();
+    let mut read = false;
+    for pid in pids {
+        let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(descriptors) => descriptors,
+            // Where all seem to have ended, /proc is not there.
+            Err(error) if gone(&error) => continue,
+            Err(_) => return None,
+        };
+        read = true;
+        for descriptor in descriptors {
+            match descriptor.and_then(|descriptor| fs::read_link(descriptor.path())) {
+                Ok(target) => inodes.extend(inode(&target)),
+                Err(error) if gone(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+    read.then_some(inodes)
+}
+
+/// `socket:[4711]`
+fn inode(target: &Path) -> Option<u64> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]

@@ -1,30 +1,19 @@
-//! Who is connected to our ports: the only file that knows netlink and /proc/net.
+//! Who is connected to our ports, as far as the best way that we are given shows it.
 //!
-//! The kernel lists the TCP sockets of our network namespace to anybody who asks, with what came
-//! in on each, and tells of each that ends (sock_diag(7), linux/inet_diag.h, linux/sock_diag.h).
-//! Where that is refused, /proc/net/tcp (proc_pid_net(5)) lists them without bytes. What came and
-//! went between two looks is then only counted, in /proc/net/snmp.
-//!
-//! Nothing here waits, and no length that the kernel names is trusted.
+//! Over netlink the kernel lists the TCP sockets, with what came in on each, and tells of each that
+//! ends. Where that is refused, /proc/net lists them without bytes, and what came and went between
+//! two looks is only counted.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, ErrorKind};
-use std::iter;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
-};
 use nix::time::{ClockId, clock_gettime};
 
+use crate::netlink::{Dumps, Events};
+use crate::proc;
+use crate::proc_net::{self, Opens};
+use crate::row::{CLOSE, LISTEN, OPEN, RECEIVING, Row};
 use crate::traffic::{Connection, Look};
 
 /// Which ports are watched.
@@ -190,7 +179,7 @@ impl Eyes {
                 (open, ended, lost)
             }
             Eyes::Dumps(dumps, opens) => (dumps.tcp(OPEN)?, Vec::new(), opens.grew()?),
-            Eyes::Files(opens) => (files("tcp", RECEIVING)?, Vec::new(), opens.grew()?),
+            Eyes::Files(opens) => (proc_net::rows("tcp", RECEIVING)?, Vec::new(), opens.grew()?),
         };
         let connections = |rows: Vec<Row>| -> Vec<Connection> {
             rows.into_iter().filter_map(|row| row.connection(ports)).collect()
@@ -199,26 +188,13 @@ impl Eyes {
     }
 }
 
-// What the kernel's include/net/tcp_states.h numbers, as sets of them.
-const ESTABLISHED: u32 = 1 << 1;
-const FIN_WAIT1: u32 = 1 << 4;
-const FIN_WAIT2: u32 = 1 << 5;
-/// UDP that is not connected.
-const CLOSE: u32 = 1 << 7;
-const CLOSE_WAIT: u32 = 1 << 8;
-const LAST_ACK: u32 = 1 << 9;
-const LISTEN: u32 = 1 << 10;
-const CLOSING: u32 = 1 << 11;
-const RECEIVING: u32 = ESTABLISHED | FIN_WAIT1 | FIN_WAIT2;
-const OPEN: u32 = RECEIVING | CLOSE_WAIT | LAST_ACK | CLOSING;
-
 /// The ports on which ours listen.
 fn listening(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, Unwatched> {
-    let sockets = sockets(pids);
+    let sockets = proc::sockets(pids);
     // Where whose socket it is cannot be told, all are ours.
     let is_ours = |inode| sockets.as_ref().is_none_or(|sockets| sockets.contains(&inode));
     let dumped = Dumps::open().and_then(|mut dumps| dumps.tcp(LISTEN));
-    let rows = dumped.or_else(|_| files("tcp", LISTEN))?;
+    let rows = dumped.or_else(|_| proc_net::rows("tcp", LISTEN))?;
     let ours = |row: &Row| is_ours(row.inode) && !ignored.contains(&row.port);
     let mut ports: Vec<u16> = rows.iter().filter(|row| ours(row)).map(|row| row.port).collect();
     ports.sort_unstable();
@@ -226,357 +202,14 @@ fn listening(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, Unwatched> {
     if !ports.is_empty() {
         return Ok(ports);
     }
-    let unconnected = files("udp", CLOSE)?;
+    let unconnected = proc_net::rows("udp", CLOSE)?;
     if let Some(row) = unconnected.iter().find(|row| ours(row)) {
         return Err(Unwatched::Unseen(Unseen::Udp(row.port)));
     }
-    match unix_listeners()?.into_iter().find(|(inode, _)| is_ours(*inode)) {
+    match proc_net::unix_listeners()?.into_iter().find(|(inode, _)| is_ours(*inode)) {
         Some((_, path)) => Err(Unwatched::Unseen(Unseen::Unix(path))),
         None => Err(Unwatched::NothingListens),
     }
-}
-
-/// The inodes of the sockets that these processes have; nothing where that cannot be told.
-fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
-    let mut inodes = HashSet::new();
-    let mut read = false;
-    for pid in pids {
-        let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
-        let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
-            Ok(descriptors) => descriptors,
-            // Where all seem to have ended, /proc is not there.
-            Err(error) if gone(&error) => continue,
-            Err(_) => return None,
-        };
-        read = true;
-        for descriptor in descriptors {
-            match descriptor.and_then(|descriptor| fs::read_link(descriptor.path())) {
-                Ok(target) => inodes.extend(inode(&target)),
-                Err(error) if gone(&error) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-    read.then_some(inodes)
-}
-
-/// `socket:[4711]`
-fn inode(target: &Path) -> Option<u64> {
-    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-}
-
-/// A socket as the kernel lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Row {
-    /// One of the bits above.
-    state: u32,
-    port: u16,
-    peer: SocketAddr,
-    inode: u64,
-    cookie: u64,
-    received: Option<u64>,
-}
-
-/// The timer of what is left of a socket that has ended, in TIME_WAIT or FIN_WAIT2: it takes no data
-/// and tells of none (idiag_timer in sock_diag(7)).
-const REMEMBERED: u8 = 3;
-
-impl Row {
-    /// A listener that ends has no peer.
-    fn connection(self, ports: &[u16]) -> Option<Connection> {
-        let Row { port, peer, cookie, received, .. } = self;
-        let ours = ports.contains(&port) && peer.port() != 0;
-        ours.then_some(Connection { cookie, port, peer, received })
-    }
-
-    /// A `struct inet_diag_msg` and its attributes (linux/inet_diag.h).
-    fn parse(message: &[u8]) -> Option<Row> {
-        const ATTRIBUTES: usize = 72;
-        const INET_DIAG_INFO: u16 = 2;
-        // tcpi_bytes_received in struct tcp_info (linux/tcp.h); Linux before 4.1 has none.
-        const BYTES_RECEIVED: usize = 128;
-        let [family, state, timer] = bytes(message, 0)?;
-        if timer == REMEMBERED {
-            return None;
-        }
-        let address = match i32::from(family) {
-            libc::AF_INET => IpAddr::V4(Ipv4Addr::from(bytes::<4>(message, 24)?)),
-            libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(bytes::<16>(message, 24)?)).to_canonical(),
-            _ => return None,
-        };
-        let info = attribute(message.get(ATTRIBUTES..)?, INET_DIAG_INFO);
-        Some(Row {
-            state: 1u32.checked_shl(state.into())?,
-            port: u16::from_be_bytes(bytes(message, 4)?),
-            peer: SocketAddr::new(address, u16::from_be_bytes(bytes(message, 6)?)),
-            inode: u32::from_ne_bytes(bytes(message, 68)?).into(),
-            cookie: u64::from_ne_bytes(bytes(message, 44)?),
-            received: info.and_then(|info| bytes(info, BYTES_RECEIVED)).map(u64::from_ne_bytes),
-        })
-    }
-
-    /// A line of /proc/net/tcp, tcp6, udp or udp6.
-    fn parse_line(line: &str) -> Option<Row> {
-        let mut fields = line.split_ascii_whitespace().skip(1);
-        let (_, port) = endpoint(fields.next()?)?;
-        let (address, peer_port) = endpoint(fields.next()?)?;
-        let state = u32::from_str_radix(fields.next()?, 16).ok()?;
-        let (timer, _) = fields.nth(1)?.split_once(':')?;
-        if timer.parse() == Ok(REMEMBERED) {
-            return None;
-        }
-        Some(Row {
-            state: 1u32.checked_shl(state)?,
-            port,
-            peer: SocketAddr::new(address, peer_port),
-            inode: fields.nth(3)?.parse().ok()?,
-            cookie: 0,
-            received: None,
-        })
-    }
-}
-
-/// `0100007F:1F90`: words of an address as they lie in memory, read as numbers, and a port.
-fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
-    let (address, port) = text.split_once(':')?;
-    let word = |at| u32::from_str_radix(address.get(at..at + 8)?, 16).ok();
-    let address = match address.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(word(0)?.to_ne_bytes())),
-        32 => {
-            let mut octets = [0; 16];
-            for (octets, at) in octets.chunks_mut(4).zip([0, 8, 16, 24]) {
-                octets.copy_from_slice(&word(at)?.to_ne_bytes());
-            }
-            IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
-        }
-        _ => return None,
-    };
-    Some((address, u16::from_str_radix(port, 16).ok()?))
-}
-
-/// A file that says what is in our network namespace.
-fn open_file(name: &str) -> io::Result<BufReader<File>> {
-    File::open(format!("/proc/net/{name}")).map(BufReader::new)
-}
-
-/// The sockets in these states, of both families. Without IPv6 in the kernel there is no second
-/// file.
-fn files(protocol: &str, states: u32) -> io::Result<Vec<Row>> {
-    let mut rows = Vec::new();
-    for (family, required) in [("", true), ("6", false)] {
-        match open_file(&format!("{protocol}{family}")) {
-            Ok(file) => {
-                for line in file.lines().skip(1) {
-                    rows.extend(Row::parse_line(&line?).filter(|row| row.state & states != 0));
-                }
-            }
-            Err(error) if required || error.kind() != ErrorKind::NotFound => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(rows)
-}
-
-/// The inode and the path of each Unix socket that accepts connections.
-fn unix_listeners() -> io::Result<Vec<(u64, String)>> {
-    // __SO_ACCEPTCON in linux/net.h
-    const ACCEPTS: u32 = 1 << 16;
-    let mut listeners = Vec::new();
-    // A path may be any bytes.
-    for line in open_file("unix")?.split(b'\n').skip(1) {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        let mut fields = line.split_ascii_whitespace().skip(3);
-        let flags = fields.next().and_then(|flags| u32::from_str_radix(flags, 16).ok());
-        if flags.is_some_and(|flags| flags & ACCEPTS != 0)
-            && let Some(inode) = fields.nth(2).and_then(|inode| inode.parse().ok())
-        {
-            let path = fields.next().unwrap_or("without a name");
-            listeners.push((inode, path.replace(char::is_control, "?")));
-        }
-    }
-    Ok(listeners)
-}
-
-/// How many connections were ever accepted in our network namespace: PassiveOpens (RFC 4022).
-struct Opens(u64);
-
-impl Opens {
-    fn read() -> io::Result<Opens> {
-        let lines: Vec<String> = open_file("snmp")?.lines().collect::<io::Result<_>>()?;
-        let mut tcp = lines.iter().filter_map(|line| line.strip_prefix("Tcp: "));
-        let (names, numbers) = (tcp.next().unwrap_or_default(), tcp.next().unwrap_or_default());
-        let mut pairs = names.split(' ').zip(numbers.split(' '));
-        let opens = pairs.find(|(name, _)| *name == "PassiveOpens");
-        let opens = opens.and_then(|(_, number)| number.parse().ok());
-        opens.map(Opens).ok_or(ErrorKind::InvalidData.into())
-    }
-
-    /// Whether a connection came since the last time: nobody tells to which port, and whether it
-    /// brought data.
-    fn grew(&mut self) -> io::Result<bool> {
-        let before = std::mem::replace(self, Opens::read()?);
-        Ok(self.0 != before.0)
-    }
-}
-
-/// A socket to the kernel's sock_diag, which never waits.
-fn netlink() -> io::Result<OwnedFd> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let protocol = SockProtocol::NetlinkSockDiag;
-    Ok(socket(AddressFamily::Netlink, SockType::Datagram, flags, protocol)?)
-}
-
-/// The kernel's datagrams are at most 32 KiB long (netlink_recvmsg in its af_netlink.c).
-const DATAGRAM: usize = 32 * 1024;
-
-/// One datagram, as long as it really is; a longer one than there is room for is an error.
-fn receive<'a>(socket: &OwnedFd, room: &'a mut [u8]) -> nix::Result<&'a [u8]> {
-    let length = recv(socket.as_raw_fd(), room, MsgFlags::MSG_TRUNC)?;
-    room.get(..length).ok_or(Errno::EMSGSIZE)
-}
-
-/// Asks for the sockets in a state.
-struct Dumps {
-    socket: OwnedFd,
-    room: Vec<u8>,
-    /// What is left of an answer to a question before is none to the next.
-    sequence: u32,
-}
-
-impl Dumps {
-    fn open() -> io::Result<Dumps> {
-        Ok(Dumps { socket: netlink()?, room: vec![0; DATAGRAM], sequence: 0 })
-    }
-
-    /// The sockets in these states, of both families.
-    fn tcp(&mut self, states: u32) -> io::Result<Vec<Row>> {
-        let mut rows = Vec::new();
-        for family in [libc::AF_INET, libc::AF_INET6] {
-            self.sequence = self.sequence.wrapping_add(1);
-            let request = request(self.sequence, family as u8, states);
-            send(self.socket.as_raw_fd(), &request, MsgFlags::empty())?;
-            while take_rows(receive(&self.socket, &mut self.room)?, self.sequence, &mut rows)? {}
-        }
-        Ok(rows)
-    }
-}
-
-// Kinds of messages (netlink(7), linux/sock_diag.h).
-const NLMSG_ERROR: u16 = libc::NLMSG_ERROR as u16;
-const NLMSG_DONE: u16 = libc::NLMSG_DONE as u16;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-
-/// A `struct nlmsghdr`, and a `struct inet_diag_req_v2` that asks for `struct tcp_info` too.
-fn request(sequence: u32, family: u8, states: u32) -> [u8; 72] {
-    const INFO: u8 = 1 << 1;
-    let mut request = [0; 72];
-    let mut put = |at: usize, bytes: &[u8]| request[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, &72u32.to_ne_bytes());
-    put(4, &SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    put(6, &((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
-    put(8, &sequence.to_ne_bytes());
-    put(16, &[family, libc::IPPROTO_TCP as u8, INFO]);
-    put(20, &states.to_ne_bytes());
-    request
-}
-
-/// Takes the rows out of a part of an answer, and tells whether there are more to come.
-fn take_rows(part: &[u8], sequence: u32, rows: &mut Vec<Row>) -> io::Result<bool> {
-    for message in messages(part).filter(|message| message.sequence == sequence) {
-        match message.kind {
-            SOCK_DIAG_BY_FAMILY => rows.extend(Row::parse(message.payload)),
-            // Both begin with an errno, negated; at the end it may be missing.
-            NLMSG_DONE | NLMSG_ERROR => {
-                let errno = bytes(message.payload, 0).map_or(0, i32::from_ne_bytes);
-                return match errno {
-                    0 => Ok(false),
-                    _ => Err(io::Error::from_raw_os_error(errno.saturating_neg())),
-                };
-            }
-            _ => {}
-        }
-    }
-    Ok(true)
-}
-
-/// Is told of each TCP socket that ends.
-struct Events(OwnedFd);
-
-impl Events {
-    fn open() -> io::Result<Events> {
-        // SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY (linux/sock_diag.h).
-        const GROUPS: u32 = 1 << 0 | 1 << 2;
-        // As many as the kernel lets us have (net.core.rmem_max): one event takes about 1 KB.
-        const ROOM: usize = 8 << 20;
-        let socket = netlink()?;
-        setsockopt(&socket, sockopt::RcvBuf, &ROOM)?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
-        Ok(Events(socket))
-    }
-
-    /// What ended since the last time, and whether some of it was lost.
-    fn take(&self) -> (Vec<Row>, bool) {
-        // A storm is not to keep us here; the rest waits for the next look.
-        const MOST: usize = 1 << 16;
-        let mut rows = Vec::new();
-        let mut room = [0; 4096];
-        let mut lost = false;
-        for _ in 0..MOST {
-            match receive(&self.0, &mut room) {
-                Ok(event) => rows.extend(messages(event).filter_map(|m| Row::parse(m.payload))),
-                Err(Errno::EAGAIN) => break,
-                // There was no room for all.
-                Err(Errno::ENOBUFS) => lost = true,
-                Err(_) => return (rows, true),
-            }
-        }
-        (rows, lost)
-    }
-}
-
-/// A netlink message (netlink(7)).
-struct Message<'a> {
-    kind: u16,
-    sequence: u32,
-    payload: &'a [u8],
-}
-
-/// The messages of a datagram, up to the first that is cut.
-fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
-    const HEADER: usize = 16;
-    iter::from_fn(move || {
-        let length = u32::from_ne_bytes(bytes(datagram, 0)?) as usize;
-        let message = Message {
-            kind: u16::from_ne_bytes(bytes(datagram, 4)?),
-            sequence: u32::from_ne_bytes(bytes(datagram, 8)?),
-            payload: datagram.get(HEADER..length)?,
-        };
-        datagram = after(datagram, length);
-        Some(message)
-    })
-}
-
-/// The content of an attribute: a `struct nlattr` and what follows it (netlink(7)).
-fn attribute(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
-    const HEADER: usize = 4;
-    loop {
-        let length = u16::from_ne_bytes(bytes(attributes, 0)?).into();
-        let content = attributes.get(HEADER..length)?;
-        if u16::from_ne_bytes(bytes(attributes, 2)?) == kind {
-            return Some(content);
-        }
-        attributes = after(attributes, length);
-    }
-}
-
-/// What follows the first so many bytes, and those that round them up to a multiple of four.
-fn after(all: &[u8], length: usize) -> &[u8] {
-    all.get(length.next_multiple_of(4)..).unwrap_or_default()
-}
-
-fn bytes<const N: usize>(all: &[u8], at: usize) -> Option<[u8; N]> {
-    all.get(at..)?.first_chunk().copied()
 }
 
 /// The CPU time that we have used. It knows no other process, so a busy machine does not make a
@@ -587,22 +220,22 @@ fn cpu_time() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream, UdpSocket};
-    use std::os::fd::FromRawFd;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::UnixListener;
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
-    use std::sync::LazyLock;
     use std::time::Instant;
 
+    use nix::libc;
     use nix::sched::{CloneFlags, unshare};
-    use nix::sys::socket::{Backlog, SockaddrIn, connect};
-    use proptest::collection::vec;
-    use proptest::prelude::*;
+    use nix::sys::socket::{Backlog, SockaddrIn, bind, connect};
 
     use super::*;
+    use crate::netlink;
 
     /// Long enough for any machine.
     const PATIENCE: Duration = Duration::from_secs(20);
@@ -945,7 +578,7 @@ mod tests {
         assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
         // Whose the sockets are cannot be told: not of this one. Here nothing else listens.
         let us = std::process::id() as i32;
-        assert_eq!(sockets(&[us, 1]), None);
+        assert_eq!(proc::sockets(&[us, 1]), None);
         let of_all = || Watcher::open(&Ports::OfFamily, &[], &[us, 1]);
         assert!(matches!(of_all(), Err(Unwatched::NothingListens)));
         let udp = UdpSocket::bind("[::1]:0").unwrap();
@@ -989,7 +622,7 @@ mod tests {
         let (listener, port) = listen("127.0.0.1:0");
         let (mut watcher, _) = watch(Way::Events, port);
         let Eyes::Events(_, events) = &watcher.eyes else { panic!("no events") };
-        setsockopt(&events.0, sockopt::RcvBuf, &2048).unwrap();
+        netlink::tests::cramp(events);
         for _ in 0..100 {
             drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
             drop(listener.accept().unwrap());
@@ -1051,124 +684,6 @@ mod tests {
                     "{count} connections, {way:?}: {wall:.1?}, with taking it in {cpu:.1?} of CPU, pause {pause:.0?}"
                 );
             }
-        }
-    }
-
-    const LINES: [&str; 2] = [
-        "   0: 0100007F:1F90 0200007F:9C40 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000000000000000 20 4 30 10 -1",
-        "  12: 0000000000000000FFFF00000100007F:1F90 0000000000000000FFFF00000200007F:9C40 01 00000000:00000000 00:00000000 00000000 0 0 4711 1 0",
-    ];
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn lines_of_both_families() {
-        let peer = SocketAddr::from(([127, 0, 0, 2], 40_000));
-        let row =
-            Row { state: ESTABLISHED, port: 8080, peer, inode: 4711, cookie: 0, received: None };
-        assert_eq!(LINES.map(Row::parse_line), [Some(row); 2]);
-    }
-
-    /// The kernel's answer about listeners, of which there is at least one.
-    static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| {
-        let (_listener, _) = listen("127.0.0.1:0");
-        let mut dumps = Dumps::open().unwrap();
-        let request = request(1, libc::AF_INET as u8, LISTEN);
-        send(dumps.socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
-        receive(&dumps.socket, &mut dumps.room).unwrap().to_vec()
-    });
-
-    #[test]
-    fn a_cut_answer_gives_fewer_rows() {
-        let rows = |answer: &[u8]| {
-            let mut rows = Vec::new();
-            assert!(take_rows(answer, 1, &mut rows).unwrap());
-            rows
-        };
-        let all = rows(&ANSWER);
-        assert!(!all.is_empty() && all.iter().all(|row| row.received.is_some()));
-        for end in 0..ANSWER.len() {
-            assert!(all.starts_with(&rows(&ANSWER[..end])));
-        }
-        // What answers another question is not taken.
-        let mut none = Vec::new();
-        assert!(take_rows(&ANSWER, 2, &mut none).unwrap() && none.is_empty());
-    }
-
-    /// A message of this kind, to question 1, that begins with a number.
-    fn message(kind: u16, payload: i32) -> Vec<u8> {
-        let mut message = request(1, 0, 0)[..20].to_vec();
-        message[..4].copy_from_slice(&20u32.to_ne_bytes());
-        message[4..6].copy_from_slice(&kind.to_ne_bytes());
-        message[16..].copy_from_slice(&payload.to_ne_bytes());
-        message
-    }
-
-    #[test]
-    fn an_answer_ends_with_an_errno() {
-        for kind in [NLMSG_DONE, NLMSG_ERROR] {
-            let errno = |payload| {
-                let end = take_rows(&message(kind, payload), 1, &mut Vec::new());
-                end.map_err(|error| error.raw_os_error())
-            };
-            assert_eq!(errno(0), Ok(false));
-            assert_eq!(errno(-libc::ENOENT), Err(Some(libc::ENOENT)));
-            assert!(errno(i32::MIN).is_err());
-        }
-    }
-
-    /// Reads these as all that we read, and tells how many messages there were.
-    fn read_as_anything(bytes: &[u8]) -> usize {
-        let mut rows = Vec::new();
-        let _ = take_rows(bytes, 1, &mut rows);
-        rows.extend(Row::parse(bytes));
-        rows.extend(Row::parse_line(&String::from_utf8_lossy(bytes)));
-        let _ = rows.into_iter().filter_map(|row| row.connection(&[80])).count();
-        let _ = (0..4).filter_map(|kind| attribute(bytes, kind)).count();
-        messages(bytes).count()
-    }
-
-    #[test]
-    fn what_is_left_of_a_socket_that_has_ended_is_no_connection() {
-        let line =
-            "0: 0100007F:1F90 0100007F:C350 05 00000000:00000000 03:0000176E 00000000 0 0 0 3";
-        assert_eq!(Row::parse_line(line), None);
-        let alive = line.replace("03:0000176E", "00:00000000");
-        assert_eq!(Row::parse_line(&alive).map(|row| row.state), Some(FIN_WAIT2));
-        let mut message = [0; 72];
-        message[..3].copy_from_slice(&[libc::AF_INET as u8, 5, REMEMBERED]);
-        assert_eq!(Row::parse(&message), None);
-        message[2] = 0;
-        assert_eq!(Row::parse(&message).map(|row| row.state), Some(FIN_WAIT2));
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..2000)) {
-            prop_assert!(read_as_anything(&bytes) <= bytes.len() / 16);
-        }
-
-        #[test]
-        fn a_spoiled_answer_is_read_to_an_end(
-            spoiled in vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
-            end in any::<prop::sample::Index>(),
-        ) {
-            let mut bytes = ANSWER.clone();
-            for (at, byte) in spoiled {
-                // Half of them in the first lengths and kinds.
-                let reach = if byte % 2 == 0 { 96 } else { bytes.len() };
-                bytes[at.index(reach)] = byte;
-            }
-            bytes.truncate(end.index(bytes.len()) + 1);
-            prop_assert!(read_as_anything(&bytes) <= bytes.len() / 16);
-        }
-
-        #[test]
-        fn a_spoiled_line_is_read_to_an_end(line in 0..2usize, at in any::<prop::sample::Index>(), put in any::<char>()) {
-            let mut line = LINES[line].to_owned();
-            let at = at.index(line.len());
-            line.replace_range(at..=at, put.encode_utf8(&mut [0; 4]));
-            let _ = Row::parse_line(&line);
-            let _ = Row::parse_line(&line[..at]);
         }
     }
 }
