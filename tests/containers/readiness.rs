@@ -66,6 +66,9 @@ fn an_exec_probe_and_a_health_check_see_the_ready_file() {
     app.kill("TERM");
     app.hears("stop_signal");
     assert_eq!(probe(&app), 1);
+    eventually("ill health", || {
+        (app.inspect("{{.State.Health.Status}}") == "unhealthy").then_some(())
+    });
     ends(app);
 }
 

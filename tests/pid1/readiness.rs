@@ -286,27 +286,39 @@ fn probes_may_ask_in_several_ways_and_nothing_else_is_answered() {
     assert_eq!(answer.status, "200 ok");
 }
 
-/// A load balancer with checks every second is no traffic that keeps a hold.
+#[test]
+fn probes_may_come_by_either_protocol() {
+    let init = pid1().options("--health-listen [::]:8086").in_network("");
+    let run = init.fixture("listen");
+    run.hears("ready");
+    for at in ["127.0.0.1:8086", "[::1]:8086"] {
+        run.beside(&format!("call {at}")).does("request");
+    }
+}
+
+/// A load balancer with checks every second is no traffic that keeps a hold, not even where it is
+/// hidden which ports are the app's, so that all count.
 #[test]
 fn probes_of_readiness_are_no_traffic() {
-    let program = network().into_os_string().into_string().expect("a path in UTF-8");
-    let options = "--log-format json --delay 300ms..1h --quiet-window 1s \
-                   --health-listen 127.0.0.1:8086";
-    let init = pid1().options(options).in_network("");
-    let run = init.app([program.as_str(), "serve", "tcp:127.0.0.1:8080"]);
-    run.hears("serving");
-    let mut probe = run.beside("call 127.0.0.1:8086");
-    let began_at = run.signal(libc::SIGTERM);
-    let forwarded = || run.lines().iter().any(|line| line.text.contains("forwarded"));
-    while !forwarded() && began_at.elapsed() < PATIENCE && probe.tries("request") {
-        // The pace of the probes.
-        std::thread::sleep(Duration::from_millis(20));
+    for hidden in ["", "--unreadable "] {
+        let options = "--log-format json --delay 300ms..1h --quiet-window 1s \
+                       --health-listen 127.0.0.1:8086";
+        let app = format!("{} serve {hidden}tcp:127.0.0.1:8080", network().display());
+        let run = pid1().options(options).in_network("").app(app.split(' '));
+        run.hears("serving");
+        let mut probe = run.beside("call 127.0.0.1:8086");
+        let began_at = run.signal(libc::SIGTERM);
+        let forwarded = || run.lines().iter().any(|line| line.text.contains("forwarded"));
+        while !forwarded() && began_at.elapsed() < PATIENCE && probe.tries("request") {
+            // The pace of the probes.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let ended = run.ends();
+        let report = ended.report();
+        assert_eq!(report["hold_ended_by"], "quiet", "{}", ended.all());
+        assert_eq!(report["traffic"]["ports"], serde_json::json!([8080]), "{report}");
+        assert_eq!(report["traffic"]["connections"], 0, "{report}");
     }
-    let ended = run.ends();
-    let report = ended.report();
-    assert_eq!(report["hold_ended_by"], "quiet", "{}", ended.all());
-    assert_eq!(report["traffic"]["ports"], serde_json::json!([8080]), "{report}");
-    assert_eq!(report["traffic"]["connections"], 0, "{report}");
 }
 
 // The app's own word.
