@@ -19,6 +19,7 @@ mod pressure;
 mod processes;
 mod servers;
 mod shells;
+mod sidecars;
 mod start;
 mod stop;
 mod terminal;
