@@ -16,9 +16,6 @@ use crate::signal::Signal;
 /// From SIGTERM to SIGKILL, for a hook that has used up its time.
 pub const TIME_TO_END: Duration = Duration::from_secs(1);
 
-/// A request has as long as this beyond its own patience: the resolver of the system has another.
-const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
-
 /// One thing to be run.
 #[derive(Clone, Debug)]
 pub enum Task {
@@ -87,7 +84,7 @@ impl Tasks {
     pub fn started(&mut self, task: Task, words: Words, now: Instant) {
         let limit = match task {
             Task::Hook(..) => self.hook_timeout,
-            Task::Quit(_) => sidecar::QUIT_PATIENCE + TIME_TO_RESOLVE,
+            Task::Quit(_) => sidecar::QUIT_PATIENCE + sidecar::TIME_TO_RESOLVE,
         };
         let patience = Patience::Until(now + limit);
         self.running = Some(Running { task, words, began_at: now, patience });
