@@ -219,9 +219,9 @@ impl Bench {
                 .within(Budget::Value(0.0)),
             Figure::new("threads", "", 0, threads).within(Budget::Value(1.0)).not_compared(),
             Figure::new("memory of its own (RssAnon)", "KiB", 0, anonymous)
-                .within(Budget::Value(96.0 + STACK_NOISE)),
+                .within(Budget::Value(72.0 + STACK_NOISE)),
             Figure::new("memory with pages of files (VmRSS)", "KiB", 0, rss),
-            Figure::new("file", "bytes", 0, size).within(Budget::Value(800_000.0)).not_compared(),
+            Figure::new("file", "bytes", 0, size).within(Budget::Value(640_000.0)).not_compared(),
             Figure::new("shared libraries", "", 0, libraries).not_compared(),
             Figure::new(
                 &format!(

@@ -11,12 +11,12 @@ use crate::exit::StartError;
 use crate::family::Family;
 use crate::health::Health;
 use crate::hooks::{Hook, Occasion, Place, Told};
-use crate::http::{Request, Url};
 use crate::inherited::Inherited;
 use crate::readiness::{Readiness, ReadyFile};
 use crate::shutdown::Who;
 use crate::sidecar;
 use crate::tasks::{Done, Task, Tasks};
+use crate::url::{Request, Url};
 
 /// What of it is asked for.
 #[derive(Debug)]
@@ -93,14 +93,14 @@ impl Around {
         })
     }
 
-    /// Starts a task, or tells why that failed.
+    /// Starts a task; tells how it went if it could not be started.
     pub fn start(
         &mut self,
         task: Task,
         told: impl FnOnce() -> Told,
         family: &mut Family,
         now: Instant,
-    ) -> Result<(), Done> {
+    ) -> Option<Done> {
         let started = match (&task, &self.place) {
             (Task::Quit(request), _) => sidecar::start(request, sidecar::QUIT_PATIENCE),
             (Task::Hook(occasion, hook), Some(place)) => place.start(*occasion, hook, &told()),
@@ -110,11 +110,11 @@ impl Around {
             Ok((pid, words)) => {
                 family.adopt(Who::Task, pid);
                 self.tasks.started(task, words, now);
-                Ok(())
+                None
             }
             Err(error) => {
                 let how = Err(format!("could not be started: {error}"));
-                Err(Done { task, how, took: Duration::ZERO })
+                Some(Done { task, how, took: Duration::ZERO })
             }
         }
     }

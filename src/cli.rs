@@ -13,7 +13,7 @@ use crate::around::Asked;
 use crate::exit::StartError;
 use crate::family::Aim;
 use crate::hooks::{Hook, Hooks};
-use crate::http::Request;
+use crate::inherited;
 use crate::log::Format;
 use crate::options::{Cli, SidecarOptions, TrafficOptions};
 use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
@@ -21,6 +21,7 @@ use crate::sidecar::{Await, Preset};
 use crate::signal::Signal;
 use crate::sockets::Ports;
 use crate::tasks::TIME_TO_END;
+use crate::url::Request;
 use crate::values::{GracePeriod, Rewrite};
 use crate::watch::{QUIET_WINDOW, Watched};
 
@@ -75,8 +76,8 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Call, StartError> {
     cli.options(&matches, variables).map(|options| Call::Run(Box::new(options)))
 }
 
-/// The options as clap knows them, each with the variable that may set it, and the names of all
-/// those variables.
+/// The options as clap knows them, each with the variable that sets it, and the names of those
+/// variables that are there.
 fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
     let name = called_as.and_then(|path| std::path::Path::new(path).file_name());
     let mut command = Cli::command();
@@ -87,14 +88,20 @@ fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
             .version(concat!(env!("CARGO_PKG_VERSION"), "_reprieve"));
     }
     let mut variables = Vec::new();
+    if !inherited::has_variable(PREFIX) {
+        // The names alone are some hundred allocations, and mostly for nothing.
+        return (command, variables);
+    }
     let command = command.mut_args(|argument| {
         let Some(long) = argument.get_long().filter(|long| !NO_VARIABLE.contains(long)) else {
             return argument;
         };
         let variable = variable(long);
+        let Some(value) = std::env::var_os(&variable) else {
+            return argument;
+        };
         variables.push(variable.clone());
-        let is_set = std::env::var_os(&variable).is_some_and(|value| !value.is_empty());
-        if is_set { argument.env(variable).hide_env(true) } else { argument }
+        if value.is_empty() { argument } else { argument.env(variable).hide_env(true) }
     });
     (command, variables)
 }
@@ -116,7 +123,9 @@ fn explain(error: &clap::Error, variables: &[String]) -> String {
         ErrorKind::InvalidUtf8 => {
             let is_culprit = |name: &&String| {
                 let value = std::env::var_os(name).unwrap_or_default();
-                *name != "REPRIEVE_REPORT_FILE" && value.to_str().is_none()
+                let is_path =
+                    ["REPRIEVE_REPORT_FILE", "REPRIEVE_READY_FILE"].contains(&name.as_str());
+                !is_path && value.to_str().is_none()
             };
             match variables.iter().find(is_culprit) {
                 Some(variable) => format!("{variable}: its value is not UTF-8"),
@@ -127,8 +136,9 @@ fn explain(error: &clap::Error, variables: &[String]) -> String {
             format!("there is no option '{option}'; the app's own come after its name")
         }
         _ => {
-            // What follows the first paragraph is the usage.
-            let text = error.to_string();
+            // What follows the first paragraph is the usage; a value may have lines of its own.
+            let invalid = context(ContextKind::InvalidValue);
+            let text = error.to_string().replace(invalid, &invalid.replace('\n', " "));
             let paragraph = text.split("\n\n").next().unwrap_or_default();
             let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
             lines.join(" ").trim_start_matches("error: ").to_owned()
@@ -140,7 +150,8 @@ fn explain(error: &clap::Error, variables: &[String]) -> String {
     // An option on the command line hides the variable; both may be wrong in the same way.
     let from_variable = value.is_some_and(|value| {
         let invalid = context(ContextKind::InvalidValue);
-        value.to_string_lossy().split(',').any(|part| part == invalid)
+        let value = value.to_string_lossy();
+        value == invalid || value.split(',').any(|part| part == invalid)
     });
     match culprit.filter(|_| from_variable) {
         Some(culprit) => format!("{culprit}: {text} (see reprieve --help)"),
@@ -210,6 +221,10 @@ impl Cli {
         let mut watched = self.traffic.watched(self.shutdown.delay)?;
         // What comes there is no traffic of the app's.
         let health_listen = self.readiness.health_listen;
+        if self.readiness.health_upstream.is_some() && health_listen.is_none() {
+            let why = "--health-upstream is what /readyz asks: --health-listen says where that is";
+            return Err(failed(why.into()));
+        }
         watched.ignored_ports.extend(health_listen.map(|address| address.port()));
         let ready_file = self.readiness.ready_file.map(std::path::absolute).transpose();
         let (await_, quit) = self.sidecars.sidecars();
@@ -326,6 +341,8 @@ fn failed(text: String) -> StartError {
 
 #[cfg(test)]
 mod tests {
+    use clap::Arg;
+
     use super::*;
 
     #[test]
@@ -335,7 +352,9 @@ mod tests {
 
     #[test]
     fn no_option_is_called_like_a_variable_of_kubernetes() {
-        let (_, variables) = command(None);
+        let command = Cli::command();
+        let variables: Vec<_> =
+            command.get_arguments().filter_map(Arg::get_long).map(variable).collect();
         assert!(variables.contains(&"REPRIEVE_GRACE_PERIOD".to_owned()));
         for name in variables {
             assert!(!name.starts_with("REPRIEVE_PORT") && !name.starts_with("REPRIEVE_SERVICE"));

@@ -159,17 +159,22 @@ impl Family {
         self.helpers.push((who, pid));
     }
 
+    /// Takes a process of ours beside the app for a leftover.
+    pub fn disown(&mut self, whom: Who) {
+        self.helpers.retain(|(who, _)| *who != whom);
+    }
+
     /// Sends a signal to a process of ours beside the app, and to its group.
     pub fn signal(&self, whom: Who, signal: Signal) {
         for (_, pid) in self.helpers.iter().filter(|(who, _)| *who == whom) {
-            kill(-pid, signal, "a process of ours");
+            kill_helper(*pid, signal);
         }
     }
 
     /// Ends the processes of ours beside the app. With PID 1 the kernel ends them.
     pub fn end_helpers(&mut self) {
         for (_, pid) in self.helpers.drain(..).filter(|_| self.us != 1) {
-            kill(-pid, Signal::KILL, "a process of ours");
+            kill_helper(pid, Signal::KILL);
             helper::reap(pid, 0);
         }
     }
@@ -331,7 +336,7 @@ impl Family {
                 send(process, Signal::KILL);
             }
             for (_, pid) in &self.helpers {
-                kill(-pid, Signal::KILL, "a process of ours");
+                kill_helper(*pid, Signal::KILL);
             }
         }
         // Nobody but zombies that wait for us; or nobody knows, without /proc.
@@ -374,6 +379,15 @@ impl Family {
     pub fn nothing_left(&self) -> bool {
         let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         waitid(Id::All, peek) == Err(Errno::ECHILD)
+    }
+}
+
+/// Sends a signal to a process of ours beside the app, which is not reaped, and to its group.
+fn kill_helper(pid: i32, signal: Signal) {
+    kill(-pid, signal, "a process of ours");
+    // A hook may leave the group that it led.
+    if getpgid(Some(Pid::from_raw(pid))) != Ok(Pid::from_raw(pid)) {
+        kill(pid, signal, "a process of ours");
     }
 }
 

@@ -9,16 +9,18 @@ use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl;
 use nix::sys::signal::Signal as NixSignal;
-use nix::unistd::{Pid, getpid, getppid, setpgid};
+use nix::unistd::{Pid, getpid, setpgid};
 
+use crate::fork;
 use crate::signal::Signal;
 
 /// What tells us of the end of a process that executes nothing.
 ///
 /// A child that tells of it by another signal than SIGCHLD is left out when we ask the kernel for
-/// our children (`__WCLONE` in wait(2)), so that it is no leftover. This signal is queued, as the
-/// real-time ones are, and no program sends it; what a person sends is told from it by its code.
-pub const END: Signal = Signal::UNUSED;
+/// our children (`__WCLONE` in wait(2)), so that it is no leftover. No program sends this signal;
+/// what a person sends is told from it by its code. It is no real-time one, for the kernel drops
+/// those where too many signals are queued (RLIMIT_SIGPENDING), and then nothing would tell of it.
+pub const END: Signal = Signal::STKFLT;
 
 /// What such a process needs; the pages that it does not touch cost nothing.
 const STACK: usize = 256 * 1024;
@@ -68,12 +70,8 @@ pub fn start(
     let in_child = || {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         let _ = prctl::set_name(name);
-        let _ = prctl::set_pdeathsig(NixSignal::SIGKILL);
-        // Where we have ended before that, nobody would tell it.
-        if getppid() != us {
-            return isize::from(FAILED);
-        }
-        isize::from(work(&mut writer))
+        let code = fork::end_with(us).map_or(FAILED, |()| work(&mut writer));
+        isize::from(code)
     };
     let mut stack = vec![0; STACK];
     // SAFETY: the memory is copied, so that nothing is shared; there is one thread, so that no lock

@@ -44,21 +44,23 @@ impl Hooks {
     pub fn parse(text: &str) -> Result<Hooks, String> {
         let mut hooks = Vec::new();
         let mut command = String::new();
-        for line in text.lines() {
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
             command.push_str(line);
+            let backslashes = line.len() - line.trim_end_matches('\\').len();
+            let goes_on = lines.peek().is_some() && backslashes % 2 == 1;
             match shell_words::split(&command) {
-                Ok(_) if line.ends_with('\\') => command.push('\n'),
-                Ok(words) => {
+                Ok(words) if !goes_on => {
                     hooks.extend((!words.is_empty()).then_some(Hook(words)));
                     command.clear();
                 }
-                Err(_) => command.push('\n'),
+                _ if lines.peek().is_some() => command.push('\n'),
+                _ => return Err("a quote is not closed".into()),
             }
         }
-        match (command.is_empty(), hooks.is_empty()) {
-            (false, _) => Err("a quote is not closed".into()),
-            (_, true) => Err("write a command, as \"/bin/deregister --now\"".into()),
-            _ => Ok(Hooks(hooks)),
+        match hooks.is_empty() {
+            true => Err("write a command, as \"/bin/deregister --now\"".into()),
+            false => Ok(Hooks(hooks)),
         }
     }
 }
@@ -85,6 +87,12 @@ pub struct Told {
     pub end: Option<(u8, String)>,
 }
 
+/// What a hook is told of the shutdown, by these variables and no others of the name.
+const PHASE: &str = "REPRIEVE_PHASE";
+const SIGNAL: &str = "REPRIEVE_SIGNAL";
+const EXIT_CODE: &str = "REPRIEVE_EXIT_CODE";
+const REPORT: &str = "REPRIEVE_REPORT";
+
 /// Where hooks run: as the app did, in the directory in which we were started.
 pub struct Place {
     directory: PathBuf,
@@ -98,18 +106,25 @@ impl Place {
         let directory = std::env::current_dir().map_err(|error| {
             StartError::Failed(format!("cannot tell the directory that hooks run in: {error}"))
         })?;
-        Ok(Place { directory, environment: environment.to_vec(), inherited: *inherited })
+        // We may run in a hook ourselves; of two variables of one name the first counts.
+        let told = [PHASE, SIGNAL, EXIT_CODE, REPORT].map(str::as_bytes);
+        let is_told = |entry: &CStr| {
+            entry.to_bytes().split(|byte| *byte == b'=').next().is_some_and(|n| told.contains(&n))
+        };
+        let environment = environment.iter().copied().filter(|entry| !is_told(entry)).collect();
+        // Theirs is /dev/null, also where the app has none.
+        let [_, stdout, stderr] = inherited.closed;
+        let inherited = Inherited { closed: [false, stdout, stderr], ..*inherited };
+        Ok(Place { directory, environment, inherited })
     }
 
     /// Starts a hook in a process group of its own. It is a child as the app is one, and what it
     /// says is why it could not execute its command. Returns its pid.
     pub fn start(&self, occasion: Occasion, hook: &Hook, told: &Told) -> io::Result<(i32, Words)> {
         let signal = told.signal.map(|signal| signal.to_string()).unwrap_or_default();
-        let mut variables =
-            vec![format!("REPRIEVE_PHASE={occasion}"), format!("REPRIEVE_SIGNAL={signal}")];
+        let mut variables = vec![format!("{PHASE}={occasion}"), format!("{SIGNAL}={signal}")];
         if let Some((code, report)) = &told.end {
-            variables.push(format!("REPRIEVE_EXIT_CODE={code}"));
-            variables.push(format!("REPRIEVE_REPORT={report}"));
+            variables.extend([format!("{EXIT_CODE}={code}"), format!("{REPORT}={report}")]);
         }
         let variables: Vec<CString> =
             variables.into_iter().filter_map(|variable| CString::new(variable).ok()).collect();
@@ -156,6 +171,8 @@ mod tests {
             ("sh -c 'one\ntwo'", &["sh", "-c", "one\ntwo"]),
             ("echo a\\ b \"\"", &["echo", "a b", ""]),
             ("echo one \\\n  two", &["echo", "one", "two"]),
+            ("echo one\\", &["echo", "one\\"]),
+            ("echo one\\\\", &["echo", "one\\"]),
         ] {
             assert_eq!(
                 parse(text).as_deref(),
@@ -169,11 +186,14 @@ mod tests {
     fn each_line_is_a_hook() {
         let two = parse("/bin/a 1\n\n/bin/b 'x\ny'\n").unwrap();
         assert_eq!(two, [vec!["/bin/a", "1"], vec!["/bin/b", "x\ny"]]);
+        let two = parse("/bin/a \\\\\n/bin/b").unwrap();
+        assert_eq!(two, [vec!["/bin/a", "\\"], vec!["/bin/b"]]);
     }
 
     #[test]
     fn what_is_no_command_is_an_error() {
         assert_eq!(parse("echo 'a").unwrap_err(), "a quote is not closed");
+        assert_eq!(parse("/bin/a\n'b\n").unwrap_err(), "a quote is not closed");
         assert!(parse(" \n ").unwrap_err().contains("write a command"));
     }
 }

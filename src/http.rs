@@ -4,193 +4,31 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::str::FromStr;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::waitpid;
 
+use crate::fork;
 use crate::plan::Span;
-
-/// The longest URL that RFC 9110 expects servers to take, so that one write sends the request.
-const LONGEST_URL: usize = 8000;
+use crate::url::{Request, Url};
 
 /// What may come until the head of the answer is complete.
 const LONGEST_HEAD: usize = 16 * 1024;
 const MOST_HEADERS: usize = 100;
 
-/// An `http://` URL. Nothing in it can end the line of a request or of a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    /// As the Host header has it: an IPv6 address in brackets.
-    host: String,
-    port: u16,
-    /// With the query.
-    path: String,
-}
-
-/// Why a text is no URL for us.
-#[derive(Debug, PartialEq, Eq)]
-pub enum NoUrl {
-    Scheme,
-    Tls,
-    User,
-    Host,
-    Port,
-    Fragment,
-    Character,
-    Length,
-    Method,
-}
-
-impl fmt::Display for NoUrl {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(match self {
-            NoUrl::Scheme => "write http://HOST:PORT/PATH, such as http://localhost:8080/ready",
-            NoUrl::Tls => "there is no TLS here: write an http:// URL that answers without it",
-            NoUrl::User => "leave the user before the @ out: no credentials are sent",
-            NoUrl::Host => {
-                "write a host: a name such as localhost, 127.0.0.1, or an IPv6 address as [::1]"
-            }
-            NoUrl::Port => "write a port, 1 to 65535, after the host: http://localhost:8080/ready",
-            NoUrl::Fragment => "leave the # and what follows out: no server sees that (a # is %23)",
-            NoUrl::Character => {
-                "only printable ASCII without spaces can be in a URL; write the rest as %20"
-            }
-            NoUrl::Length => "a URL can have 8000 characters",
-            NoUrl::Method => {
-                "a method is upper-case letters, as in POST=http://localhost:8080/quit"
-            }
-        })
-    }
-}
-
-impl std::error::Error for NoUrl {}
-
-impl FromStr for Url {
-    type Err = NoUrl;
-
-    fn from_str(text: &str) -> Result<Url, NoUrl> {
-        let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or(NoUrl::Scheme)?;
-        match scheme.to_ascii_lowercase().as_str() {
-            "http" => {}
-            "https" => return Err(NoUrl::Tls),
-            _ => return Err(NoUrl::Scheme),
-        }
-        if text.len() > LONGEST_URL {
-            return Err(NoUrl::Length);
-        }
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(NoUrl::Character);
-        }
-        if rest.contains('#') {
-            return Err(NoUrl::Fragment);
-        }
-        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(NoUrl::User);
-        }
-        // The colons of an IPv6 address are inside of its brackets.
-        let end = authority.find(']').map_or(0, |end| end + 1);
-        let end = authority[end..].find(':').map_or(authority.len(), |colon| end + colon);
-        let (host, port) = authority.split_at(end);
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        match is_host(host) {
-            true => Ok(Url { host: host.to_owned(), port: port_after_colon(port)?, path }),
-            false => Err(NoUrl::Host),
-        }
-    }
-}
-
-fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[') {
-        Some(rest) => {
-            rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
-        }
-        // Underscores are in the names of Compose's services.
-        None => {
-            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            (1..=253).contains(&host.len()) && host.bytes().all(is_part)
-        }
-    }
-}
-
-/// With its colon, or nothing.
-fn port_after_colon(text: &str) -> Result<u16, NoUrl> {
-    let Some(digits) = text.strip_prefix(':') else { return Ok(80) };
-    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
-    port.flatten().filter(|port| *port > 0).ok_or(NoUrl::Port)
-}
-
-impl Url {
-    /// As the Host header has it.
-    fn authority(&self) -> String {
-        match self.port {
-            80 => self.host.clone(),
-            port => format!("{}:{port}", self.host),
-        }
-    }
-
-    /// What the host stands for. `localhost` is never looked up: where it has no line in
-    /// /etc/hosts, a name server could send us elsewhere.
-    fn addresses(&self, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
-        let to = |address| SocketAddr::new(address, self.port);
-        if let Ok(address) = self.host.trim_matches(['[', ']']).parse() {
-            return Ok(vec![to(address)]);
-        }
-        let name = self.host.to_ascii_lowercase();
-        let name = name.trim_end_matches('.');
-        if name == "localhost" || name.ends_with(".localhost") {
-            let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-            return Ok(loopback.map(to).to_vec());
-        }
-        // The resolver knows no deadline: behind a dead name server it takes as long as it likes.
-        let (result, found) = sync_channel(1);
-        let (host, port) = (self.host.clone(), self.port);
-        let look_up = move || {
-            let addresses = (host.as_str(), port).to_socket_addrs();
-            // Nobody waits any more for what comes too late.
-            let _ = result.send(addresses.map(Iterator::collect::<Vec<_>>));
-        };
-        thread::Builder::new().spawn(look_up).map_err(NoAnswer::Failed)?;
-        match found.recv_timeout(deadline.left()?) {
-            Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => Err(NoAnswer::UnknownHost),
-            Err(RecvTimeoutError::Timeout) => Err(deadline.late()),
-        }
-    }
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path)
-    }
-}
-
-/// What to ask: a method and a URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Letters.
-    method: String,
-    url: Url,
-}
+/// So that none has too small a share of the time, and all go into a pipe at once.
+const MOST_ADDRESSES: usize = 8;
 
 impl Request {
-    pub fn get(url: Url) -> Request {
-        Request { method: "GET".into(), url }
-    }
-
-    pub fn port(&self) -> u16 {
-        self.url.port
-    }
-
     /// Asks, and tells the status of the answer. Its body is not read, and no redirect is
     /// followed.
     pub fn ask(&self, patience: Duration) -> Result<u16, NoAnswer> {
         let deadline = Deadline { at: Instant::now() + patience, patience };
-        let mut stream = connect(&self.url.addresses(deadline)?, deadline)?;
+        let mut stream = connect(&addresses(self.url(), deadline)?, deadline)?;
         send(&mut stream, self.head().as_bytes(), deadline)?;
         let mut head = Vec::new();
         loop {
@@ -206,44 +44,6 @@ impl Request {
                 _ => {}
             }
         }
-    }
-
-    fn head(&self) -> String {
-        let Request { method, url } = self;
-        // A server may wait for a body, or refuse a POST that does not tell its length.
-        let length = match method.as_str() {
-            "GET" | "HEAD" => "",
-            _ => "Content-Length: 0\r\n",
-        };
-        format!(
-            "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\n{length}Connection: close\r\n\r\n",
-            url.path,
-            url.authority(),
-            concat!("reprieve/", env!("CARGO_PKG_VERSION")),
-        )
-    }
-}
-
-impl FromStr for Request {
-    type Err = NoUrl;
-
-    /// Takes `[METHOD=]URL`; it is a POST unless said otherwise.
-    fn from_str(text: &str) -> Result<Request, NoUrl> {
-        let (method, url) = match text.trim().split_once('=') {
-            // Else it is in the query.
-            Some((method, url)) if !method.contains(':') => (method, url),
-            _ => ("POST", text),
-        };
-        if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(NoUrl::Method);
-        }
-        Ok(Request { method: method.to_owned(), url: url.parse()? })
-    }
-}
-
-impl fmt::Display for Request {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.url)
     }
 }
 
@@ -308,13 +108,59 @@ impl Deadline {
     }
 }
 
+/// What the host stands for. `localhost` is never looked up: where it has no line in
+/// /etc/hosts, a name server could send us elsewhere.
+fn addresses(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
+    let to = |address| SocketAddr::new(address, url.port());
+    if let Ok(address) = url.host().trim_matches(['[', ']']).parse() {
+        return Ok(vec![to(address)]);
+    }
+    let name = url.host().to_ascii_lowercase();
+    let name = name.trim_end_matches('.');
+    if name == "localhost" || name.ends_with(".localhost") {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Ok(loopback.map(to).to_vec());
+    }
+    look_up(url, deadline)
+}
+
+/// The resolver knows no deadline: behind a dead name server it takes as long as it likes. So
+/// it runs in a process that can be killed; a thread would add 33 KB.
+fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
+    let (mut found, mut result) = io::pipe().map_err(NoAnswer::Failed)?;
+    let resolver = fork::start(|| {
+        let addresses = (url.host(), url.port()).to_socket_addrs();
+        let lines = addresses.into_iter().flatten().take(MOST_ADDRESSES);
+        // Who waited for it may have given up.
+        let _ =
+            result.write_all(lines.map(|line| format!("{line}\n")).collect::<String>().as_bytes());
+    });
+    let resolver = resolver.map_err(|errno| NoAnswer::Failed(errno.into()))?;
+    drop(result);
+    let mut lines = Vec::new();
+    let received = loop {
+        match receive(&mut found, &mut lines, deadline) {
+            Ok(0) => break Ok(()),
+            Ok(_) => {}
+            Err(why) => break Err(why),
+        }
+    };
+    let _ = kill(resolver, Signal::SIGKILL);
+    let _ = waitpid(resolver, None);
+    received?;
+    Ok(String::from_utf8_lossy(&lines).lines().flat_map(str::parse).collect())
+}
+
 /// To the first address that takes us; each has its share of the time that is left.
 fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, NoAnswer> {
     let mut first_failure = None;
     for (address, shares) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
         let share = (deadline.left()? / shares).max(Duration::from_nanos(1));
         match TcpStream::connect_timeout(address, share) {
-            Ok(stream) => return Ok(stream),
+            Ok(stream) => {
+                stream.set_nonblocking(true).map_err(NoAnswer::Failed)?;
+                return Ok(stream);
+            }
             // The one that the resolver prefers says most.
             Err(error) => first_failure = first_failure.or(Some(error)),
         }
@@ -324,10 +170,11 @@ fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, No
 
 fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<(), NoAnswer> {
     while !bytes.is_empty() {
-        // std's timeouts are for one call each.
-        stream.set_write_timeout(Some(deadline.left()?)).map_err(NoAnswer::Failed)?;
         match stream.write(bytes) {
             Ok(sent) => bytes = &bytes[sent..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                wait(&*stream, PollFlags::POLLOUT, deadline)?;
+            }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(deadline.explain(error)),
         }
@@ -335,21 +182,37 @@ fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<
     Ok(())
 }
 
+/// As much as has come; 0 at the end.
 fn receive(
-    stream: &mut TcpStream,
+    from: &mut (impl Read + AsFd),
     into: &mut Vec<u8>,
     deadline: Deadline,
 ) -> Result<usize, NoAnswer> {
     let mut bytes = [0; 1024];
     loop {
-        stream.set_read_timeout(Some(deadline.left()?)).map_err(NoAnswer::Failed)?;
-        match stream.read(&mut bytes) {
+        wait(&*from, PollFlags::POLLIN, deadline)?;
+        match from.read(&mut bytes) {
             Ok(length) => {
                 into.extend_from_slice(&bytes[..length]);
                 return Ok(length);
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
             Err(error) => return Err(deadline.explain(error)),
+        }
+    }
+}
+
+/// Until it is ready. A timeout of std's sockets would be for each call, and pipes have none.
+fn wait(on: impl AsFd, flags: PollFlags, deadline: Deadline) -> Result<(), NoAnswer> {
+    loop {
+        // Rounded up, so that it does not wake before its time.
+        let left = deadline.left()? + Duration::from_millis(1);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(on.as_fd(), flags)], timeout) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(NoAnswer::Failed(errno.into())),
         }
     }
 }
@@ -371,6 +234,247 @@ fn status(mut bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
             Some(100 | 102..=199) => bytes = &bytes[head..],
             Some(code @ (101 | 200..=599)) => return Ok(Some(code)),
             _ => return Err(NoAnswer::NotHttp),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::sync::mpsc::{Receiver, channel};
+    use std::thread;
+
+    use nix::sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket,
+    };
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// More than any machine needs.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(100);
+
+    /// A server for one client; what was sent to it comes over the channel.
+    fn serve(
+        conversation: impl FnOnce(&mut TcpStream) + Send + 'static,
+    ) -> (String, Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (heard, request) = channel();
+        thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                client.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            heard.send(String::from_utf8(head).unwrap()).unwrap();
+            conversation(&mut client);
+        });
+        (format!("http://127.0.0.1:{port}/"), request)
+    }
+
+    fn get(url: &str, patience: Duration) -> Result<u16, String> {
+        Request::get(url.parse().unwrap()).ask(patience).map_err(|why| why.to_string())
+    }
+
+    fn answered(pieces: Vec<Vec<u8>>) -> Result<u16, String> {
+        let (url, _request) = serve(move |client| {
+            for piece in pieces {
+                // A client that has its status leaves.
+                let _ = client.write_all(&piece);
+            }
+        });
+        get(&url, PATIENCE)
+    }
+
+    /// Until the client has gone.
+    fn stay(client: &mut TcpStream) {
+        let _ = client.read(&mut [0]);
+    }
+
+    #[test]
+    fn the_status_of_the_last_answer_counts() {
+        let headers = |count| format!("HTTP/1.1 200 \r\n{}\r\n", "X: y\r\n".repeat(count));
+        for (answer, status) in [
+            ("HTTP/1.1 200 OK\r\n\r\n", 200),
+            ("HTTP/1.0 204 \r\n\r\n", 204),
+            ("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc", 404),
+            ("HTTP/1.1 302 \r\nLocation: http://127.0.0.1:1/\r\n\r\n", 302),
+            ("HTTP/1.1 100 \r\n\r\nHTTP/1.1 103 \r\nLink: x\r\n\r\nHTTP/1.1 503 \r\n\r\n", 503),
+            ("HTTP/1.1 101 \r\nUpgrade: x\r\n\r\nanything", 101),
+            (&headers(MOST_HEADERS), 200),
+        ] {
+            assert_eq!(answered(vec![answer.into()]), Ok(status), "{answer}");
+            let bytes = answer.bytes().map(|byte| vec![byte]).collect();
+            assert_eq!(answered(bytes), Ok(status), "a byte at a time: {answer}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_says_why() {
+        let long = format!("HTTP/1.1 200 \r\nX: {}", "y".repeat(LONGEST_HEAD));
+        let many = format!("HTTP/1.1 200 \r\n{}\r\n", "X: y\r\n".repeat(MOST_HEADERS + 1));
+        let endless = "HTTP/1.1 102 \r\n\r\n".repeat(LONGEST_HEAD / 10);
+        for (answer, why) in [
+            ("", "closed without an answer"),
+            ("H", "the answer was cut short"),
+            ("HTTP/1.1 200 OK\r\nX: y\r\n", "the answer was cut short"),
+            ("HTTP/1.1 100 \r\n\r\n", "the answer was cut short"),
+            ("\x15\x03\x01\0\x02\x02\x16", "the answer is not HTTP"),
+            ("220 mail ESMTP\r\n", "the answer is not HTTP"),
+            ("HTTP/2 200\r\n\r\n", "the answer is not HTTP"),
+            ("HTTP/1.1 000 \r\n\r\n", "the answer is not HTTP"),
+            ("HTTP/1.1 600 \r\n\r\n", "the answer is not HTTP"),
+            ("HTTP/1.1 200 OK\r\n\0\r\n\r\n", "the answer is not HTTP"),
+            (&long, "the head of the answer is too long"),
+            (&many, "the head of the answer is too long"),
+            (&endless, "the head of the answer is too long"),
+        ] {
+            // Where what is sent is left unread, the close would be a reset.
+            let bytes = answer.as_bytes().to_vec();
+            let (url, _request) = serve(move |client| {
+                let _ = client.write_all(&bytes);
+                let _ = client.shutdown(std::net::Shutdown::Write);
+                stay(client);
+            });
+            assert_eq!(get(&url, PATIENCE), Err(why.into()), "{answer:.40}");
+        }
+    }
+
+    #[test]
+    fn the_request_is_sent_as_it_is_written() {
+        let (url, request) = serve(|client| {
+            let _ = client.write_all(b"HTTP/1.1 204 \r\n\r\n");
+        });
+        let post: Request = format!("{url}quit?now=1").parse().unwrap();
+        assert_eq!(post.ask(PATIENCE).ok(), Some(204));
+        assert_eq!(request.recv().unwrap(), post.head());
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_has_until_the_deadline() {
+        let (url, _request) = serve(stay);
+        let began = Instant::now();
+        assert_eq!(get(&url, SHORT), Err("no answer in 0.1s".into()));
+        assert!(began.elapsed() >= SHORT);
+    }
+
+    #[test]
+    fn a_server_that_drips_has_until_the_same_deadline() {
+        let (url, _request) = serve(|client| {
+            let _ = client.write_all(b"HTTP/1.1 200 \r\nX: ");
+            // The sleep is what makes it drip: each byte would start another timeout anew.
+            while client.write_all(b"y").is_ok() {
+                thread::sleep(SHORT / 20);
+            }
+        });
+        let began = Instant::now();
+        assert_eq!(get(&url, SHORT), Err("no answer in 0.1s".into()));
+        assert!(began.elapsed() >= SHORT);
+    }
+
+    #[test]
+    fn no_time_at_all_is_no_error_of_ours() {
+        assert_eq!(get("http://127.0.0.1:1/", Duration::ZERO), Err("no answer in 0s".into()));
+    }
+
+    /// A port that is taken by a socket that does not listen: nobody else can have it meanwhile.
+    fn refusing() -> (u16, impl Sized) {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let taken = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+        bind(std::os::fd::AsRawFd::as_raw_fd(&taken), &SockaddrIn::new(127, 0, 0, 1, 0)).unwrap();
+        let address: SockaddrIn = getsockname(std::os::fd::AsRawFd::as_raw_fd(&taken)).unwrap();
+        (address.port(), taken)
+    }
+
+    #[test]
+    fn a_port_where_nobody_listens_refuses() {
+        let (port, _taken) = refusing();
+        let refused = Err("connection refused".to_owned());
+        assert_eq!(get(&format!("http://127.0.0.1:{port}/"), PATIENCE), refused);
+        assert_eq!(get(&format!("http://localhost:{port}/"), PATIENCE), refused);
+    }
+
+    #[test]
+    fn every_address_is_tried_in_its_turn() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, _taken) = refusing();
+        let addresses = [([127, 0, 0, 1], port).into(), listener.local_addr().unwrap()];
+        let deadline = Deadline { at: Instant::now() + PATIENCE, patience: PATIENCE };
+        let stream = connect(&addresses, deadline).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
+    }
+
+    #[test]
+    fn localhost_is_loopback_without_a_resolver() {
+        let none = Deadline { at: Instant::now(), patience: Duration::ZERO };
+        let found = |url: &str| addresses(&url.parse().unwrap(), none).ok();
+        let loopback = ["127.0.0.1:80", "[::1]:80"].map(|address| address.parse().unwrap());
+        for url in ["http://localhost", "http://LocalHost.", "http://a.localhost/"] {
+            assert_eq!(found(url), Some(loopback.to_vec()), "{url}");
+        }
+        assert_eq!(found("http://[::1]:80"), Some(loopback[1..].to_vec()));
+        assert_eq!(found("http://127.0.0.1"), Some(loopback[..1].to_vec()));
+    }
+
+    #[test]
+    fn the_resolver_says_what_a_name_is() {
+        let deadline = Deadline { at: Instant::now() + PATIENCE, patience: PATIENCE };
+        // Every C library reads it as an address, but std does not: no name server is needed.
+        let found = addresses(&"http://127.1:81".parse().unwrap(), deadline);
+        assert_eq!(found.ok(), Some(vec![([127, 0, 0, 1], 81).into()]));
+    }
+
+    #[test]
+    fn the_resolver_is_not_waited_for_after_the_deadline() {
+        let none = Deadline { at: Instant::now(), patience: SHORT };
+        let found = addresses(&"http://127.1".parse().unwrap(), none);
+        assert_eq!(found.map_err(|why| why.to_string()), Err("no answer in 0.1s".into()));
+    }
+
+    /// What servers say, and what of it gets lost or wrong on the way.
+    fn answers() -> impl Strategy<Value = Vec<u8>> {
+        let whole = prop::sample::select(vec![
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            "HTTP/1.1 100 \r\n\r\nHTTP/1.1 404 Not Found\r\nA: b\r\nC:\r\n\r\n",
+            "HTTP/1.0 503\n\n",
+        ]);
+        let changes = vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+        let changed = (whole, changes, any::<prop::sample::Index>());
+        let changed = changed.prop_map(|(whole, changes, cut)| {
+            let mut bytes = whole.as_bytes().to_vec();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            bytes.truncate(cut.index(bytes.len() * 2));
+            bytes
+        });
+        prop_oneof![vec(any::<u8>(), 0..200), changed]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_have_a_status_or_none(bytes in answers()) {
+            if let Ok(Some(found)) = status(&bytes) {
+                prop_assert!(found == 101 || (200..600).contains(&found));
+                // It was there at once or with a later byte, and does not change.
+                let first = (0..=bytes.len()).find_map(|end| status(&bytes[..end]).unwrap());
+                prop_assert_eq!(first, Some(found));
+            }
+        }
+
+        #[test]
+        fn any_server_has_an_end(bytes in answers(), piece in 1..50usize) {
+            let expected = status(&bytes).ok().flatten();
+            let pieces = bytes.chunks(piece).map(<[u8]>::to_vec).collect();
+            let began = Instant::now();
+            prop_assert_eq!(answered(pieces).ok(), expected);
+            prop_assert!(began.elapsed() < PATIENCE);
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn take_over() -> Inherited {
     *BEFORE_MAIN.get_or_init(|| Inherited {
         mask,
         sigpipe_ignored: is_sigpipe_ignored(),
-        closed: [0, 1, 2].map(is_closed),
+        closed: closed(),
     })
 }
 
@@ -65,9 +65,12 @@ fn stop_ignoring_sigchld() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
-fn is_closed(fd: i32) -> bool {
-    // SAFETY: F_GETFD takes no pointer.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) == -1 }
+/// Asks in one call for all three, as Rust's runtime does.
+fn closed() -> [bool; 3] {
+    let mut asked = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: three, as many as it is told.
+    unsafe { libc::poll(asked.as_mut_ptr(), 3, 0) };
+    asked.map(|answer| answer.revents & libc::POLLNVAL != 0)
 }
 
 /// Sets the blocked signals and returns the former ones. It is the bare system call, since the C
@@ -89,17 +92,28 @@ pub fn set_mask(mask: SignalSet) -> SignalSet {
 
 /// The environment but for these variables, as we got it: std leaves out entries without a `=`.
 pub fn environment(without: &[String]) -> Vec<&'static CStr> {
+    let is_theirs =
+        |entry: &&CStr| !without.iter().any(|variable| name(entry) == variable.as_bytes());
+    entries().filter(is_theirs).collect()
+}
+
+/// Whether a variable is there whose name begins like this. std would copy the whole environment.
+pub fn has_variable(prefix: &str) -> bool {
+    entries().any(|entry| name(entry).starts_with(prefix.as_bytes()))
+}
+
+fn name(entry: &CStr) -> &[u8] {
+    entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
+}
+
+fn entries() -> impl Iterator<Item = &'static CStr> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
-    let is_theirs = |entry: &&CStr| {
-        let name = entry.to_bytes().split(|byte| *byte == b'=').next();
-        !without.iter().any(|variable| name == Some(variable.as_bytes()))
-    };
     // SAFETY: a list of C strings that ends with null (environ(7)), which nothing here changes.
     unsafe {
         let entries = (0..).map(|index| *environ.add(index)).take_while(|entry| !entry.is_null());
-        entries.map(|entry| CStr::from_ptr(entry)).filter(is_theirs).collect()
+        entries.map(|entry| CStr::from_ptr(entry))
     }
 }
 

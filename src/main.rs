@@ -1,10 +1,12 @@
 //! `reprieve`: a tiny init for containers that holds SIGTERM back until load balancers have let
 //! go. The README has the timeline and the way of a signal through these files.
 
+mod account;
 mod around;
 mod cli;
 mod exit;
 mod family;
+mod fork;
 mod health;
 mod helper;
 mod hooks;
@@ -13,6 +15,7 @@ mod inherited;
 mod log;
 mod options;
 mod plan;
+mod probes;
 mod proc;
 mod readiness;
 mod report;
@@ -21,12 +24,16 @@ mod sidecar;
 mod signal;
 mod sockets;
 mod spawn;
+mod stack;
 mod step;
 mod supervise;
 mod tasks;
 mod timeline;
 mod traffic;
 mod tty;
+#[cfg(all(panic = "abort", target_env = "musl"))]
+mod unwind;
+mod url;
 mod values;
 mod wait;
 mod watch;
@@ -36,6 +43,7 @@ use std::process::ExitCode;
 
 use tracing::{error, warn};
 
+use crate::account::Ends;
 use crate::cli::{Call, Options};
 use crate::exit::StartError;
 use crate::family::Family;
@@ -45,7 +53,7 @@ use crate::plan::JobControl;
 use crate::shutdown::Ending;
 use crate::sidecar::Awaited;
 use crate::spawn::Program;
-use crate::supervise::{Ends, Supervisor};
+use crate::supervise::Supervisor;
 use crate::tty::Tty;
 use crate::wait::Wait;
 
@@ -95,8 +103,9 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
         }
     };
 
-    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor()];
+    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), around.readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
+    stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);
     let ends = Ends {
         expected: options.expected,

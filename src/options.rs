@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser};
 
 use crate::hooks::Hooks;
-use crate::http::{Request, Url};
 use crate::log::Format;
 use crate::plan::{Delay, Leftovers, OnRepeat};
 use crate::sidecar::Preset;
 use crate::signal::Signal;
 use crate::traffic::Network;
+use crate::url::{Request, Url};
 use crate::values::{self, GracePeriod, Rewrite};
 
 const ABOUT: &str = "\
@@ -24,8 +24,8 @@ is left shortly before the grace period ends. It reaps zombies and forwards all 
 const AFTER: &str = "\
 Each option but the last three can be set by an environment variable: --grace-period is
 REPRIEVE_GRACE_PERIOD. The command line wins; an empty variable is unset; lists are separated by
-commas; what has no value takes true or false. The app sees none of them. Durations: 500ms, 15s, 1m30s, 2h; a bare number is seconds. Signals: SIGTERM, TERM, 15,
-SIGRTMIN+3.
+commas, hooks stand one a line; what has no value takes true or false. The app sees none of them.
+Durations: 500ms, 15s, 1m30s, 2h; a bare number is seconds. Signals: SIGTERM, TERM, 15, SIGRTMIN+3.
 
 Exit codes: the app's own; 128+N if signal N killed it; 125 if reprieve itself failed or was
 called wrongly; 126 if the command cannot be executed; 127 if it is not found; 1 if a rehearsal
@@ -189,7 +189,7 @@ pub struct ReadinessOptions {
     #[arg(verbatim_doc_comment, long, value_name = "ADDR:PORT", value_parser = values::address)]
     pub health_listen: Option<SocketAddr>,
     /// Until then /readyz answers as this does
-    #[arg(long, value_name = "URL", requires = "health_listen")]
+    #[arg(long, value_name = "URL")]
     pub health_upstream: Option<Url>,
 }
 

@@ -262,6 +262,19 @@ pub mod tests {
             "a delay of 0s and a margin of 10s do not fit into a grace period of 10s: \
              use a margin below 10s, or a grace period above 10s"
         );
+        assert_eq!(
+            check(3, 1, 0).unwrap_err().to_string(),
+            "a delay of 3s and a margin of 1s do not fit into a grace period of 0s: \
+             use a grace period above 4s"
+        );
+    }
+
+    #[test]
+    fn a_delay_is_a_range_if_it_may_be_shorter() {
+        let [short, long] = [5, 20].map(Duration::from_secs);
+        let range = Delay { min: short, max: long };
+        assert!(range.is_range() && !Delay::fixed(long).is_range());
+        assert_eq!([range, Delay::fixed(long)].map(|delay| delay.to_string()), ["5s..20s", "20s"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What /proc says of a process (proc_pid_stat(5), proc_pid_status(5)). Every answer may be
-//! missing: /proc may be unmounted, hide other users, or the process may be gone.
+//! missing: /proc may be unmounted, of another PID namespace, hide other users, or the process may be
+//! gone.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -104,7 +105,17 @@ fn descends(
     None
 }
 
+/// Whether /proc is that of our PID namespace: one of another (`unshare --pid` without a new /proc)
+/// would have us take strangers for ours.
+fn is_ours() -> bool {
+    let us = fs::read_link("/proc/self").ok();
+    us.is_some_and(|us| us.as_os_str() == std::process::id().to_string().as_str())
+}
+
 fn everyone() -> HashMap<i32, Process> {
+    if !is_ours() {
+        return HashMap::new();
+    }
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(Process::read).map(|process| (process.pid, process)).collect()
@@ -112,7 +123,7 @@ fn everyone() -> HashMap<i32, Process> {
 
 /// The name of its program, 15 bytes at most.
 pub fn command(pid: i32) -> Option<String> {
-    Process::read(pid).map(|process| process.command)
+    Process::read(pid).filter(|_| is_ours()).map(|process| process.command)
 }
 
 /// The program that a process executes now.
@@ -141,6 +152,9 @@ const SHELLS: [&str; 8] = ["sh", "dash", "bash", "ash", "zsh", "ksh", "mksh", "k
 /// process of another uid only the command line can be read. All of busybox is one executable, so
 /// there the command line decides too.
 pub fn shell(pid: i32) -> Option<String> {
+    if !is_ours() {
+        return None;
+    }
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
     let executable = executable.as_ref().and_then(|path| path.file_name()?.to_str());
     let known = |name: &&str| SHELLS.contains(name);

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeWriter};
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -11,9 +12,10 @@ use tracing::warn;
 
 use crate::exit::StartError;
 use crate::family::Family;
-use crate::health::{self, Health, State};
+use crate::health::Health;
 use crate::helper;
 use crate::plan::Span;
+use crate::probes::{self, State};
 use crate::shutdown::{Ending, Who};
 
 /// Before the responder is started again; it doubles, and begins anew after a good while.
@@ -25,24 +27,10 @@ pub struct ReadyFile(PathBuf);
 impl ReadyFile {
     /// Removes a stale one, and makes sure that a new one can be made.
     pub fn prepare(path: PathBuf) -> Result<ReadyFile, StartError> {
-        let failed = |why: &str| {
-            let path = path.display();
-            StartError::Failed(format!("--ready-file {path}: {why}"))
-        };
-        match fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) if path.is_dir() => return Err(failed("it is a directory")),
-            Err(error) => return Err(failed(&error.to_string())),
-        }
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        match access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
+        // In this order: where none can be made, none can be removed, not even one that is not there.
+        match can_be_made(&path).and_then(|()| remove_stale(&path)) {
             Ok(()) => Ok(ReadyFile(path)),
-            Err(Errno::ENOENT) => Err(failed("its directory does not exist")),
-            Err(Errno::EROFS) => {
-                Err(failed("its directory is read-only; mount a tmpfs or an emptyDir there"))
-            }
-            Err(errno) => Err(failed(errno.desc())),
+            Err(why) => Err(StartError::Failed(format!("--ready-file {}: {why}", path.display()))),
         }
     }
 
@@ -61,6 +49,34 @@ impl ReadyFile {
             }
             _ => {}
         }
+    }
+}
+
+fn can_be_made(path: &Path) -> Result<(), String> {
+    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err("it is a directory".into());
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    match access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) => Ok(()),
+        Err(Errno::ENOENT) => Err("its directory does not exist".into()),
+        Err(Errno::EROFS) => {
+            Err("its directory is read-only; mount a tmpfs or an emptyDir there".into())
+        }
+        Err(errno) => Err(errno.desc().into()),
+    }
+}
+
+/// What else stands there somebody may need: as root we could remove even a device.
+fn remove_stale(path: &Path) -> Result<(), String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Err("it is a directory".into()),
+        Ok(found) if found.is_file() || found.is_symlink() => {
+            fs::remove_file(path).map_err(|error| error.to_string())
+        }
+        Ok(_) => Err("it is no regular file".into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -91,6 +107,11 @@ impl Readiness {
         Readiness { file, responder }
     }
 
+    /// The descriptor that this holds.
+    pub fn descriptor(&self) -> Option<RawFd> {
+        self.responder.as_ref().map(|responder| responder.health.descriptor())
+    }
+
     /// The app runs.
     pub fn begin(&mut self, family: &mut Family, now: Instant) {
         if let Some(file) = &self.file {
@@ -111,11 +132,11 @@ impl Readiness {
         };
         if !responder.state.stopping {
             responder.state.stopping = true;
-            family.signal(Who::Responder, health::STOPPING);
+            family.signal(Who::Responder, probes::STOPPING);
         }
         if app_has_ended && !responder.state.ended {
             responder.state.ended = true;
-            family.signal(Who::Responder, health::ENDED);
+            family.signal(Who::Responder, probes::ENDED);
         }
     }
 
@@ -128,13 +149,11 @@ impl Readiness {
         if now.saturating_duration_since(responder.started_at) > longest {
             responder.pause = shortest;
         }
-        let pause = Span(responder.pause);
+        let pause = responder.pause(now);
         warn!(
             event = "responder_died",
             "the process that answers probes {ending}; starting it again in {pause}"
         );
-        responder.start_at = Some(now + responder.pause);
-        responder.pause = (responder.pause * 2).min(longest);
     }
 
     /// When it is to be started again.
@@ -158,19 +177,30 @@ impl Readiness {
 }
 
 impl Responder {
+    /// Has it started again after a pause, and the next one longer.
+    fn pause(&mut self, now: Instant) -> Span {
+        let pause = self.pause;
+        self.start_at = Some(now + pause);
+        self.pause = (pause * 2).min(PAUSES[1]);
+        Span(pause)
+    }
+
     fn start(&mut self, family: &mut Family, now: Instant) {
         self.started_at = now;
         self.start_at = None;
-        let serve = |_: &mut PipeWriter| self.health.serve(self.state);
+        let serve = |_: &mut PipeWriter| {
+            // It answers for good, or cannot go on.
+            let _ = self.health.serve(self.state);
+            helper::FAILED
+        };
         match helper::start(c"reprieve-health", helper::END, serve) {
             Ok((pid, _)) => family.adopt(Who::Responder, pid),
             Err(error) => {
-                let pause = Span(self.pause);
+                let pause = self.pause(now);
                 warn!(
                     event = "no_responder",
                     "cannot start the process that answers probes: {error}; trying again in {pause}"
                 );
-                self.start_at = Some(now + self.pause);
             }
         }
     }

@@ -17,6 +17,9 @@ use crate::watch::Outcome;
 /// So many processes are named; the others are counted.
 const NAMED: usize = 6;
 
+/// So many ports are listed: a report has to go into a pipe in one piece.
+const LISTED: usize = 64;
+
 impl Timeline {
     /// The report, once it is known with which code we exit.
     pub fn report(&self, exit_code: u8, rehearsal: Option<Verdict>, now: Instant) -> Report<'_> {
@@ -95,7 +98,7 @@ impl Timeline {
                 TrafficSeen {
                     seen_by: Some(way.key()),
                     unseen_because: None,
-                    ports,
+                    ports: &ports[..ports.len().min(LISTED)],
                     connections: traffic.arrived,
                     with_data: traffic.with_data,
                     last_arrival_ms: last_arrival,
@@ -309,13 +312,20 @@ impl fmt::Display for Report<'_> {
             ));
         }
         parts.push(self.ending());
+        // Without /proc nobody has a name.
+        let nameless = self.killed_at_ms.is_some() && self.killed.count + self.survivors.count == 0;
         parts.push(match self.left_over.count {
+            0 if nameless => "who was left over cannot be seen".into(),
             0 => "nothing left over".into(),
             _ => format!("left over: {}", self.left_over),
         });
         if let Some(at) = self.killed_at_ms {
             let at = Span(Duration::from_millis(at));
-            parts.push(format!("killed at +{at}: {}", self.killed));
+            parts.push(match self.killed.count {
+                0 if nameless => format!("killed at +{at}: all that was left"),
+                0 => format!("SIGKILL at +{at}"),
+                _ => format!("killed at +{at}: {}", self.killed),
+            });
         }
         if self.waited_for_trap {
             parts.push(Deaf(self.app).to_string());

@@ -135,6 +135,8 @@ enum Phase {
     },
     Stopping {
         kill_at: Option<Instant>,
+        /// As above: a second stop signal has ended the hold.
+        tasks: bool,
     },
     Sweeping {
         ending: Ending,
@@ -182,7 +184,7 @@ impl Shutdown {
             Phase::Holding { kill_at, tasks: true, .. } => kill_at,
             Phase::Holding { forward_at, .. } => Some(forward_at),
             Phase::Sweeping { sweep_until, kill_at, .. } => earlier(sweep_until, kill_at),
-            Phase::Stopping { kill_at } | Phase::Leaving { kill_at, .. } => kill_at,
+            Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => kill_at,
             Phase::Killed { give_up_at, .. } => Some(give_up_at),
             Phase::Exited => None,
         }
@@ -224,8 +226,8 @@ impl Shutdown {
             Phase::Holding { .. } if self.plan.on_repeat == OnRepeat::Ignore => {
                 Some(Action::Note(Note::StillHeld))
             }
-            Phase::Holding { kill_at, .. } => {
-                self.phase = Phase::Stopping { kill_at };
+            Phase::Holding { kill_at, tasks, .. } => {
+                self.phase = Phase::Stopping { kill_at, tasks };
                 Some(self.forward(signal, Why::Hurry))
             }
             Phase::Stopping { .. } => Some(self.forward(signal, Why::Again)),
@@ -268,10 +270,10 @@ impl Shutdown {
                 Some(self.hold(signal.unwrap_or(Signal::TERM), now))
             }
             Phase::Holding { signal, kill_at, tasks: false, .. } => {
-                self.phase = Phase::Stopping { kill_at };
+                self.phase = Phase::Stopping { kill_at, tasks: false };
                 Some(self.forward(signal, Why::DelayOver))
             }
-            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => {
+            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at, .. } => {
                 Some(self.kill_all(None, kill_at, now))
             }
             Phase::Sweeping { ending, kill_at, .. } => {
@@ -295,7 +297,7 @@ impl Shutdown {
             Phase::Holding { signal, may_end_at, forward_at, kill_at, tasks: false, .. }
                 if (may_end_at..forward_at).contains(&now) =>
             {
-                self.phase = Phase::Stopping { kill_at };
+                self.phase = Phase::Stopping { kill_at, tasks: false };
                 Some(self.forward(signal, Why::Quiet))
             }
             _ => None,
@@ -305,12 +307,16 @@ impl Shutdown {
     fn tasks_ended(&mut self, now: Instant) -> Option<Action> {
         match self.phase {
             Phase::Holding { signal, forward_at, kill_at, .. } if forward_at <= now => {
-                self.phase = Phase::Stopping { kill_at };
+                self.phase = Phase::Stopping { kill_at, tasks: false };
                 Some(self.forward(signal, Why::TasksEnded))
             }
-            Phase::Holding { ref mut tasks, .. } => {
+            Phase::Holding { ref mut tasks, .. } | Phase::Stopping { ref mut tasks, .. } => {
                 *tasks = false;
                 None
+            }
+            // They were waited for.
+            Phase::Sweeping { ending, kill_at, .. } if self.plan.leftovers == Leftovers::Kill => {
+                Some(self.kill_all(Some(ending), kill_at, now))
             }
             // What they leave behind has nothing to live for.
             Phase::Leaving { ending, kill_at } => Some(self.kill_all(ending, kill_at, now)),
@@ -319,9 +325,11 @@ impl Shutdown {
     }
 
     fn main_ended(&mut self, ending: Ending, now: Instant) -> Option<Action> {
-        let (voluntary, kill_at) = match self.phase {
-            Phase::Running { .. } => (true, None),
-            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => (false, kill_at),
+        let (voluntary, kill_at, tasks) = match self.phase {
+            Phase::Running { .. } => (true, None, false),
+            Phase::Holding { kill_at, tasks, .. } | Phase::Stopping { kill_at, tasks } => {
+                (false, kill_at, tasks)
+            }
             Phase::Killed { ending: None, kill_at, give_up_at } => {
                 self.phase = Phase::Killed { ending: Some(ending), kill_at, give_up_at };
                 return None;
@@ -332,6 +340,11 @@ impl Shutdown {
             | Phase::Exited => return None,
         };
         match self.plan.leftovers {
+            // Hooks are no leftovers, and SIGKILL to all would not spare them.
+            Leftovers::Kill if tasks => {
+                self.phase = Phase::Sweeping { ending, told: true, sweep_until: None, kill_at };
+                None
+            }
             Leftovers::Kill => Some(self.kill_all(Some(ending), kill_at, now)),
             // A rehearsal has failed by now: nobody would send what it waits for.
             Leftovers::Wait if voluntary && self.plan.rehearse.is_none() => {
@@ -368,7 +381,7 @@ impl Shutdown {
         match self.phase {
             // The main child is gone, and somebody else took its status.
             Phase::Running { .. } => Some(self.leave(None, None, now)),
-            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at } => {
+            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at, .. } => {
                 Some(self.leave(None, kill_at, now))
             }
             Phase::Sweeping { ending, kill_at, .. } => Some(self.leave(Some(ending), kill_at, now)),
@@ -406,13 +419,13 @@ impl Shutdown {
         Action::KillAll
     }
 
-    /// All are gone. What is run then has the time until the kill, and where that has passed as
-    /// long as we wait for what was killed, which is still within the grace period.
+    /// All are gone. What is run then has the time until the kill, and where that has passed half
+    /// the margin, so that its own kill is still within the grace period.
     fn leave(&mut self, ending: Option<Ending>, kill_at: Option<Instant>, now: Instant) -> Action {
         if !std::mem::take(&mut self.to_leave) {
             return self.exit(ending);
         }
-        let kill_at = kill_at.map(|at| at.max(now + self.plan.patience()));
+        let kill_at = kill_at.map(|at| at.max(now + self.plan.margin / 2));
         self.phase = Phase::Leaving { ending, kill_at };
         Action::Leave(ending)
     }
@@ -615,7 +628,9 @@ mod tests {
     fn holding_deadline_forwards() {
         let mut story = Story::holding(plan());
         assert_eq!(story.when(114.999, Event::Tick), None);
+        assert!(story.core.holds());
         assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+        assert!(!story.core.holds());
         assert_eq!(story.deadline(), Some(159.0));
     }
 

@@ -9,9 +9,9 @@ use tracing::{debug, info, warn};
 
 use crate::exit::StartError;
 use crate::helper::{self, Words};
-use crate::http::{Request, Url};
 use crate::plan::Span;
 use crate::signal::{Signal, SignalSet};
+use crate::url::{Request, Url};
 use crate::wait::Wait;
 
 /// How long the request to quit may take.
@@ -269,7 +269,7 @@ fn status(words: &str) -> Result<u16, String> {
 pub fn answer(request: &Request, words: &str) -> Result<String, String> {
     match status(words)? {
         status @ 200..=299 => Ok(status.to_string()),
-        status @ (403 | 404) => Err(match request.port() {
+        status @ (403 | 404) => Err(match request.url().port() {
             4191 => format!(
                 "{status}: Linkerd's endpoint is off unless the pod has the annotation \
                      config.linkerd.io/proxy-admin-shutdown: enabled"

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use nix::libc;
 use serde::{Serialize, Serializer};
 use signal_hook::consts::signal as number;
 use signal_hook::low_level::signal_name;
@@ -20,6 +21,8 @@ impl Signal {
     pub const INT: Signal = Signal(number::SIGINT as u8);
     pub const QUIT: Signal = Signal(number::SIGQUIT as u8);
     pub const KILL: Signal = Signal(number::SIGKILL as u8);
+    pub const USR1: Signal = Signal(number::SIGUSR1 as u8);
+    pub const USR2: Signal = Signal(number::SIGUSR2 as u8);
     pub const PIPE: Signal = Signal(number::SIGPIPE as u8);
     pub const TERM: Signal = Signal(number::SIGTERM as u8);
     pub const CHLD: Signal = Signal(number::SIGCHLD as u8);
@@ -28,9 +31,10 @@ impl Signal {
     pub const TSTP: Signal = Signal(number::SIGTSTP as u8);
     pub const TTIN: Signal = Signal(number::SIGTTIN as u8);
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
+    pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
-    /// The last of the two that C libraries keep for themselves, where they are used at all.
-    pub const UNUSED: Signal = Signal(RTMIN as u8 - 1);
+    /// Nothing sends it: of a coprocessor that is long gone (signal(7)).
+    pub const STKFLT: Signal = Signal(libc::SIGSTKFLT as u8);
 
     /// The signal of that number, if Linux has one.
     pub fn new(number: i32) -> Option<Signal> {

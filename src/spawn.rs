@@ -26,8 +26,9 @@ use crate::tty::Tty;
 /// Where a name without a slash is looked for when there is no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What the child needs until it executes the app.
-const STACK: usize = 64 * 1024;
+/// What the child needs until it executes the app. It is of our own stack, where clap was before:
+/// no page of it is new.
+const STACK: usize = 32 * 1024;
 
 /// A command, ready to be executed.
 pub struct Program {
@@ -48,6 +49,8 @@ impl Program {
 
     /// Starts it in a process group of its own, and returns once it executes. The terminal, where
     /// one is given, has its group in the foreground before it runs.
+    // Inlined, it would have its stack with us for good.
+    #[inline(never)]
     pub fn spawn(
         &self,
         environment: &[&CStr],
@@ -55,8 +58,11 @@ impl Program {
         tty: Option<&Tty>,
     ) -> Result<i32, StartError> {
         // Who is to take the descriptors of socket activation (sd_listen_fds(3)): the app is.
-        let us = format!("LISTEN_PID={}", getpid());
-        let listener = environment.iter().position(|entry| entry.to_bytes() == us.as_bytes());
+        let names_us = |entry: &&CStr| {
+            let pid = entry.to_bytes().strip_prefix(b"LISTEN_PID=");
+            pid.is_some_and(|pid| pid == getpid().to_string().as_bytes())
+        };
+        let listener = environment.iter().position(names_us);
         let mut verdict = None;
         let become_app = || {
             // A new process can always have a group of its own.
@@ -64,16 +70,17 @@ impl Program {
             if let Some(tty) = tty {
                 tty.take();
             }
-            let it = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
+            let it: CString;
             let mut environment = environment.to_vec();
             if let Some(index) = listener {
+                it = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
                 environment[index] = &it;
             }
             let Err(errno) = self.run(&environment, inherited);
             verdict = Some(errno);
             0
         };
-        let mut stack = vec![0; STACK];
+        let mut stack = [0; STACK];
         let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
         // SAFETY: there is one thread, and it sleeps until the child has executed the app or has
         // ended; meanwhile the child has our memory to itself, and a stack of its own. What it

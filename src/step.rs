@@ -132,7 +132,12 @@ impl Timeline {
                 };
                 let forward = match self.plan.rewrite(*signal) {
                     None => "it is rewritten to 0 and not forwarded".into(),
-                    Some(_) if *forward_at <= now && self.plan.on_stop.is_some() => {
+                    // Leftovers hear it at once.
+                    Some(_)
+                        if *forward_at <= now
+                            && self.plan.on_stop.is_some()
+                            && self.ended.is_none() =>
+                    {
                         "forwarding it once the hooks have ended".into()
                     }
                     Some(_) if *forward_at <= now => "forwarding it at once".into(),

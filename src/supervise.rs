@@ -2,63 +2,39 @@
 //! arrives into events, and actions into deeds and log lines.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tracing::{Level, debug, enabled, info, warn};
-
+use crate::account::{Account, Ends};
 use crate::around::Around;
-use crate::exit;
 use crate::family::Family;
+use crate::helper;
 use crate::hooks::Told;
-use crate::log::{self, Format};
 use crate::plan::Plan;
 use crate::proc;
-use crate::report::Verdict;
-use crate::shutdown::{Action, Ending, Event, Shutdown, Who, Why};
-use crate::signal::{Signal, SignalSet};
+use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why};
+use crate::signal::Signal;
 use crate::step::{Sender, Step};
 use crate::tasks::Task;
-use crate::timeline::Timeline;
 use crate::tty::Tty;
 use crate::wait::{Received, Wait};
 use crate::watch::{Times, Watch, Watched};
 
-/// An app that ends this soon after a signal from outside may have taken it for a stop.
-const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
-
 /// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
 /// the log could keep us busy for ever.
 const REAPED_AT_ONCE: usize = 1000;
-
-/// How we end.
-pub struct Ends {
-    /// Exit codes of the app that count as success.
-    pub expected: Vec<u8>,
-    pub format: Format,
-    pub report_file: Option<PathBuf>,
-}
 
 /// All that is needed to bring one app to its end.
 pub struct Supervisor {
     shutdown: Shutdown,
     family: Family,
     tty: Option<Tty>,
-    timeline: Timeline,
-    /// What the app may have died of because of us.
-    forwarded: SignalSet,
-    /// The last signal from outside that was no stop signal.
-    from_outside: Option<(Signal, Instant)>,
-    rehearses: bool,
+    account: Account,
     /// There may be more to reap.
     reaping: bool,
     watched: Watched,
     /// While a stop signal is held back.
     watch: Option<Watch>,
     around: Around,
-    ends: Ends,
-    /// The exit code and the verdict, as they were when the app and its leftovers were gone.
-    judged: Option<(u8, Option<Verdict>)>,
 }
 
 impl Supervisor {
@@ -73,19 +49,14 @@ impl Supervisor {
         let started_at = Instant::now();
         around.readiness.begin(&mut family, started_at);
         Supervisor {
-            timeline: Timeline::new(family.main_name(), plan.clone()),
+            account: Account::new(&mut family, plan.clone(), ends, tty.is_some()),
             family,
             tty,
-            forwarded: SignalSet::default(),
-            from_outside: None,
-            rehearses: plan.rehearse.is_some(),
             reaping: false,
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
             around,
-            ends,
-            judged: None,
         }
     }
 
@@ -107,12 +78,15 @@ impl Supervisor {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
                 Signal::CHLD => self.reaping = true,
-                signal => self.handle(Event::Signal(signal), Some(*received), now)?,
+                signal => {
+                    self.reaping |= signal == helper::END;
+                    self.handle(Event::Signal(signal), Some(*received), now)?;
+                }
             }
         }
         if self.reaping && self.family.main_has_ended() {
             // Once it is reaped, nothing tells any more what it executed last.
-            self.timeline.app = self.family.main_name();
+            self.account.timeline.app = self.family.main_name();
         }
         for _ in 0..REAPED_AT_ONCE {
             if !self.reaping {
@@ -131,14 +105,9 @@ impl Supervisor {
             self.handle(event, None, now)?;
             self.tell_of_tasks(now)?;
         }
-        if let Some(watch) = &mut self.watch
-            && [watch.next_at(), self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now)
-        {
-            watch.look(Instant::now);
-            now = Instant::now();
-            if watch.traffic_has_stopped(now) {
-                self.handle(Event::TrafficStopped, None, now)?;
-            }
+        let look_at = self.watch.as_ref().and_then(Watch::next_at);
+        if [look_at, self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now) {
+            now = self.look_at_traffic(now)?;
         }
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
@@ -146,6 +115,11 @@ impl Supervisor {
         if let Some(signal) = self.around.tasks.passed(now) {
             self.family.signal(Who::Task, signal);
             self.reaping = true;
+        }
+        if let Some(given_up) = self.around.tasks.given_up(now) {
+            self.family.disown(Who::Task);
+            self.tell(Step::TaskEnded(given_up), now);
+            self.run_tasks(now);
         }
         self.around.readiness.passed(&mut self.family, now);
         self.tell_of_tasks(now)?;
@@ -171,16 +145,31 @@ impl Supervisor {
     }
 
     fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
-        match self.around.tasks.have_ended() {
-            true => self.handle(Event::TasksEnded, None, now),
-            false => ControlFlow::Continue(()),
+        if self.around.tasks.have_ended() {
+            self.handle(Event::TasksEnded, None, now)?;
+            // The hold may have lasted for them alone, and no look be due any more.
+            self.look_at_traffic(now)?;
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Looks at the traffic, if it is watched, and tells what time it is then.
+    fn look_at_traffic(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
+        let Some(watch) = &mut self.watch else {
+            return ControlFlow::Continue(now);
+        };
+        watch.look(Instant::now);
+        let now = Instant::now();
+        if watch.traffic_has_stopped(now) {
+            self.handle(Event::TrafficStopped, None, now)?;
+        }
+        ControlFlow::Continue(now)
     }
 
     fn end_watch(&mut self) {
         if let Some(mut watch) = self.watch.take() {
             watch.look(Instant::now);
-            self.timeline.traffic = Some(watch.end());
+            self.account.timeline.traffic = Some(watch.end());
         }
     }
 
@@ -190,7 +179,7 @@ impl Supervisor {
         received: Option<Received>,
         now: Instant,
     ) -> ControlFlow<Option<Ending>> {
-        if self.timeline.awaits_group() && self.family.group_is_empty() {
+        if self.account.timeline.awaits_group() && self.family.group_is_empty() {
             self.tell(Step::GroupEnded, now);
         }
         match self.shutdown.handle(event, now) {
@@ -227,14 +216,19 @@ impl Supervisor {
                     let (signal, sender) = (received.signal, Some(sender(received)));
                     self.tell(Step::Noted { signal, sender, note }, now);
                 }
+                // Where it is the first one: the app had ended by itself.
+                if let Note::SweptAlready { .. } = note {
+                    self.around.stop();
+                    self.run_tasks(now);
+                }
             }
             Action::Forward { signal, why } => {
                 let target = self.family.forward(signal, why != Why::Passing);
-                self.forwarded.insert(signal);
+                self.account.forwarded(signal);
                 if let Some(Received { signal, pid: 0, by_kernel: false, .. }) = received
                     && why == Why::Passing
                 {
-                    self.from_outside = Some((signal, now));
+                    self.account.came_from_outside(signal, now);
                 }
                 self.tell(Step::Forwarded { signal, why, target }, now);
             }
@@ -252,10 +246,12 @@ impl Supervisor {
                 }
             }
             Action::KillAll => {
-                let deaf = self.timeline.awaits_trap() && self.family.main_has_children();
+                let deaf = self.account.timeline.awaits_trap() && self.family.main_has_children();
                 // It is repeated while something is left; only news are told.
                 let killed = self.family.kill_all();
-                if let Some(names) = killed.and_then(|names| self.timeline.not_yet_killed(names)) {
+                if let Some(names) =
+                    killed.and_then(|names| self.account.timeline.not_yet_killed(names))
+                {
                     self.tell(Step::Killed { names, deaf }, now);
                 }
                 let not_run: Vec<Task> = self.around.tasks.cancel().collect();
@@ -295,7 +291,8 @@ impl Supervisor {
 
     /// The app and its leftovers are gone.
     fn leave(&mut self, ending: Option<Ending>, now: Instant) {
-        self.judged = Some(self.judge(ending));
+        self.end_watch();
+        self.account.judge(ending);
         self.around.leave();
         self.run_tasks(now);
     }
@@ -303,13 +300,9 @@ impl Supervisor {
     /// Starts what is to be run next, if nothing runs.
     fn run_tasks(&mut self, now: Instant) {
         while let Some(task) = self.around.tasks.next() {
-            let told = || Told {
-                signal: self.timeline.signal,
-                end: self.judged.as_ref().map(|(code, verdict)| {
-                    (*code, self.timeline.report(*code, verdict.clone(), now).json())
-                }),
-            };
-            if let Err(failed) = self.around.start(task, told, &mut self.family, now) {
+            let told =
+                || Told { signal: self.account.timeline.signal, end: self.account.so_far(now) };
+            if let Some(failed) = self.around.start(task, told, &mut self.family, now) {
                 self.tell(Step::TaskEnded(failed), now);
             }
         }
@@ -324,64 +317,12 @@ impl Supervisor {
 
     fn main_ended(&mut self, ending: Ending, now: Instant) {
         self.around.readiness.end(&self.family, true);
-        let began = self.timeline.stop_signal_came();
-        let app = self.timeline.app.clone();
-        let on_terminal = [Signal::INT, Signal::QUIT, Signal::HUP];
-        match ending {
-            Ending::Signaled(signal)
-                if self.timeline.killed() || self.forwarded.contains(signal) => {}
-            Ending::Signaled(signal) if self.tty.is_some() && on_terminal.contains(&signal) => {}
-            Ending::Signaled(Signal::KILL) => {
-                warn!(event = "died", "{app} {ending}, not sent by reprieve: out of memory?");
-            }
-            Ending::Signaled(_) => {
-                warn!(event = "died", "{app} {ending}, not sent by reprieve");
-            }
-            Ending::Exited(_) => {}
-        }
-        if let Some((signal, at)) = self.from_outside
-            && !began
-            && now < at + MAYBE_BECAUSE
-        {
-            warn!(
-                event = "undeclared_stop_signal",
-                "{app} ended after {signal} from outside the container; if that is the image's \
-                 STOPSIGNAL, say --stop-signal {signal}, or there is no hold and no report"
-            );
-        }
+        self.account.explain(ending, now);
         self.tell(Step::MainEnded(ending), now);
     }
 
-    /// Takes a step into the timeline, and logs it. Until a stop signal comes we are silent.
     fn tell(&mut self, step: Step, now: Instant) {
-        let is_detail = step.is_detail();
-        if is_detail && !enabled!(Level::DEBUG) {
-            return self.timeline.add(&step, now);
-        }
-        // It may have executed something else by now, as entrypoint scripts do.
-        self.timeline.app = self.family.main_name();
-        self.timeline.add(&step, now);
-        let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
-        let (name, text) = (step.name(), self.timeline.tell(&step, now));
-        if step.is_failure() {
-            warn!(event = name, at_ms, "{text}");
-        } else if is_detail || !self.timeline.is_worth_reporting() && !step.is_an_answer() {
-            debug!(event = name, at_ms, "{text}");
-        } else {
-            info!(event = name, at_ms, "{text}");
-        }
-    }
-
-    /// The exit code that the app's ending means, and the verdict of a rehearsal.
-    fn judge(&self, ending: Option<Ending>) -> (u8, Option<Verdict>) {
-        let code = exit::code(ending, &self.ends.expected);
-        let verdict = self.rehearses.then(|| self.timeline.verdict(code));
-        let code = match &verdict {
-            None => code,
-            Some(verdict) if verdict.passed => 0,
-            Some(_) => exit::REHEARSAL_FAILED,
-        };
-        (code, verdict)
+        self.account.tell(step, &mut self.family, now);
     }
 
     /// Gives everything back and tells what happened.
@@ -393,27 +334,7 @@ impl Supervisor {
         }
         self.around.readiness.end(&self.family, true);
         self.family.end_helpers();
-        let (code, verdict) = self.judged.take().unwrap_or_else(|| self.judge(ending));
-        if self.timeline.has_news() {
-            let report = self.timeline.report(code, verdict, now);
-            self.publish(report.to_string(), report.json());
-        }
-        code
-    }
-
-    fn publish(&self, text: String, json: String) {
-        if !self.timeline.is_worth_reporting() {
-            debug!(event = "report", json, "{text}");
-            return;
-        }
-        info!(event = "report", json, "{text}");
-        let content = if self.ends.format == Format::Json { json } else { text };
-        if let Some(path) = &self.ends.report_file
-            && let Err(error) = log::append(path, content)
-        {
-            let path = path.display();
-            warn!(event = "no_report_file", "cannot write the report to {path}: {error}");
-        }
+        self.account.close(ending, now)
     }
 }
 

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use crate::helper::Words;
 use crate::hooks::{Hook, Occasion};
-use crate::http::Request;
 use crate::plan::Span;
 use crate::shutdown::Ending;
 use crate::sidecar;
 use crate::signal::Signal;
+use crate::url::Request;
 
-/// From SIGTERM to SIGKILL, for a hook that has used up its time.
+/// From SIGTERM to SIGKILL, for a hook that has used up its time; and from there until we wait for it
+/// no longer.
 pub const TIME_TO_END: Duration = Duration::from_secs(1);
 
 /// One thing to be run.
@@ -62,6 +63,7 @@ struct Running {
 enum Patience {
     Until(Instant),
     Told { kill_at: Instant },
+    Killed { give_up_at: Instant },
 }
 
 impl Tasks {
@@ -98,7 +100,9 @@ impl Tasks {
     /// When [`Tasks::passed`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         match self.running.as_ref()?.patience {
-            Patience::Until(at) | Patience::Told { kill_at: at } => Some(at),
+            Patience::Until(at)
+            | Patience::Told { kill_at: at }
+            | Patience::Killed { give_up_at: at } => Some(at),
         }
     }
 
@@ -106,13 +110,23 @@ impl Tasks {
     pub fn passed(&mut self, now: Instant) -> Option<Signal> {
         self.deadline().filter(|at| *at <= now)?;
         let running = self.running.as_mut()?;
-        let is_told = matches!(running.patience, Patience::Told { .. });
-        // Until it is reaped; a second SIGKILL does no harm.
-        running.patience = Patience::Told { kill_at: now + TIME_TO_END };
-        match running.task {
-            Task::Hook(..) if !is_told => Some(Signal::TERM),
-            _ => Some(Signal::KILL),
-        }
+        let at = now + TIME_TO_END;
+        let (signal, patience) = match (running.patience, &running.task) {
+            (Patience::Killed { .. }, _) => return None,
+            (Patience::Until(_), Task::Hook(..)) => (Signal::TERM, Patience::Told { kill_at: at }),
+            _ => (Signal::KILL, Patience::Killed { give_up_at: at }),
+        };
+        running.patience = patience;
+        Some(signal)
+    }
+
+    /// What we wait for no longer, for not even SIGKILL has ended it: it hangs in the kernel, or is
+    /// another user's.
+    pub fn given_up(&mut self, now: Instant) -> Option<Done> {
+        let gives_up = |running: &mut Running| matches!(running.patience, Patience::Killed { give_up_at } if give_up_at <= now);
+        let Running { task, began_at, .. } = self.running.take_if(gives_up)?;
+        let how = Err("was not ended by SIGKILL, and is left alone".into());
+        Some(Done { task, how, took: now.saturating_duration_since(began_at) })
     }
 
     /// What ran has ended.
@@ -121,13 +135,14 @@ impl Tasks {
         let words = words.read();
         let late = !matches!(patience, Patience::Until(_));
         let how = match (&task, ending) {
-            (Task::Hook(..), Ending::Exited(0)) => Ok(ending.to_string()),
             // It never became its command.
             (Task::Hook(..), _) if !words.is_empty() => Err(words),
+            // Whatever it ended with: it had not done its work when it was told to end.
             (Task::Hook(..), _) if late => {
                 let limit = Span(self.hook_timeout);
                 Err(format!("{ending}, for its --hook-timeout of {limit} was over"))
             }
+            (Task::Hook(..), Ending::Exited(0)) => Ok(ending.to_string()),
             (Task::Hook(..), _) => Err(ending.to_string()),
             (Task::Quit(request), Ending::Exited(0)) => sidecar::answer(request, &words),
             (Task::Quit(_), _) if !words.is_empty() => Err(words),

@@ -28,9 +28,8 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     };
     match parsed {
         Some(duration) if duration <= LONGEST => Ok(duration),
-        Some(_) => Err("at most 365 days are possible".into()),
-        None if is_number => Err("at most 365 days are possible".into()),
-        None => Err("write 500ms, 15s, 1m30s, 2h or a number of seconds".into()),
+        None if !is_number => Err("write 500ms, 15s, 1m30s, 2h or a number of seconds".into()),
+        _ => Err("write at most 365 days".into()),
     }
 }
 
@@ -39,9 +38,8 @@ pub fn delay(text: &str) -> Result<Delay, String> {
     let Some((min, max)) = text.split_once("..") else {
         return duration(text).map(Delay::fixed).map_err(|why| format!("{why}, or 5s..20s"));
     };
-    let [Ok(min), Ok(max)] = [min, max].map(duration) else {
-        return Err("write the shortest and the longest, as in 5s..20s".into());
-    };
+    let end = |text| duration(text).map_err(|why| format!("{why}; a range is 5s..20s"));
+    let (min, max) = (end(min)?, end(max)?);
     match min <= max {
         true => Ok(Delay { min, max }),
         false => Err(format!("the shortest comes first: {}", Delay { min: max, max: min })),
@@ -139,5 +137,18 @@ mod tests {
         for text in ["", "s", "-5", "1.5", "15x", "366d", "99999999999999999999", "none", "1m30"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_told_how_long_it_may_be() {
+        for (text, why) in [
+            ("366d", "write at most 365 days, or 5s..20s"),
+            ("99999999999999999999", "write at most 365 days, or 5s..20s"),
+            ("5s..366d", "write at most 365 days; a range is 5s..20s"),
+            ("5s..", "write 500ms, 15s, 1m30s, 2h or a number of seconds; a range is 5s..20s"),
+        ] {
+            assert_eq!(delay(text).unwrap_err(), why, "{text}");
+        }
+        assert_eq!(duration_or_none("366d").unwrap_err(), "write at most 365 days, or none");
     }
 }

@@ -14,9 +14,11 @@
 mod daemon;
 mod examples;
 mod harness;
+mod hooks;
 mod images;
 mod pressure;
 mod processes;
+mod readiness;
 mod servers;
 mod shells;
 mod sidecars;

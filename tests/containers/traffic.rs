@@ -12,10 +12,10 @@ use crate::servers::Visits;
 const PORT: u16 = 8080;
 
 /// A network that no other test has; it goes with this.
-struct Network(String);
+pub struct Network(pub String);
 
 impl Network {
-    fn create() -> Network {
+    pub fn create() -> Network {
         let network = Network(unique("network"));
         output(&mut docker(["network", "create", "--label", "reprieve-test", &network.0]));
         network

@@ -5,6 +5,8 @@
 //!         prints `ready PID`, then `got SIGNAL` for each; ends with N after the first SIG
 //!         (SIGTERM) and the time to drain. With a name, each line begins with it
 //!         --memory MB makes it slow to die
+//!     fixture join GROUP [OPTION]...
+//!         listens as a member of this process group
 //!     fixture raise SIG       dies of the signal
 //!     fixture state [--and-listen]
 //!         prints what a process inherits, as `name: value`
@@ -32,13 +34,20 @@ use std::process::{Command, Stdio, exit};
 use std::time::{Duration, Instant};
 
 use nix::libc;
-use nix::unistd::{ForkResult, execvp, fork, getpgrp, getpid, getppid, getsid, pipe, setsid};
+use nix::unistd::{
+    ForkResult, Pid, execvp, fork, getpgrp, getpid, getppid, getsid, pipe, setpgid, setsid,
+};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["listen", options @ ..] => listen(options),
+        ["join", group, options @ ..] => {
+            let group = Pid::from_raw(group.parse().expect("a group"));
+            setpgid(Pid::from_raw(0), group).expect("a group of this session");
+            listen(options)
+        }
         ["raise", signal] => raise(number(signal)),
         ["state"] => state(),
         ["state", "--and-listen"] => {
@@ -201,7 +210,7 @@ fn leave(what: &str, options: &[&str]) -> ! {
         child.wait().expect("the one between");
     }
     if what == "stopped" {
-        while !catches_sigterm(child.id()) {
+        while !catches_the_last(child.id()) {
             std::thread::yield_now();
         }
         // SAFETY: no pointer is involved.
@@ -210,11 +219,13 @@ fn leave(what: &str, options: &[&str]) -> ! {
     listen(&["--until", "SIGUSR1", "--until", "SIGTERM"])
 }
 
-fn catches_sigterm(pid: u32) -> bool {
+/// When it catches the last one it listens to all others: a handler is there some moments before it
+/// knows what to do.
+fn catches_the_last(pid: u32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("/proc");
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
     let caught = u64::from_str_radix(caught.expect("a mask"), 16).expect("a mask");
-    caught & 1 << (libc::SIGTERM - 1) != 0
+    caught & 1 << 63 != 0
 }
 
 /// The bare system calls: the C libraries hide the signals that they use themselves.

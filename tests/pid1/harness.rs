@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,12 @@ impl Init {
     /// Options of the init, split at spaces.
     pub fn options(mut self, words: &str) -> Init {
         self.options.extend(words.split_whitespace().map(OsString::from));
+        self
+    }
+
+    /// An option whose value may have spaces.
+    pub fn option(mut self, name: &str, value: impl Into<OsString>) -> Init {
+        self.options.extend([name.into(), value.into()]);
         self
     }
 
@@ -295,6 +302,11 @@ impl Run {
     pub fn pid_if_any(&self) -> Option<i32> {
         let us = self.child.id() as i32;
         if self.place == Place::Laptop { Some(us) } else { children(us).first().copied() }
+    }
+
+    /// Whether the init is PID 1, and so its pids are not ours.
+    pub fn is_pid1(&self) -> bool {
+        self.place == Place::Pid1
     }
 
     /// Whether the init has ended.
@@ -545,6 +557,15 @@ impl Drop for Visitor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// An address for one more server. The loopback network has one for each process, so that no
+/// other run can take its ports.
+pub fn address() -> SocketAddr {
+    static PORT: AtomicU16 = AtomicU16::new(20_000);
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    let port = PORT.fetch_add(1, Ordering::Relaxed);
+    (Ipv4Addr::new(127, 64 + high, middle, low), port).into()
 }
 
 /// Waits for a condition that nothing announces.

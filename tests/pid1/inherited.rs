@@ -149,6 +149,7 @@ fn a_closed_stderr_is_no_place_for_the_log_to_hit_something_else() {
     assert_eq!(report["event"], "report");
 }
 
+/// tini and dumb-init keep them, and so keep a pipe open or a mount busy. peers.rs shows it.
 #[test]
 fn the_app_inherits_descriptors_that_we_do_not_keep() {
     let folder = Folder::new();
@@ -181,6 +182,7 @@ fn the_log_is_no_descriptor_that_we_let_go_of() {
     assert!(ended.said("report: "), "{}", ended.all());
 }
 
+/// tini and catatonit stay in it, so that it cannot be unmounted. peers.rs shows it.
 #[test]
 fn the_app_keeps_the_folder_that_we_leave() {
     let folder = Folder::new();

@@ -39,7 +39,7 @@ fn is_left(run: &Run, what: &str) {
         return;
     }
     let app = run.main_pid();
-    run.hears("ready");
+    run.until_said("the main child to be ready", |line| line.starts_with("ready "));
     eventually("the worker to stop", || {
         children(app).into_iter().any(|pid| process_state(pid) == 'T').then_some(())
     });
@@ -66,6 +66,7 @@ fn a_process_of_another_uid_is_told_once_and_may_drain() {
     are_told_once_and_may_drain("nobody");
 }
 
+/// Under the others it is killed without having heard anything. peers.rs shows it.
 #[test]
 fn a_stopped_process_is_told_once_continued_and_may_drain() {
     are_told_once_and_may_drain("stopped");
@@ -276,6 +277,27 @@ fn with_kill_they_are_killed_at_once() {
     let report = ended.report();
     assert_eq!(report["killed"]["count"], 1, "{report}");
     assert_eq!(report["killed"]["first"][0]["command"], "fixture");
+}
+
+/// Nor is /proc of use where it is that of another PID namespace, in which others have the pids of
+/// ours: those are neither named nor told.
+#[test]
+fn without_proc_they_are_killed_and_not_named() {
+    let script = "setsid \"$FIXTURE\" listen --until SIGUSR2 & exec \"$FIXTURE\" listen";
+    for hide in ["mount -t tmpfs none /proc", "umount --lazy /proc"] {
+        let run = pid1()
+            .through(&format!("{hide} && exec \"$@\""))
+            .options("--grace-period 800ms --margin 500ms")
+            .shell(&["sh"], script);
+        run.hears_times("ready", 2);
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!((ended.code, ended.times("got SIGTERM")), (0, 1), "{}", ended.all());
+        assert!(ended.said("sent SIGKILL to all that is left"), "{}", ended.all());
+        let [whom, when] =
+            ["who was left over cannot be seen; killed at +0.", ": all that was left;"];
+        assert!(ended.said(whom) && ended.said(when), "{}", ended.all());
+    }
 }
 
 /// The kill is repeated while something is left, and something is: one of them dies slowly.

@@ -6,14 +6,19 @@
 
 mod harness;
 
+mod commands;
+mod hooks;
 mod inherited;
 mod laptop;
 mod leftovers;
 mod options;
 mod peers;
+mod prober;
 mod pty;
+mod readiness;
 mod rehearsal;
 mod reports;
+mod responder;
 mod shells;
 mod sidecars;
 mod signals;

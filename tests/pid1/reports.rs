@@ -9,7 +9,7 @@ use crate::harness::*;
 
 /// Every key of the report, in its order. The README documents them: a change is a change for
 /// whoever reads them.
-const KEYS: [&str; 31] = [
+const KEYS: [&str; 32] = [
     "level",
     "event",
     "trigger",
@@ -36,6 +36,7 @@ const KEYS: [&str; 31] = [
     "killed",
     "waited_for_trap",
     "survivors",
+    "failed_hooks",
     "total_ms",
     "unused_ms",
     "sufficient_grace_period_ms",
@@ -199,6 +200,7 @@ fn the_report_has_these_keys() {
         ("left_over", &["count", "first"]),
         ("killed", &["count", "first"]),
         ("survivors", &["count", "first"]),
+        ("failed_hooks", &["count", "first"]),
     ] {
         assert_eq!(keys(&report[part]), sorted(expected), "{part}");
     }
@@ -384,13 +386,18 @@ fn the_variable_names_the_file_too() {
     assert!(path.exists());
 }
 
-/// Many leftovers, with names that are hard to write down.
+/// Many leftovers, with names that are hard to write down, and more ports than fit.
 #[test]
 fn a_long_report_is_still_a_short_valid_line() {
     let folder = Folder::new();
+    let ports: Vec<String> = (20_000..21_000).map(|port| port.to_string()).collect();
+    let ports = ports.join(",");
     for format in ["json", "text"] {
         let path = folder.path(format);
-        let options = format!("--log-format {format} --grace-period 1s --margin 700ms");
+        let options = format!(
+            "--log-format {format} --grace-period 1s --margin 700ms --delay 10ms \
+             --traffic-port {ports}"
+        );
         let run = pid1().options(&with_file(&path, &options)).fixture("odd 40");
         run.hears("made 40");
         run.hears("ready");
@@ -409,6 +416,7 @@ fn a_long_report_is_still_a_short_valid_line() {
                 (&report["left_over"]["count"], &report["killed"]["count"]),
                 (&40.into(), &40.into())
             );
+            assert_eq!(report["traffic"]["ports"].as_array().map(Vec::len), Some(64));
             assert_eq!(ended.report(), report);
         }
     }

@@ -157,6 +157,19 @@ fn a_new_window_size_is_heard_once() {
     }
 }
 
+/// `docker run -it` sends us the SIGWINCH of its own terminal as well (sig-proxy).
+#[test]
+fn a_new_window_size_is_no_undeclared_stop_signal() {
+    let pty = listening(leader_as_pid1(""), &["--until", "SIGINT"]);
+    pty.ready("");
+    let init = eventually("PID 1", || children(pty.pid()).first().copied());
+    send(init, libc::SIGWINCH);
+    pty.hears("got SIGWINCH");
+    pty.types(CTRL_C);
+    let (code, said) = pty.ends();
+    assert_eq!((code, said.contains("reprieve:")), (0, false), "{said}");
+}
+
 /// A hangup comes to the leader alone: who else could tell the app?
 #[test]
 fn a_hangup_is_heard_once() {
@@ -254,12 +267,6 @@ fn closed_streams_do_not_matter() {
         pty.types(CTRL_C);
         assert_eq!(pty.ends().0, 7, "{closed}");
     }
-}
-
-fn children(pid: i32) -> Vec<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let children = children.unwrap_or_default();
-    children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
 
 fn handles(pid: i32, signal: i32) -> bool {

@@ -6,6 +6,7 @@
 //! apache2-bin redis-server postgresql gunicorn uvicorn nodejs golang-go. Without one of them a
 //! test fails and says what is missing; none passes unseen.
 
+mod balancer;
 mod http;
 mod postgresql;
 mod redis;
@@ -16,3 +17,7 @@ mod upstream;
 #[allow(dead_code)]
 #[path = "../pid1/harness.rs"]
 mod harness;
+
+#[allow(dead_code)]
+#[path = "../../examples/rolling-restart/http.rs"]
+mod client;

@@ -2,10 +2,8 @@
 
 use std::fmt;
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use nix::libc;
@@ -161,13 +159,4 @@ pub fn version(command: &str, package: &str) -> String {
     let mut numbers = said.split(|c: char| !c.is_ascii_digit() && c != '.');
     let version = numbers.find(|number| number.contains('.') && number.len() > 1);
     version.unwrap_or_else(|| panic!("no version of {program}: {said}")).to_owned()
-}
-
-/// An address for one more server. The loopback network has one for each process, so that no
-/// other run can take its ports.
-pub fn address() -> SocketAddr {
-    static PORT: AtomicU16 = AtomicU16::new(20_000);
-    let [_, high, middle, low] = std::process::id().to_be_bytes();
-    let port = PORT.fetch_add(1, Ordering::Relaxed);
-    (Ipv4Addr::new(127, 64 + high, middle, low), port).into()
 }

@@ -1,0 +1,503 @@
+//! Readiness that turns with the stop signal: the ready file, what the responder to probes says,
+//! and what is wrong before the app is spawned.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+
+use crate::harness::*;
+use crate::prober::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const STOP_SIGNAL: &str = r#""event":"stop_signal""#;
+
+fn ready_file(path: &Path) -> String {
+    format!("--log-format json --ready-file {}", path.display())
+}
+
+fn appears(path: &Path) {
+    eventually("the ready file", || path.exists().then_some(()));
+}
+
+// The ready file.
+
+#[test]
+fn the_ready_file_is_there_from_the_start_of_the_app_to_the_stop_signal() {
+    for init in [pid1(), laptop()] {
+        let folder = Folder::new();
+        let file = folder.file("ready", "stale", 0o600);
+        let script = format!("cat {} 2>&-; exec $FIXTURE listen --until SIGUSR1", file.display());
+        let run = init.options(&ready_file(&file)).options("--delay 1h").shell(&["sh"], &script);
+        run.hears("ready");
+        appears(&file);
+        assert_eq!(std::fs::read(&file).expect("the file"), b"");
+        run.signal(libc::SIGTERM);
+        run.hears(STOP_SIGNAL);
+        assert!(!file.exists(), "it is there after the first line of the log");
+        run.signal(libc::SIGUSR1);
+        let ended = run.ends();
+        assert_eq!((ended.code, file.exists()), (0, false), "{}", ended.all());
+        assert!(!ended.said("stale") && ended.times(r#""level":"warn""#) == 0, "{}", ended.all());
+    }
+}
+
+#[test]
+fn the_ready_file_has_gone_before_the_app_hears() {
+    let folder = Folder::new();
+    let file = folder.path("ready");
+    let run = pid1().options(&ready_file(&file)).fixture("listen --until SIGUSR1");
+    run.hears("ready");
+    appears(&file);
+    run.signal(libc::SIGTERM);
+    run.hears("got SIGTERM");
+    assert!(!file.exists());
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 0);
+}
+
+/// Before what runs after the app.
+#[test]
+fn the_ready_file_goes_however_the_app_ends() {
+    type Deed = fn(&Run);
+    let endings: [(&str, &str, Deed, i32); 5] = [
+        ("", "listen --until SIGUSR1 --code 3", |run| send(run.pid(), libc::SIGUSR1), 3),
+        ("", "listen", |run| send(run.main_pid(), libc::SIGKILL), 137),
+        ("", "leave orphan --drain 100", |run| send(run.main_pid(), libc::SIGKILL), 137),
+        ("--grace-period 2s", "listen --ignore SIGTERM", |run| send(run.pid(), libc::SIGTERM), 137),
+        ("--rehearse 500ms", "listen", |_| (), 0),
+    ];
+    for (options, app, deed, code) in endings {
+        let folder = Folder::new();
+        let file = folder.path("ready");
+        let hook = format!("sh -c 'test -e {} || echo has gone'", file.display());
+        let init = pid1().options(&ready_file(&file)).options(options);
+        let run = init.variable("REPRIEVE_ON_EXIT", &hook).fixture(app);
+        run.hears("ready");
+        appears(&file);
+        deed(&run);
+        let ended = run.ends();
+        assert_eq!((ended.code, file.exists()), (code, false), "{app}: {}", ended.all());
+        assert_eq!(ended.times("has gone"), 1, "{app}: {}", ended.all());
+    }
+}
+
+#[test]
+fn the_ready_file_has_gone_while_leftovers_are_swept() {
+    let folder = Folder::new();
+    let file = folder.path("ready");
+    let run = pid1().options(&ready_file(&file)).fixture("leave orphan --until SIGUSR1");
+    run.hears("left ready");
+    appears(&file);
+    send(run.main_pid(), libc::SIGKILL);
+    run.hears("left got SIGTERM");
+    assert!(!file.exists());
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 137);
+}
+
+#[test]
+fn without_an_app_there_is_no_ready_file_and_no_stale_one_either() {
+    let folder = Folder::new();
+    let file = folder.file("ready", "stale", 0o600);
+    let ended = pid1().options(&ready_file(&file)).app(["/no/such/app"]).ends();
+    assert_eq!((ended.code, file.exists()), (127, false), "{}", ended.all());
+}
+
+#[test]
+fn the_ready_file_does_not_come_before_the_app_that_awaits_its_sidecar() {
+    for answers in [true, false] {
+        let folder = Folder::new();
+        let file = folder.file("ready", "stale", 0o600);
+        let address = address();
+        let sidecar = TcpListener::bind(address).expect("a port");
+        let init = pid1().options(&ready_file(&file));
+        let run = init.options(&format!("--await-url http://{address}/")).fixture("listen");
+        let (mut asked, _) = sidecar.accept().expect("a request");
+        assert!(!file.exists(), "there is one while the app awaits its sidecar");
+        let code = if answers {
+            asked.write_all(b"HTTP/1.1 204 x\r\n\r\n").expect("a client");
+            run.hears("ready");
+            appears(&file);
+            0
+        } else {
+            143
+        };
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!((ended.code, file.exists()), (code, false), "{}", ended.all());
+        assert_eq!(ended.said("ready "), answers, "{}", ended.all());
+    }
+}
+
+/// Afterwards we are in another folder.
+#[test]
+fn the_ready_file_may_be_named_in_each_way() {
+    type Named = fn(Init, &str) -> Init;
+    let ways: [(Named, &str); 4] = [
+        (|init, path| init.options(&format!("--ready-file {path}")), "ready"),
+        (|init, path| init.options(&format!("--ready-file={path}")), "./sub/../ready"),
+        (|init, path| init.variable("REPRIEVE_READY_FILE", path), "ready"),
+        (|init, path| init.variable("REPRIEVE_READY_FILE", path), "sub/ready"),
+    ];
+    for (name_it, path) in ways {
+        let folder = Folder::new();
+        std::fs::create_dir(folder.path("sub")).expect("a folder");
+        let here = folder.path("");
+        let script = format!("cd {}; umask 027; exec \"$@\"", here.display());
+        let run = name_it(pid1(), path).through(&script).fixture("state --and-listen");
+        run.hears("ready ");
+        let file = folder.path(path);
+        appears(&file);
+        let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
+        assert_eq!(mode & 0o7777, 0o640, "{path}: {mode:o}");
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!((ended.code, file.exists()), (0, false), "{path}: {}", ended.all());
+        assert!(!ended.said("REPRIEVE_"), "{}", ended.all());
+    }
+}
+
+/// After the spawn nothing is fatal.
+#[test]
+fn a_ready_file_that_cannot_be_removed_is_a_warning() {
+    let folder = Folder::new();
+    let file = folder.path("ready");
+    let run = pid1().options(&ready_file(&file)).fixture("listen --code 7");
+    run.hears("ready");
+    appears(&file);
+    std::fs::remove_file(&file).expect("the file");
+    std::fs::create_dir(&file).expect("a folder");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times("ready_file_stays")), (7, 1), "{}", ended.all());
+}
+
+#[test]
+fn a_ready_file_that_somebody_removed_is_not_missed() {
+    let folder = Folder::new();
+    let file = folder.path("ready");
+    let run = pid1().options(&ready_file(&file)).fixture("listen");
+    run.hears("ready");
+    appears(&file);
+    std::fs::remove_file(&file).expect("the file");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
+}
+
+// What is said to probes.
+
+#[test]
+fn it_is_ready_to_the_stop_signal_and_alive_to_its_end() {
+    for init in [pid1(), laptop()] {
+        let at = address();
+        let init = init.options(&format!("--log-format json --delay 1h --health-listen {at}"));
+        let run = init.fixture("leave orphan --until SIGUSR2");
+        run.hears("left ready");
+        run.hears_times("ready", 2);
+        assert_eq!(says(at), RUNS);
+        let held = run.signal(libc::SIGTERM);
+        run.hears(STOP_SIGNAL);
+        assert_eq!(says(at), STOPS);
+        // A second signal ends the hold. Within a second it would be the same request.
+        wait_until(held + Duration::from_millis(1100));
+        run.signal(libc::SIGTERM);
+        run.hears("left got SIGTERM");
+        // The app has ended; its leftover has not.
+        run.hears(r#""event":"swept""#);
+        assert_eq!(says(at), HAS_ENDED);
+        run.signal(libc::SIGUSR2);
+        let ended = run.ends();
+        assert_eq!(ended.code, 0, "{}", ended.all());
+        assert_eq!(ended.times(r#""level":"warn""#), 0, "{}", ended.all());
+        let report = ended.report();
+        assert_eq!(
+            (&report["left_over"]["count"], &report["killed"]["count"]),
+            (&1.into(), &0.into())
+        );
+    }
+}
+
+#[test]
+fn it_is_alive_while_it_drains() {
+    let at = address();
+    let run =
+        pid1().options(&format!("--health-listen {at}")).fixture("listen --until SIGUSR1 --code 4");
+    run.hears("ready");
+    assert_eq!(says(at), RUNS);
+    run.signal(libc::SIGTERM);
+    run.hears("got SIGTERM");
+    assert_eq!(says(at), STOPS);
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 4);
+}
+
+#[test]
+fn an_app_that_ends_by_itself_is_neither_ready_nor_alive() {
+    let at = address();
+    let run = pid1()
+        .options(&format!("--log-format json --leftovers wait --health-listen {at}"))
+        .fixture("leave orphan");
+    run.hears("left ready");
+    run.hears_times("ready", 2);
+    send(run.main_pid(), libc::SIGKILL);
+    run.hears(r#""event":"died""#);
+    assert_eq!(says(at), HAS_ENDED);
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 137);
+}
+
+#[test]
+fn probes_may_ask_in_several_ways_and_nothing_else_is_answered() {
+    let at = address();
+    let run = pid1().variable("REPRIEVE_HEALTH_LISTEN", &at.to_string()).fixture("listen");
+    run.hears("ready");
+    for (asked, status) in [
+        ("GET /readyz", "200 ok"),
+        ("GET /livez?verbose&x=/readyz", "200 ok"),
+        ("HEAD /readyz?", "200 ok"),
+        ("GET /", "404 not found"),
+        ("GET /readyz/", "404 not found"),
+        ("GET /healthz", "404 not found"),
+        ("HEAD /", "404 not found"),
+        ("POST /readyz", "405 GET or HEAD only"),
+        ("DELETE /livez", "405 GET or HEAD only"),
+        ("POST /", "404 not found"),
+    ] {
+        let request = format!("{asked} HTTP/1.1\r\nHost: probe\r\nX-Y: z\r\n\r\n");
+        let answer = ask(at, request.as_bytes()).unwrap_or_else(|error| panic!("{asked}: {error}"));
+        assert_eq!(answer.status, status, "{asked}");
+        let text = status.split_once(' ').expect("a text").1;
+        let body = if asked.starts_with("HEAD") { "" } else { text };
+        assert_eq!(answer.body, body, "{asked}");
+        assert!(
+            answer.head.contains(&format!("\r\nContent-Length: {}\r\n", text.len())),
+            "{asked}"
+        );
+        assert_eq!(answer.head.contains("\r\nAllow: "), status.starts_with("405"), "{asked}");
+    }
+    // Of version 1.0, as HAProxy's own.
+    let answer = ask(at, b"GET /readyz HTTP/1.0\r\n\r\n").expect("an answer");
+    assert_eq!(answer.status, "200 ok");
+}
+
+/// A load balancer with checks every second is no traffic that keeps a hold.
+#[test]
+fn probes_of_readiness_are_no_traffic() {
+    let program = network().into_os_string().into_string().expect("a path in UTF-8");
+    let options = "--log-format json --delay 300ms..1h --quiet-window 1s \
+                   --health-listen 127.0.0.1:8086";
+    let init = pid1().options(options).in_network("");
+    let run = init.app([program.as_str(), "serve", "tcp:127.0.0.1:8080"]);
+    run.hears("serving");
+    let mut probe = run.beside("call 127.0.0.1:8086");
+    let began_at = run.signal(libc::SIGTERM);
+    let forwarded = || run.lines().iter().any(|line| line.text.contains("forwarded"));
+    while !forwarded() && began_at.elapsed() < PATIENCE && probe.tries("request") {
+        // The pace of the probes.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let ended = run.ends();
+    let report = ended.report();
+    assert_eq!(report["hold_ended_by"], "quiet", "{}", ended.all());
+    assert_eq!(report["traffic"]["ports"], serde_json::json!([8080]), "{report}");
+    assert_eq!(report["traffic"]["connections"], 0, "{report}");
+}
+
+// The app's own word.
+
+#[test]
+fn until_the_stop_signal_it_is_as_ready_as_it_says() {
+    let (at, upstream) = (address(), Upstream::begin(200));
+    let options = format!("--delay 1h --health-listen {at} --health-upstream {}", upstream.url);
+    let run = pid1().options(&options).fixture("listen --until SIGUSR1");
+    run.hears("ready");
+    for status in [200, 503, 404, 204, 500, 301, 200] {
+        upstream.set(status);
+        let answer = ask(at, request("/readyz").as_bytes()).expect("an answer");
+        assert_eq!((answer.status, answer.body.as_str()), (status.to_string(), ""));
+        assert_eq!(get(at, "/livez"), "200 ok");
+    }
+    run.signal(libc::SIGTERM);
+    run.hears("forwarding it at");
+    assert_eq!(says(at), STOPS);
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 0);
+}
+
+#[test]
+fn an_app_that_does_not_say_in_a_second_is_not_ready() {
+    let (at, upstream) = (address(), address());
+    // Nobody accepts, and so nobody answers.
+    let _hangs = TcpListener::bind(upstream).expect("a port");
+    let options = format!("--health-listen {at} --health-upstream http://{upstream}/");
+    let run = pid1().options(&options).fixture("listen");
+    run.hears("ready");
+    let asked_at = Instant::now();
+    assert_eq!(get(at, "/readyz"), "503 no answer");
+    assert_after(asked_at, Instant::now(), SECOND);
+    println!("503 after {:?}", asked_at.elapsed());
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 0);
+}
+
+#[test]
+fn an_app_that_is_not_there_yet_is_not_ready() {
+    let (at, upstream) = (address(), address());
+    let options = format!("--health-listen {at} --health-upstream http://{upstream}/");
+    let run = pid1().options(&options).fixture("listen");
+    run.hears("ready");
+    assert_eq!(says(at), ["503 no answer", "200 ok"]);
+}
+
+/// One that waits does not make the others wait.
+#[test]
+fn an_app_that_hangs_delays_nobody_else() {
+    let (at, upstream) = (address(), address());
+    let _hangs = TcpListener::bind(upstream).expect("a port");
+    let options = format!("--health-listen {at} --health-upstream http://{upstream}/");
+    let run = pid1().options(&options).fixture("listen");
+    run.hears("ready");
+    eventually("an answer between a question and its answer", || {
+        let mut waits = connect(at).expect("a connection");
+        waits.write_all(request("/readyz").as_bytes()).expect("a server");
+        assert_eq!(get(at, "/livez"), "200 ok");
+        waits.set_nonblocking(true).expect("a socket");
+        let is_first =
+            waits.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        is_first.then_some(())
+    });
+    // Many wait together, and too many not at all.
+    let asked_at = Instant::now();
+    let waiting: Vec<_> = (0..40)
+        .map(|_| {
+            let mut waits = connect(at).expect("a connection");
+            waits.write_all(request("/readyz").as_bytes()).expect("a server");
+            waits
+        })
+        .collect();
+    let said: Vec<String> =
+        waiting.into_iter().map(|waits| answer(waits).expect("an answer").status).collect();
+    println!("40 that wait have answers after {:?}", asked_at.elapsed());
+    assert!(
+        said.iter().all(|said| ["503 no answer", "503 busy"].contains(&said.as_str())),
+        "{said:?}"
+    );
+    assert!(said.iter().any(|said| said == "503 busy"), "{said:?}");
+    assert!(asked_at.elapsed() < 10 * SECOND, "one after the other");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times("warning")), (0, 0), "{}", ended.all());
+}
+
+#[test]
+fn a_stop_signal_while_the_app_is_asked_is_the_answer() {
+    let (at, upstream) = (address(), address());
+    let asked = TcpListener::bind(upstream).expect("a port");
+    let options = format!("--delay 1h --health-listen {at} --health-upstream http://{upstream}/");
+    let run = pid1().options(&options).fixture("listen --until SIGUSR1");
+    run.hears("ready");
+    let mut waits = connect(at).expect("a connection");
+    waits.write_all(request("/readyz").as_bytes()).expect("a server");
+    let (mut asks, _) = asked.accept().expect("a question");
+    run.signal(libc::SIGTERM);
+    run.hears("forwarding it at");
+    // It may have given up by now.
+    let _ = asks.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+    assert_eq!(answer(waits).expect("an answer").status, "503 stopping");
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 0);
+}
+
+// What is wrong before the app is spawned.
+
+/// One line that says what, and no app.
+#[track_caller]
+fn is_refused(words: &[&str], parts: &[&str]) {
+    let folder = Folder::new();
+    let marker = folder.path("spawned");
+    let mut command = reprieve();
+    command.args(words).args(["--", "touch"]).arg(&marker);
+    let call = call(&mut command);
+    assert_eq!((call.code, marker.exists()), (125, false), "{words:?}: {}", call.stderr);
+    assert_eq!(call.stderr.lines().count(), 1, "{words:?}: {}", call.stderr);
+    for part in parts {
+        assert!(call.stderr.contains(part), "{words:?}: {}", call.stderr);
+    }
+}
+
+#[test]
+fn a_ready_file_that_cannot_be_is_refused() {
+    let folder = Folder::new();
+    let path = |name: &str| folder.path(name).display().to_string();
+    let (here, missing, slash) = (path(""), path("no/ready"), path("ready/"));
+    folder.file("file", "", 0o644);
+    let below = path("file/ready");
+    let fifo = folder.fifo("fifo").display().to_string();
+    is_refused(&["--ready-file", &missing], &[&missing, "its directory does not exist"]);
+    is_refused(&["--ready-file", &here], &[&here, "it is a directory"]);
+    is_refused(&["--ready-file", &slash], &[&slash, "it is a directory"]);
+    is_refused(&["--ready-file", "/"], &["it is a directory"]);
+    is_refused(&["--ready-file", &below], &[&below]);
+    is_refused(&["--ready-file", &fifo], &[&fifo, "no regular file"]);
+    is_refused(&["--ready-file", ""], &["--ready-file"]);
+    is_refused(&["--ready-file", &path(&"x".repeat(300))], &["too long"]);
+    assert!(Path::new(&fifo).exists(), "it was removed");
+}
+
+#[test]
+fn a_ready_file_on_a_read_only_filesystem_is_refused() {
+    for stale in ["", "touch /mnt/ready;"] {
+        let script =
+            format!("mount -t tmpfs tmpfs /mnt; {stale} mount -o remount,ro /mnt; exec \"$@\"");
+        let init = pid1().through(&script).options("--ready-file /mnt/ready");
+        let ended = init.fixture("listen").ends();
+        assert_eq!((ended.code, ended.lines.len()), (125, 1), "{}", ended.all());
+        assert!(
+            ended.said("/mnt/ready: its directory is read-only; mount a tmpfs"),
+            "{}",
+            ended.all()
+        );
+    }
+}
+
+#[test]
+fn a_place_where_nobody_can_listen_is_refused() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("its address").to_string();
+    for (address, why) in [
+        (taken.as_str(), "Address already in use"),
+        ("192.0.2.1:8086", "Cannot assign requested address"),
+        ("127.0.0.1:0", "write an address and a port"),
+        ("127.0.0.1", "write an address and a port"),
+        (":8086", "write an address and a port"),
+        ("8086", "write an address and a port"),
+        ("localhost:8086", "write an address and a port"),
+        ("127.0.0.1:65536", "write an address and a port"),
+        ("http://127.0.0.1:8086", "write an address and a port"),
+    ] {
+        is_refused(&["--health-listen", address], &[address, why]);
+    }
+}
+
+#[test]
+fn an_upstream_that_nobody_can_ask_is_refused() {
+    let free = address().to_string();
+    is_refused(&["--health-upstream", "http://a:1/"], &["--health-upstream", "--health-listen"]);
+    let listens = ["--health-listen", &free];
+    for (url, part) in [
+        ("https://localhost:8080/", "TLS"),
+        ("localhost:8080/", "http://"),
+        ("http://user@localhost:8080/", ""),
+        ("http:///ready", ""),
+        ("", ""),
+    ] {
+        let words = [listens.as_slice(), &["--health-upstream", url]].concat();
+        is_refused(&words, &["--health-upstream", part]);
+    }
+}

@@ -1,0 +1,499 @@
+//! The process that answers probes: it is ours and not the app's, and neither its death nor what
+//! comes from the network does any harm.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::libc;
+use nix::unistd::{Pid, geteuid, getpgid};
+
+use crate::harness::*;
+use crate::prober::*;
+use crate::pty::{CTRL_C, Output, Pty};
+
+const MS: Duration = Duration::from_millis(1);
+
+const DIED: &str = r#""event":"responder_died""#;
+
+fn listening_at(init: Init, at: SocketAddr) -> Init {
+    init.options(&format!("--log-format json --health-listen {at}"))
+}
+
+fn can_listen(at: SocketAddr) -> Result<(), ErrorKind> {
+    TcpListener::bind(at).map(drop).map_err(|error| error.kind())
+}
+
+/// The process is gone, and not even a zombie.
+fn is_gone(pid: i32) -> bool {
+    process_state(pid) == '0'
+}
+
+// Its death.
+
+#[test]
+fn it_is_started_again_after_pauses_that_grow() {
+    for init in [pid1(), laptop()] {
+        let at = address();
+        let run = listening_at(init, at).options("-w").fixture("listen");
+        run.hears("ready");
+        let (init, app) = (run.pid(), run.main_pid());
+        let wake_ups = || -> u32 {
+            let count = status(init, "voluntary_ctxt_switches").expect("a status");
+            count.parse().expect("a number")
+        };
+        let before = wake_ups();
+        for (n, pause) in (1..).zip([100, 200, 400, 800, 1600]) {
+            let died = responder(&run);
+            let killed_at = Instant::now();
+            send(died, libc::SIGKILL);
+            let said = run.hears_times(DIED, n).text;
+            assert!(said.contains("was killed by SIGKILL; starting it again in"), "{said}");
+            // Nobody else can take the port meanwhile, and who asks now only waits.
+            assert_eq!(can_listen(at), Err(ErrorKind::AddrInUse));
+            assert_eq!(says(at), RUNS);
+            assert_after(killed_at, Instant::now(), pause * MS);
+            assert!(is_gone(died) && responder(&run) != died);
+        }
+        // A few for each death: it is no loop.
+        let wake_ups = wake_ups() - before;
+        println!("five deaths: {wake_ups} wake-ups");
+        assert!(wake_ups < 100, "{wake_ups}");
+        assert_eq!(run.main_pid(), app);
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!(
+            (ended.code, ended.app().len(), ended.times(DIED)),
+            (0, 2, 5),
+            "{}",
+            ended.all()
+        );
+        assert_eq!(ended.times("reaped the orphan"), 0, "{}", ended.all());
+        let report = ended.report();
+        assert_eq!(report["left_over"]["count"], 0, "{report}");
+        assert_eq!(report["killed"]["count"], 0, "{report}");
+    }
+}
+
+#[test]
+fn who_takes_its_place_knows_of_the_stop_signal() {
+    for init in [pid1(), laptop()] {
+        let at = address();
+        let run = listening_at(init, at).options("--delay 1h").fixture("listen --until SIGUSR1");
+        run.hears("ready");
+        run.signal(libc::SIGTERM);
+        run.hears(r#""event":"stop_signal""#);
+        send(responder(&run), libc::SIGKILL);
+        run.hears(DIED);
+        assert_eq!(says(at), STOPS);
+        // While nobody is there to be told.
+        send(responder(&run), libc::SIGKILL);
+        run.hears_times(DIED, 2);
+        run.signal(libc::SIGUSR1);
+        assert_eq!(run.ends().code, 0);
+    }
+}
+
+#[test]
+fn a_stop_signal_while_it_is_dead_is_not_missed() {
+    let at = address();
+    let run = listening_at(pid1(), at).options("--delay 1h").fixture("listen --until SIGUSR1");
+    run.hears("ready");
+    for n in 1..=3 {
+        send(responder(&run), libc::SIGKILL);
+        run.hears_times(DIED, n);
+    }
+    // It pauses for longer than this takes, mostly.
+    run.signal(libc::SIGTERM);
+    run.hears(r#""event":"stop_signal""#);
+    assert_eq!(says(at), STOPS);
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 0);
+}
+
+/// Its questions to the app die with it, and nobody takes them for leftovers.
+#[test]
+fn it_may_die_while_it_asks_the_app() {
+    for init in [pid1(), laptop()] {
+        let (at, upstream) = (address(), address());
+        let asked = TcpListener::bind(upstream).expect("a port");
+        let init = listening_at(init, at);
+        let run = init.options(&format!("--health-upstream http://{upstream}/")).fixture("listen");
+        run.hears("ready");
+        let mut waits = connect(at).expect("a connection");
+        waits.write_all(request("/readyz").as_bytes()).expect("a server");
+        let _asks = asked.accept().expect("a question");
+        let responder = responder(&run);
+        let askers = children(responder);
+        send(responder, libc::SIGKILL);
+        run.hears(DIED);
+        assert!(answer(waits).is_err());
+        for asker in askers {
+            eventually("the end of the question", || is_gone(asker).then_some(()));
+        }
+        assert_eq!(get(at, "/livez"), "200 ok");
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!((ended.code, &ended.report()["left_over"]["count"]), (0, &0.into()));
+    }
+}
+
+// It is not the app's.
+
+#[test]
+fn no_signal_for_the_app_reaches_it() {
+    for aim in ["-g", "-c"] {
+        let at = address();
+        let run = listening_at(pid1(), at).options(aim).fixture("listen --until SIGRTMIN");
+        run.hears("ready");
+        let responder = responder(&run);
+        let group = getpgid(Some(Pid::from_raw(responder))).expect("a group");
+        assert_eq!(group.as_raw(), responder, "it leads no group of its own");
+        for (signal, name) in [
+            (libc::SIGUSR1, "SIGUSR1"),
+            (libc::SIGUSR2, "SIGUSR2"),
+            (libc::SIGINT, "SIGINT"),
+            (libc::SIGHUP, "SIGHUP"),
+            (libc::SIGABRT, "SIGABRT"),
+        ] {
+            run.signal(signal);
+            run.hears(&format!("got {name}"));
+            // Two of them would turn it.
+            assert_eq!(says(at), RUNS, "{aim}: {name}");
+        }
+        run.signal(RTMIN);
+        let ended = run.ends();
+        assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
+    }
+}
+
+#[test]
+fn ctrl_c_does_not_reach_it() {
+    let at = address();
+    let mut command = reprieve();
+    command.args(["--health-listen", &at.to_string(), "--"]).arg(fixture());
+    command.args(["listen", "--until", "SIGTERM"]).env_remove("NO_COLOR");
+    let pty = Pty::start(command, Output::Terminal);
+    pty.ready("");
+    assert_eq!(says(at), RUNS);
+    pty.types(CTRL_C);
+    pty.hears("got SIGINT");
+    assert_eq!(says(at), RUNS);
+    send(pty.pid(), libc::SIGTERM);
+    let (code, said) = pty.ends();
+    assert!(code == 0 && !said.contains("warning"), "{code}: {said}");
+}
+
+/// It is no leftover, is not swept and not waited for.
+#[test]
+fn it_does_not_keep_the_app_s_end_waiting() {
+    for init in [pid1, laptop] {
+        for leftovers in ["stop", "wait", "kill"] {
+            let at = address();
+            let init = listening_at(init(), at);
+            let run = init.options(&format!("--leftovers {leftovers}")).fixture("listen --code 3");
+            run.hears("ready");
+            assert_eq!(says(at), RUNS);
+            let responder = responder(&run);
+            // As if it hung.
+            send(responder, libc::SIGSTOP);
+            run.signal(libc::SIGTERM);
+            let ended = run.ends();
+            assert_eq!(ended.code, 3, "{}", ended.all());
+            assert_eq!(ended.times(r#""level":"warn""#), 0, "{}", ended.all());
+            let report = ended.report();
+            assert_eq!(report["left_over"]["count"], 0, "{report}");
+            assert_eq!(report["killed"]["count"], 0, "{report}");
+            assert!(is_gone(responder));
+            assert_eq!(can_listen(at), Ok(()));
+        }
+    }
+}
+
+// Its end.
+
+#[test]
+fn it_answers_to_the_end_and_leaves_nothing() {
+    for init in [pid1(), laptop()] {
+        let (at, folder) = (address(), Folder::new());
+        let go = folder.fifo("go");
+        let hook = format!("sh -c 'echo leaving; read line < {}'", go.display());
+        let run = listening_at(init, at)
+            .options("--hook-timeout 1h")
+            .variable("REPRIEVE_ON_EXIT", &hook)
+            .fixture("listen");
+        run.hears("ready");
+        assert_eq!(says(at), RUNS);
+        run.signal(libc::SIGTERM);
+        run.hears("leaving");
+        assert_eq!(says(at), HAS_ENDED);
+        send(responder(&run), libc::SIGKILL);
+        run.hears(DIED);
+        assert_eq!(says(at), HAS_ENDED);
+        let responder = responder(&run);
+        std::fs::write(&go, "\n").expect("a reader");
+        let ended = run.ends();
+        assert_eq!(ended.code, 0, "{}", ended.all());
+        assert!(is_gone(responder), "it has outlived us");
+        let refused = TcpStream::connect(at).map(drop).map_err(|error| error.kind());
+        assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
+        assert_eq!(can_listen(at), Ok(()));
+    }
+}
+
+#[test]
+fn its_questions_leave_nothing_either() {
+    for init in [pid1(), laptop()] {
+        let (at, upstream) = (address(), address());
+        let asked = TcpListener::bind(upstream).expect("a port");
+        let options = format!("--health-upstream http://{upstream}/");
+        let run = listening_at(init, at).options(&options).fixture("listen");
+        run.hears("ready");
+        let mut waits = connect(at).expect("a connection");
+        waits.write_all(request("/readyz").as_bytes()).expect("a server");
+        let _asks = asked.accept().expect("a question");
+        let responder = responder(&run);
+        let processes = [children(responder), vec![responder]].concat();
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.ends().code, 0);
+        for pid in processes {
+            eventually("the end of all of ours", || is_gone(pid).then_some(()));
+        }
+        assert_eq!(can_listen(at), Ok(()));
+    }
+}
+
+#[test]
+fn it_ends_with_an_init_that_is_killed() {
+    for init in [pid1(), laptop()] {
+        let at = address();
+        let run = listening_at(init, at).fixture("listen");
+        run.hears("ready");
+        assert_eq!(says(at), RUNS);
+        let (responder, app) = (responder(&run), run.main_pid());
+        run.signal(libc::SIGKILL);
+        eventually("its end", || is_gone(responder).then_some(()));
+        assert_eq!(can_listen(at), Ok(()));
+        // Below a subreaper it is orphaned.
+        send(app, libc::SIGKILL);
+    }
+}
+
+// What comes from the network.
+
+#[test]
+fn many_connections_that_send_nothing_do_no_harm() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let silent: Vec<TcpStream> = (0..300).map(|_| connect(at).expect("a connection")).collect();
+    let opened_at = Instant::now();
+    assert_eq!(says(at), RUNS);
+    println!("answers after {:?} beside 300 that are silent", opened_at.elapsed());
+    // None was waited for.
+    let mut last = silent.last().expect("one");
+    last.set_nonblocking(true).expect("a socket");
+    let waits = last.read(&mut [0]).map_err(|error| error.kind());
+    assert!(waits == Err(ErrorKind::WouldBlock) || opened_at.elapsed() > 5000 * MS, "{waits:?}");
+    last.set_nonblocking(false).expect("a socket");
+    assert_eq!(last.read(&mut [0]).expect("its end"), 0);
+    assert!(opened_at.elapsed() < PATIENCE);
+    let open = descriptors(responder(&run)).values().filter(|to| to.starts_with("socket:")).count();
+    assert!(open <= 64 + 2, "{open} sockets");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
+}
+
+#[test]
+fn a_crowd_that_comes_and_comes_does_no_harm() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let is_over = AtomicBool::new(false);
+    let attack = |begin: &[u8]| {
+        let mut kept = std::collections::VecDeque::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let Ok(mut stream) = connect(at) else { continue };
+            let _ = stream.write_all(begin);
+            kept.push_back(stream);
+            if kept.len() > 200 {
+                kept.pop_front();
+            }
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| attack(b""));
+        scope.spawn(|| attack(b"GET /readyz HTTP/1.1\r\nHost: "));
+        let mut slowest = Duration::ZERO;
+        for _ in 0..50 {
+            let asked_at = Instant::now();
+            let said = std::panic::catch_unwind(|| says(at));
+            slowest = slowest.max(asked_at.elapsed());
+            if said.as_ref().is_ok_and(|said| said == &RUNS) {
+                continue;
+            }
+            is_over.store(true, Ordering::Relaxed);
+            panic!("{said:?}");
+        }
+        println!("the slowest of 50 pairs of answers in a crowd: {slowest:?}");
+        is_over.store(true, Ordering::Relaxed);
+    });
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
+}
+
+#[test]
+fn what_is_no_request_does_no_harm() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let long = format!("GET /readyz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many = format!("GET /readyz HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(1000));
+    let cases: [(&[u8], &str); 10] = [
+        (b"\0\0\0\0\r\n\r\n", "400 bad request"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400 bad request"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 bad request"),
+        (b"GET /readyz\r\n\r\n", "400 bad request"),
+        (b"GET /readyz HTTP/1.1\r\nno colon\r\n\r\n", "400 bad request"),
+        (b"\xff\xfe GET /readyz HTTP/1.1\r\n\r\n", "400 bad request"),
+        (long.as_bytes(), "431 too large"),
+        (many.as_bytes(), "431 too large"),
+        (b"\r\nGET /livez HTTP/1.1\r\n\r\n", "200 ok"),
+        (b"OPTIONS * HTTP/1.1\r\n\r\n", "404 not found"),
+    ];
+    for (request, status) in cases {
+        let shown = String::from_utf8_lossy(&request[..request.len().min(40)]).into_owned();
+        // To one who goes on sending it may be closed before that is read.
+        match ask(at, request) {
+            Ok(answer) => assert_eq!(answer.status, status, "{shown:?}"),
+            Err(error) => assert!(request.len() > 8192, "{shown:?}: {error}"),
+        }
+        assert_eq!(says(at), RUNS, "after {shown:?}");
+    }
+    // One answer a connection, whatever follows the question.
+    let pipelined = request("/readyz").repeat(500);
+    let answer = ask(at, pipelined.as_bytes()).expect("an answer");
+    assert_eq!((answer.status.as_str(), answer.body.as_str()), ("200 ok", "ok"));
+    // In pieces.
+    let mut slow = connect(at).expect("a connection");
+    slow.set_nodelay(true).expect("a socket");
+    for byte in request("/livez").as_bytes() {
+        slow.write_all(&[*byte]).expect("a server");
+    }
+    assert_eq!(crate::prober::answer(slow).expect("an answer").status, "200 ok");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
+}
+
+// What it costs.
+
+fn memory(pid: i32) -> u64 {
+    let rss = status(pid, "VmRSS").expect("a status");
+    rss.trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[test]
+fn thousands_of_probes_leave_no_trace() {
+    let (at, upstream) = (address(), Upstream::begin(200));
+    let options = format!("--health-upstream {}", upstream.url);
+    let run = listening_at(pid1(), at).options(&options).fixture("listen");
+    run.hears("ready");
+    let (init, first) = (run.pid(), responder(&run));
+    let probe = |count| {
+        for n in 0..count {
+            assert_eq!(get(at, "/livez"), "200 ok");
+            if n % 10 == 0 {
+                assert_eq!(get(at, "/readyz"), "200");
+            }
+        }
+        eventually("the end of the questions", || children(first).is_empty().then_some(()));
+        eventually("the end of the connections", || {
+            let open = descriptors(first);
+            (open.values().filter(|to| to.starts_with("socket:")).count() == 1)
+                .then_some(open.len())
+        })
+    };
+    let open = probe(500);
+    let before = [init, first].map(memory);
+    let still_open = probe(4000);
+    let after = [init, first].map(memory);
+    println!("kB of PID 1 and of the responder: {before:?}, after 4400 probes {after:?}");
+    assert_eq!(open, still_open);
+    assert!(after[0] <= before[0], "PID 1 has grown");
+    assert!(after[1] <= before[1] + 128, "the responder has grown");
+    // From the first to the last the same one.
+    assert_eq!(responder(&run), first);
+}
+
+#[test]
+fn while_nobody_asks_nobody_wakes() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    assert_eq!(says(at), RUNS);
+    let pids = [run.pid(), responder(&run)];
+    let asleep = |pid: i32| eventually("sleep", || (process_state(pid) == 'S').then_some(()));
+    pids.into_iter().for_each(asleep);
+    let wake_ups = || pids.map(|pid| status(pid, "voluntary_ctxt_switches"));
+    let before = wake_ups();
+    // The silence itself.
+    thread::sleep(1500 * MS);
+    assert_eq!(wake_ups(), before);
+    // The app's descriptors are its own.
+    assert!(descriptors(run.main_pid()).values().all(|to| !to.starts_with("socket:")));
+}
+
+/// Where all that is ours is another's, as in most clusters.
+#[test]
+fn an_ordinary_uid_without_capabilities_is_enough() {
+    // The folder that Cargo builds in may be closed to others.
+    let folder = std::env::temp_dir().join(format!("reprieve-nobody-{}", std::process::id()));
+    let _guard = Removed(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o1777))
+        .expect("a mode");
+    let app = folder.join("fixture");
+    std::fs::copy(fixture(), &app).expect("a copy");
+    let become_nobody = match geteuid().is_root() {
+        true => {
+            "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
+             --bounding-set=-all --no-new-privs"
+        }
+        false => "env",
+    };
+    let at = address();
+    let script = format!(
+        "cp \"$1\" {0}/reprieve; shift; exec {become_nobody} {0}/reprieve \"$@\"",
+        folder.display()
+    );
+    let file = folder.join("ready");
+    let init = listening_at(pid1(), at).options(&format!("--ready-file {}", file.display()));
+    let run = init.through(&script).app([app.as_os_str(), "listen".as_ref()]);
+    run.hears("ready");
+    if geteuid().is_root() {
+        let effective = [run.pid(), responder(&run)].map(|pid| status(pid, "CapEff"));
+        assert_eq!(effective, [(); 2].map(|()| Some("0000000000000000".to_owned())));
+    }
+    assert_eq!(says(at), RUNS);
+    eventually("the ready file", || file.exists().then_some(()));
+    send(responder(&run), libc::SIGKILL);
+    run.hears(DIED);
+    assert_eq!(says(at), RUNS);
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, file.exists()), (0, false), "{}", ended.all());
+}
+
+struct Removed<'a>(&'a Path);
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.0);
+    }
+}
