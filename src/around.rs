@@ -85,6 +85,14 @@ impl Around {
         self.tasks.add(std::mem::take(&mut self.on_exit));
     }
 
+    /// What sidecars are told, where there is no app that ends.
+    pub fn into_requests(self) -> impl Iterator<Item = Request> {
+        self.on_exit.into_iter().filter_map(|task| match task {
+            Task::Quit(request) => Some(request),
+            Task::Hook(..) => None,
+        })
+    }
+
     /// Starts a task; tells how it went if it could not be started.
     pub fn start(
         &mut self,

@@ -91,11 +91,20 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let environment = inherited::environment(&options.variables);
     let app = Program::new(&options.command);
     let around = options.around.prepare(&environment, inherited)?;
-    if let Awaited::Stopped(signal) = options.await_.wait(&mut wait, &plan.stop_signals)? {
-        return Ok(exit::code(Some(Ending::Signaled(signal)), &[]));
-    }
-
-    let main = app.spawn(&environment, inherited, tty.as_ref())?;
+    let started = match options.await_.wait(&mut wait, &plan.stop_signals) {
+        Ok(Awaited::Stopped(signal)) => {
+            return Ok(exit::code(Some(Ending::Signaled(signal)), &[]));
+        }
+        Ok(Awaited::Ready) => app.spawn(&environment, inherited, tty.as_ref()),
+        Err(not_ready) => Err(not_ready),
+    };
+    let main = match started {
+        Ok(main) => main,
+        Err(error) => {
+            sidecar::tell_to_quit(around.into_requests(), &mut wait, &plan.stop_signals);
+            return Err(error);
+        }
+    };
 
     let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), around.readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());

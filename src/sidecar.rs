@@ -17,6 +17,9 @@ use crate::wait::Wait;
 /// How long the request to quit may take.
 pub const QUIT_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A request has as long as this beyond its own patience: the resolver of the system has another.
+pub const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
+
 /// How long one question may take whether it is ready: some answer only once they are.
 const QUESTION_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -92,9 +95,7 @@ impl Await {
     /// Asks each of them until it answers 2xx. Only these signals end the wait; all others stay
     /// pending, and the app will get them.
     pub fn wait(&self, wait: &mut Wait, stop_signals: &[Signal]) -> Result<Awaited, StartError> {
-        let mut ends = SignalSet::default();
-        stop_signals.iter().chain(&[Signal::INT]).for_each(|signal| ends.insert(*signal));
-        let mut asker = Asker { wait, ends };
+        let mut asker = Asker::new(wait, stop_signals);
         let until = Instant::now() + self.timeout;
         for url in &self.urls {
             match asker.until_ready(url, until) {
@@ -133,13 +134,21 @@ struct Asker<'a> {
     ends: SignalSet,
 }
 
-impl Asker<'_> {
+impl<'a> Asker<'a> {
+    /// SIGINT is the end of what nobody else handles.
+    fn new(wait: &'a mut Wait, stop_signals: &[Signal]) -> Asker<'a> {
+        let mut ends = SignalSet::default();
+        stop_signals.iter().chain(&[Signal::INT]).for_each(|signal| ends.insert(*signal));
+        Asker { wait, ends }
+    }
+
     /// Asks one of them until it answers 2xx.
     fn until_ready(&mut self, url: &Url, until: Instant) -> Result<(), NotReady> {
         let [mut pause, longest] = PAUSES;
+        let question = Request::get(url.clone());
         let mut last = None;
         loop {
-            let (answer, mut stopped) = self.ask(url, until);
+            let (answer, mut stopped) = self.ask(&question, QUESTION_PATIENCE, until);
             let answer = match answer.and_then(|words| status(&words)) {
                 Ok(200..=299) => return Ok(()),
                 Ok(status) => in_words(status),
@@ -167,8 +176,13 @@ impl Asker<'_> {
     }
 
     /// Asks once, in a process of ours: what it said, and the signal that cut it short.
-    fn ask(&mut self, url: &Url, until: Instant) -> (Result<String, String>, Option<Signal>) {
-        let (pid, mut words) = match start(&Request::get(url.clone()), QUESTION_PATIENCE) {
+    fn ask(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+        until: Instant,
+    ) -> (Result<String, String>, Option<Signal>) {
+        let (pid, mut words) = match start(request, patience) {
             Ok(started) => started,
             Err(error) => return (Err(format!("cannot ask: {error}")), None),
         };
@@ -200,6 +214,27 @@ impl Asker<'_> {
             if is_over() || stop.is_some() || Instant::now() >= until {
                 return stop;
             }
+        }
+    }
+}
+
+/// Where the app could not be started, nobody sees it end: tells each to quit, or a job that failed
+/// would go on with them. A signal that would end the wait ends this too.
+pub fn tell_to_quit(
+    requests: impl IntoIterator<Item = Request>,
+    wait: &mut Wait,
+    stop_signals: &[Signal],
+) {
+    let mut asker = Asker::new(wait, stop_signals);
+    for request in requests {
+        let until = Instant::now() + QUIT_PATIENCE + TIME_TO_RESOLVE;
+        let (words, stopped) = asker.ask(&request, QUIT_PATIENCE, until);
+        match words.and_then(|words| answer(&request, &words)) {
+            Ok(answer) => info!(event = "sidecar_told", "{request}: {answer}"),
+            Err(why) => warn!(event = "sidecar_told", "{request}: {why}"),
+        }
+        if stopped.is_some() {
+            return;
         }
     }
 }
@@ -256,5 +291,40 @@ fn in_words(status: u16) -> String {
     match status {
         300..=399 => format!("{status}: redirects are not followed"),
         _ => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum;
+
+    use super::*;
+
+    #[test]
+    fn each_preset_has_what_it_asks() {
+        for preset in Preset::value_variants() {
+            let is_one = *preset != Preset::None;
+            assert_eq!(preset.ready().is_some(), is_one, "{preset:?}");
+            let quit = preset.quit().map(|request| request.to_string());
+            assert_eq!(quit.is_some_and(|quit| quit.starts_with("POST http://127.0.0.1:")), is_one);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_success_has_its_usual_cause() {
+        let linkerd = "http://127.0.0.1:4191/shutdown".parse().expect("a request");
+        assert_eq!(answer(&linkerd, "200"), Ok("200".into()));
+        assert_eq!(answer(&linkerd, "204"), Ok("204".into()));
+        for (words, why) in [
+            ("404", "config.linkerd.io/proxy-admin-shutdown: enabled"),
+            ("403", "config.linkerd.io/proxy-admin-shutdown: enabled"),
+            ("302", "redirects are not followed"),
+            ("500", "500"),
+            ("connection refused", "connection refused"),
+            ("", "no answer"),
+        ] {
+            let failed = answer(&linkerd, words).expect_err(words);
+            assert!(failed.contains(words) && failed.contains(why), "{failed}");
+        }
     }
 }

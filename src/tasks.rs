@@ -17,9 +17,6 @@ use crate::url::Request;
 /// no longer.
 pub const TIME_TO_END: Duration = Duration::from_secs(1);
 
-/// A request has as long as this beyond its own patience: the resolver of the system has another.
-const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
-
 /// One thing to be run.
 #[derive(Clone, Debug)]
 pub enum Task {
@@ -89,7 +86,7 @@ impl Tasks {
     pub fn started(&mut self, task: Task, words: Words, now: Instant) {
         let limit = match task {
             Task::Hook(..) => self.hook_timeout,
-            Task::Quit(_) => sidecar::QUIT_PATIENCE + TIME_TO_RESOLVE,
+            Task::Quit(_) => sidecar::QUIT_PATIENCE + sidecar::TIME_TO_RESOLVE,
         };
         let patience = Patience::Until(now + limit);
         self.running = Some(Running { task, words, began_at: now, patience });

@@ -16,6 +16,8 @@ pub struct Images {
     pub reprieve: PathBuf,
     /// The program that says which signals it gets.
     pub fixture: PathBuf,
+    /// The program that plays a sidecar.
+    pub proxy: PathBuf,
     pub scratch: String,
     pub busybox: String,
 }
@@ -26,7 +28,7 @@ pub fn all() -> &'static Images {
     IMAGES.get_or_init(|| {
         needs_docker();
         let _lock = lock();
-        let [reprieve, fixture] = binaries();
+        let [reprieve, fixture, proxy] = binaries();
         let files = [(&*reprieve, "reprieve"), (&*fixture, "fixture")];
         let scratch = build("scratch", SCRATCH, &files);
         let busybox = PathBuf::from("/bin/busybox");
@@ -35,7 +37,7 @@ pub fn all() -> &'static Images {
         assert!(is_static, "a static busybox is missing: apt-get install busybox-static");
         let files = [(&*busybox, "busybox"), (&*reprieve, "reprieve"), (&*fixture, "fixture")];
         let busybox = build("busybox", BUSYBOX, &files);
-        Images { reprieve, fixture, scratch, busybox }
+        Images { reprieve, fixture, proxy, scratch, busybox }
     })
 }
 
@@ -124,13 +126,14 @@ pub fn scratch_folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique(name))
 }
 
-/// The static release binaries of the init and of the fixture.
-fn binaries() -> [PathBuf; 2] {
+/// The static release binaries of the init and of the programs that play the app and a sidecar.
+fn binaries() -> [PathBuf; 3] {
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.args(["build", "--release", "--locked", "--target", &target]);
-    cargo.args(["--bin", "reprieve", "--example", "fixture", "--message-format", "json"]);
+    cargo.args(["--bin", "reprieve", "--example", "fixture", "--example", "proxy"]);
+    cargo.args(["--message-format", "json"]);
     let built = run(&mut cargo);
     assert!(
         built.status.success(),
@@ -141,7 +144,7 @@ fn binaries() -> [PathBuf; 2] {
     let messages = String::from_utf8_lossy(&built.stdout);
     let messages: Vec<serde_json::Value> =
         messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    ["reprieve", "fixture"].map(|name| {
+    ["reprieve", "fixture", "proxy"].map(|name| {
         let of_it = messages.iter().filter(|message| message["target"]["name"] == name);
         let file = of_it.filter_map(|message| message["executable"].as_str()).next();
         PathBuf::from(file.unwrap_or_else(|| panic!("cargo does not say where {name} is")))

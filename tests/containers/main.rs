@@ -21,6 +21,7 @@ mod processes;
 mod readiness;
 mod servers;
 mod shells;
+mod sidecars;
 mod start;
 mod stop;
 mod terminal;

@@ -675,6 +675,47 @@ fn an_answer_in_bits_or_after_others_counts() {
     });
 }
 
+/// It could not be started: a job that failed is over only once its sidecar is.
+#[test]
+fn it_is_told_where_the_app_never_was() {
+    let folder = Folder::new();
+    let no_program = folder.file("data", "", 0o644);
+    let wait = "-v --await-url http://127.0.0.1:4000/up";
+    for (options, app, code) in [
+        ("", "/nowhere/app", 127),
+        ("", no_program.to_str().expect("a path in UTF-8"), 126),
+        ("--await-timeout 1s", "true", 125),
+    ] {
+        let quit = "--quit-url http://127.0.0.1:4000/mute,http://127.0.0.1:4000/quit";
+        let run = pod(&format!("{wait} {quit} {options}")).app([app]);
+        run.hears("connection refused");
+        let up = if code == 125 { "503" } else { "200" };
+        let proxy = run.proxy(&format!(
+            "GET=127.0.0.1:4000/up={up} POST=127.0.0.1:4000/mute=mute \
+             POST=127.0.0.1:4000/quit=200!"
+        ));
+        assert_eq!(asked(proxy), ["GET 4000/up", "POST 4000/mute", "POST 4000/quit"], "{app}");
+        let ended = run.ends();
+        assert_eq!(ended.code, code, "{}", ended.all());
+        let told = ["/mute: no answer in 2s", "/quit: 200"];
+        assert_eq!(told.map(|told| ended.times(told)), [1, 1], "{}", ended.all());
+        // Last of all comes why.
+        let last = ended.log().last().copied().unwrap_or_default();
+        assert!(last.starts_with("reprieve: error: "), "{}", ended.all());
+    }
+}
+
+#[test]
+fn a_stop_signal_ends_that() {
+    let run = pod(&format!("-v --await-url http://127.0.0.1:4000/up {HANGING}")).app(["/nowhere"]);
+    run.hears("connection refused");
+    let mut proxy = run.proxy("GET=127.0.0.1:4000/up=200 POST=127.0.0.1:4000/=mute");
+    assert_eq!([proxy.line(), proxy.line()], ["GET 4000/up", "POST 4000/"]);
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times("POST ")), (127, 1), "{}", ended.all());
+}
+
 // Names.
 
 /// Where these names are known, and a name server on loopback is asked for all others.
