@@ -114,6 +114,28 @@ fn a_stop_signal_while_it_is_dead_is_not_missed() {
     assert_eq!(run.ends().code, 0);
 }
 
+/// What tells us of its end is a signal like any other, and may come upon one that a person sent.
+#[test]
+fn its_end_is_not_missed_beside_the_same_signal_of_a_person() {
+    for init in [pid1(), laptop()] {
+        let at = address();
+        let run = listening_at(init, at).fixture("listen");
+        run.hears("ready");
+        let (init, first) = (run.pid(), responder(&run));
+        send(init, libc::SIGSTOP);
+        eventually("the stop", || (process_state(init) == 'T').then_some(()));
+        send(init, libc::SIGSTKFLT);
+        send(first, libc::SIGKILL);
+        eventually("its end", || (process_state(first) == 'Z').then_some(()));
+        send(init, libc::SIGCONT);
+        run.hears("got SIG16");
+        run.hears(DIED);
+        assert_eq!(says(at), RUNS);
+        run.signal(libc::SIGTERM);
+        assert_eq!(run.ends().code, 0);
+    }
+}
+
 /// Its questions to the app die with it, and nobody takes them for leftovers.
 #[test]
 fn it_may_die_while_it_asks_the_app() {
