@@ -622,6 +622,11 @@ pub fn process_state(pid: i32) -> char {
     stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()).unwrap_or('0')
 }
 
+/// Waits until a process sleeps, as it does when it has nothing more to do.
+pub fn sleeps(pid: i32) {
+    eventually("a process to sleep", || (process_state(pid) == 'S').then_some(()));
+}
+
 pub fn send(pid: i32, signal: i32) {
     // SAFETY: no pointer is involved.
     unsafe { libc::kill(pid, signal) };

@@ -260,7 +260,7 @@ fn sleeps_while_idle(who: &Contestant) -> String {
     let run = who.init().fixture("listen");
     run.hears("ready");
     let pid = run.pid();
-    eventually("the init to sleep", || (process_state(pid) == 'S').then_some(()));
+    sleeps(pid);
     let wake_ups = || status(pid, "voluntary_ctxt_switches");
     let before = wake_ups();
     // That nobody wakes only time can show; tini wakes each second.

@@ -464,8 +464,7 @@ fn while_nobody_asks_nobody_wakes() {
     assert_eq!(says(at), RUNS);
     let pids = [run.pid(), responder(&run)];
     eventually("the end of the connections", || (sockets(pids[1]) == 1).then_some(()));
-    let asleep = |pid: i32| eventually("sleep", || (process_state(pid) == 'S').then_some(()));
-    pids.into_iter().for_each(asleep);
+    pids.into_iter().for_each(sleeps);
     let wake_ups = || pids.map(|pid| status(pid, "voluntary_ctxt_switches"));
     let before = wake_ups();
     // The silence itself.

@@ -258,10 +258,6 @@ fn memory_after(run: &Run, orphans: u32, signals: u32) -> u64 {
     anonymous.parse().expect("a number")
 }
 
-fn sleeps(pid: i32) {
-    eventually("the init to sleep", || (process_state(pid) == 'S').then_some(()));
-}
-
 /// How the app's stderr was opened; it is the same open file as ours.
 fn blocks(app: i32) -> bool {
     let info = std::fs::read_to_string(format!("/proc/{app}/fdinfo/2")).expect("a descriptor");

@@ -487,6 +487,8 @@ fn before_the_stop_signal_and_after_the_hold_nothing_is_open() {
     run.hears("serving");
     let pid = run.pid();
     assert_eq!(status(pid, "CapEff").as_deref(), Some("0000000000000000"));
+    // The app may serve before its init has gone to sleep.
+    sleeps(pid);
     let wake_ups = || status(pid, "voluntary_ctxt_switches");
     let before = wake_ups();
     let mut client = run.beside(CLIENT);
