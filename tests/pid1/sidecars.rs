@@ -798,11 +798,11 @@ fn a_dead_name_server_holds_up_no_stop_signal() {
 #[test]
 fn a_dead_name_server_does_not_make_the_wait_longer() {
     let folder = Folder::new();
-    let options = "-v --await-url http://proxy.test:4000/ --await-timeout 3s --await-or-start";
+    let options = "-v --await-url http://proxy.test:4000/ --await-timeout 8s --await-or-start";
     let run = with_names(&folder, "", options).fixture("listen --code 3");
     let _server = dead_name_server(&run);
     has_been_asked(&run);
-    assert_after(run.started_at(), started(&run).at, 3000 * MS);
+    assert_after(run.started_at(), started(&run).at, 8000 * MS);
     // Nothing of ours is left to be the app's.
     assert_eq!(askers(&run), [0; 0]);
     run.signal(libc::SIGTERM);
