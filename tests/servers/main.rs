@@ -1,4 +1,5 @@
-//! Real servers under the binary as PID 1: each row of the README's table is a test.
+//! Real servers under the binary as PID 1: each row of the README's table is a test. And a real
+//! balancer before them, whose clients go on through a restart.
 //!
 //!     cargo test --test servers -- --ignored --nocapture
 //!
