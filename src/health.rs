@@ -20,7 +20,8 @@ use crate::url::{Request, Url};
 const CONNECTION_TIME: Duration = Duration::from_secs(5);
 const MOST_CONNECTIONS: usize = 64;
 
-/// When no connection can be taken, the listener stays ready: polled at once, it would be a loop.
+/// When no connection can be taken and none makes room, the listener stays ready: polled at once,
+/// it would be a loop.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener for probes.
@@ -126,10 +127,11 @@ impl Responder<'_> {
             Err(error) if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {
                 false
             }
-            // Descriptors or memory are short.
+            // Descriptors or memory are short: the oldest makes room, or else time does.
             Err(_) => {
-                self.accepts_at = Some(now + PAUSE);
-                !self.connections.is_empty()
+                let has_oldest = !self.connections.is_empty();
+                self.accepts_at = (!has_oldest).then(|| now + PAUSE);
+                has_oldest
             }
         };
         if makes_room {

@@ -331,6 +331,22 @@ fn many_connections_that_send_nothing_do_no_harm() {
     assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
 }
 
+/// One makes room for the next at once, or an honest one would wait behind all of them.
+#[test]
+fn many_connections_do_no_harm_where_descriptors_are_few() {
+    let at = address();
+    let run = listening_at(pid1().through("ulimit -n 14; exec \"$@\""), at).fixture("listen");
+    run.hears("ready");
+    let silent: Vec<TcpStream> = (0..100).map(|_| connect(at).expect("a connection")).collect();
+    let asked_at = Instant::now();
+    assert_eq!(says(at), RUNS);
+    println!("answers after {:?} behind {} that are silent", asked_at.elapsed(), silent.len());
+    assert!(asked_at.elapsed() < 5000 * MS, "{:?}", asked_at.elapsed());
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
+}
+
 #[test]
 fn a_crowd_that_comes_and_comes_does_no_harm() {
     let at = address();
