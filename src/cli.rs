@@ -28,6 +28,19 @@ use crate::watch::{QUIET_WINDOW, Watched};
 /// What our variables are called: this and the long name of the option.
 const PREFIX: &str = "REPRIEVE_";
 
+/// dockerd reads the version of its init, and knows only tini's way to say it. `docker info` prints
+/// the commit alone, so that is our version again. dockerd would not find it with a dot inside, and
+/// an old one would panic if it had more than the 7 characters of the commit that it expects.
+const AS_TINI: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "_reprieve - git.",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    "-",
+    env!("CARGO_PKG_VERSION_MINOR"),
+    "-",
+    env!("CARGO_PKG_VERSION_PATCH")
+);
+
 const LICENSE: &str = concat!(
     "reprieve is licensed under either of the MIT license and the Apache license 2.0, at your \
      option.\n\n",
@@ -82,10 +95,7 @@ fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
     let name = called_as.and_then(|path| std::path::Path::new(path).file_name());
     let mut command = Cli::command();
     if name.is_some_and(|name| name == "docker-init" || name == "tini") {
-        // dockerd reads the version of its init, and knows only tini's way to say it.
-        command = command
-            .display_name("tini version")
-            .version(concat!(env!("CARGO_PKG_VERSION"), "_reprieve"));
+        command = command.display_name("tini version").version(AS_TINI);
     }
     let mut variables = Vec::new();
     if !inherited::has_variable(PREFIX) {
@@ -320,8 +330,11 @@ fn either(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError>
     });
     match sources {
         [Some(one), Some(other)] if one == other => {
-            let [one, other] = ids.map(|id| id.replace('_', "-"));
-            Err(failed(format!("--{one} and --{other} exclude each other: give one of them")))
+            let [one, other] = ids.map(|id| match one {
+                ValueSource::EnvVariable => variable(id),
+                _ => format!("--{}", id.replace('_', "-")),
+            });
+            Err(failed(format!("{one} and {other} exclude each other: give one of them")))
         }
         [Some(ValueSource::CommandLine), _] => Ok([true, false]),
         [_, Some(ValueSource::CommandLine)] => Ok([false, true]),

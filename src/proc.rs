@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::io::Read;
 
 use nix::errno::Errno;
 use nix::sys::uio::pread;
@@ -161,7 +162,10 @@ pub fn shell(pid: i32) -> Option<String> {
     match executable.map(|name| name.strip_suffix(" (deleted)").unwrap_or(name)) {
         Some(name) if !name.starts_with("busybox") => Some(name).filter(known).map(str::to_owned),
         _ => {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let mut line = Vec::new();
+            // An app can make it as long as it likes (PR_SET_MM_ARG_END in prctl(2)).
+            let cmdline = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+            cmdline.take(4096).read_to_end(&mut line).ok()?;
             let line = String::from_utf8_lossy(&line);
             let mut words = line.split('\0').map(program_name);
             let first = words.next()?;

@@ -435,6 +435,20 @@ fn the_version_depends_on_the_name() {
     }
 }
 
+/// How dockerd reads it (parseInitVersion): what it takes for the commit is what `docker info` shows.
+#[test]
+fn dockerd_finds_a_commit_that_is_our_version() {
+    let folder = Folder::new();
+    let path = folder.path("docker-init");
+    symlink(env!("CARGO_BIN_EXE_reprieve"), &path).expect("a link");
+    let version = call(Command::new(&path).arg("--version")).stdout;
+    let (_, commit) = version.split_once(" - ").expect("a commit");
+    let parts: Vec<&str> = commit.trim().split('.').collect();
+    assert_eq!(parts, ["git", &env!("CARGO_PKG_VERSION").replace('.', "-")], "{version}");
+    // Old ones slice theirs, which has 7 characters, to the length of ours.
+    assert!(parts[1].len() <= 7, "{version}");
+}
+
 #[test]
 fn the_license_is_printed() {
     for option in ["--license", "-l"] {
