@@ -16,7 +16,7 @@ use crate::hooks::{Hook, Hooks};
 use crate::inherited;
 use crate::log::Format;
 use crate::options::{Cli, SidecarOptions, TrafficOptions};
-use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
+use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD, Span};
 use crate::sidecar::{Await, Preset};
 use crate::signal::Signal;
 use crate::sockets::Ports;
@@ -265,6 +265,11 @@ impl Cli {
             on_stop: longest(&around.on_stop, around.hook_timeout),
             on_exit: !around.on_exit.is_empty() || !around.quit.is_empty(),
         };
+        if let (GracePeriod(None), Err(misfit)) = (self.shutdown.grace_period, plan.check()) {
+            let whose = Span(REHEARSED_GRACE_PERIOD);
+            let why = format!("a rehearsal has {whose} where no --grace-period is given");
+            return Err(failed(format!("{misfit} ({why})")));
+        }
         let report_file = self.logging.report_file.map(std::path::absolute).transpose();
         Ok(Options {
             plan,
