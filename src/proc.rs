@@ -188,6 +188,11 @@ pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
     if shell == "mksh" || signal == Signal::INT {
         return None;
     }
+    catches(pid, signal)
+}
+
+/// Whether a process has a handler for this signal.
+pub fn catches(pid: i32, signal: Signal) -> Option<bool> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
