@@ -16,7 +16,7 @@ use crate::hooks::{Hook, Hooks};
 use crate::inherited;
 use crate::log::Format;
 use crate::options::{Cli, SidecarOptions, TrafficOptions};
-use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
+use crate::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD, Span};
 use crate::sidecar::{Await, Preset};
 use crate::signal::Signal;
 use crate::sockets::Ports;
@@ -27,6 +27,19 @@ use crate::watch::{QUIET_WINDOW, Watched};
 
 /// What our variables are called: this and the long name of the option.
 const PREFIX: &str = "REPRIEVE_";
+
+/// dockerd reads the version of its init, and knows only tini's way to say it. `docker info` prints
+/// the commit alone, so that is our version again. dockerd would not find it with a dot inside, and
+/// an old one would panic if it had more than the 7 characters of the commit that it expects.
+const AS_TINI: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "_reprieve - git.",
+    env!("CARGO_PKG_VERSION_MAJOR"),
+    "-",
+    env!("CARGO_PKG_VERSION_MINOR"),
+    "-",
+    env!("CARGO_PKG_VERSION_PATCH")
+);
 
 const LICENSE: &str = concat!(
     "reprieve is licensed under either of the MIT license and the Apache license 2.0, at your \
@@ -82,10 +95,7 @@ fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
     let name = called_as.and_then(|path| std::path::Path::new(path).file_name());
     let mut command = Cli::command();
     if name.is_some_and(|name| name == "docker-init" || name == "tini") {
-        // dockerd reads the version of its init, and knows only tini's way to say it.
-        command = command
-            .display_name("tini version")
-            .version(concat!(env!("CARGO_PKG_VERSION"), "_reprieve"));
+        command = command.display_name("tini version").version(AS_TINI);
     }
     let mut variables = Vec::new();
     if !inherited::has_variable(PREFIX) {
@@ -255,6 +265,11 @@ impl Cli {
             on_stop: longest(&around.on_stop, around.hook_timeout),
             on_exit: !around.on_exit.is_empty() || !around.quit.is_empty(),
         };
+        if let (GracePeriod(None), Err(misfit)) = (self.shutdown.grace_period, plan.check()) {
+            let whose = Span(REHEARSED_GRACE_PERIOD);
+            let why = format!("a rehearsal has {whose} where no --grace-period is given");
+            return Err(failed(format!("{misfit} ({why})")));
+        }
         let report_file = self.logging.report_file.map(std::path::absolute).transpose();
         Ok(Options {
             plan,
@@ -320,8 +335,11 @@ fn either(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError>
     });
     match sources {
         [Some(one), Some(other)] if one == other => {
-            let [one, other] = ids.map(|id| id.replace('_', "-"));
-            Err(failed(format!("--{one} and --{other} exclude each other: give one of them")))
+            let [one, other] = ids.map(|id| match one {
+                ValueSource::EnvVariable => variable(id),
+                _ => format!("--{}", id.replace('_', "-")),
+            });
+            Err(failed(format!("{one} and {other} exclude each other: give one of them")))
         }
         [Some(ValueSource::CommandLine), _] => Ok([true, false]),
         [_, Some(ValueSource::CommandLine)] => Ok([false, true]),

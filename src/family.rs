@@ -354,6 +354,13 @@ impl Family {
         self.descendants().iter().map(Name::from).collect()
     }
 
+    /// Whether the main child may end because of a signal: nobody does because of a window that has
+    /// another size who does not even listen.
+    pub fn main_minds(&self, signal: Signal) -> bool {
+        let deaf = |main| proc::catches(main, signal) == Some(false);
+        signal != Signal::WINCH || !self.main.is_some_and(deaf)
+    }
+
     /// Whether the main child has children of its own.
     pub fn main_has_children(&self) -> bool {
         self.main.is_some_and(|main| !proc::descendants(main, &[]).is_empty())

@@ -222,7 +222,7 @@ enum Way {
     /// A socket cannot be opened again, but asked not to wait.
     Socket,
     /// Opening was refused (as another uid's): ask for a single write that does not wait, which
-    /// newer kernels know for pipes; else whether there is room.
+    /// newer kernels know for pipes; else whether there is room, for each byte of a terminal.
     Asked,
 }
 
@@ -287,9 +287,15 @@ impl Way {
             Way::Asked => match write_now(line) {
                 // The pipe is full, or nobody reads it any more.
                 Err(error) if [WouldBlock, BrokenPipe].contains(&error.kind()) => Err(error),
-                // Not to be had: an older kernel, a terminal, a sandbox.
-                Err(_) if has_room(&stderr, 0) => stderr.lock().write(line),
-                Err(_) => Err(WouldBlock.into()),
+                // Not to be had: an older kernel, a terminal, a sandbox. Room in a pipe is room for a
+                // line, in a terminal it may be less.
+                Err(_) => {
+                    let piece = if stderr.is_terminal() { 1 } else { LONGEST };
+                    line.chunks(piece).try_fold(0, |written, piece| match has_room(&stderr, 0) {
+                        true => Ok(written + stderr.lock().write(piece)?),
+                        false => Err(WouldBlock.into()),
+                    })
+                }
                 Ok(written) => Ok(written),
             },
             Way::Plain => stderr.lock().write(line),

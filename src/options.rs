@@ -74,8 +74,8 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Shutdown")]
 pub struct ShutdownOptions {
-    /// Hold the stop signal back this long; with a range at least MIN,
-    /// at most MAX, and in between until no traffic comes any more
+    /// Hold the stop signal back this long; with a range at least MIN, at
+    /// most MAX, and in between until no traffic comes any more
     #[arg(verbatim_doc_comment, long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
     pub delay: Delay,
     /// The orchestrator's whole allowance (docker stop -t, stopTimeout,
@@ -86,8 +86,15 @@ pub struct ShutdownOptions {
     /// SIGKILL comes this long before the grace period ends
     #[arg(long, value_name = "D", default_value = "1s", value_parser = values::duration)]
     pub margin: Duration,
-    /// A second stop signal ends the hold, or not: hurry, ignore
-    #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
+    /// A second stop signal ends the hold, or not: hurry,
+    /// ignore
+    #[arg(
+        verbatim_doc_comment,
+        long,
+        value_name = "HOW",
+        default_value = "hurry",
+        hide_possible_values = true
+    )]
     pub on_repeat: OnRepeat,
     /// Run the app this long, then behave as if the stop signal had come;
     /// exit with 0 only if the app ended by itself, in time, with 0
@@ -99,8 +106,9 @@ pub struct ShutdownOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Traffic, while the signal is held back")]
 pub struct TrafficOptions {
-    /// Traffic has stopped when nothing came in for so long [default: 3s]
-    #[arg(long, value_name = "D", value_parser = values::duration)]
+    /// Traffic has stopped when nothing came in for so long
+    /// [default: 3s]
+    #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
     pub quiet_window: Option<Duration>,
     /// Look at the traffic to these ports [default: all that the app
     /// listens on]
@@ -117,7 +125,7 @@ pub struct TrafficOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Signals")]
 pub struct SignalOptions {
-    /// What begins the shutdown (an image's STOPSIGNAL)
+    /// What begins the shutdown (image's STOPSIGNAL)
     #[arg(long, value_name = "SIG[,SIG]", default_value = "SIGTERM")]
     #[arg(value_delimiter = ',', value_parser = values::forwardable)]
     pub stop_signal: Vec<Signal>,
@@ -184,8 +192,8 @@ pub struct ReadinessOptions {
     /// A file that is there from the start of the app to the stop signal
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
-    /// Answer GET /readyz and /livez here: not ready from the stop signal on,
-    /// alive until the app has ended
+    /// Answer GET /readyz and /livez here: not ready from the stop
+    /// signal on, alive until the app has ended
     #[arg(verbatim_doc_comment, long, value_name = "ADDR:PORT", value_parser = values::address)]
     pub health_listen: Option<SocketAddr>,
     /// Until then /readyz answers as this does

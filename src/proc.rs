@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -163,7 +163,10 @@ pub fn shell(pid: i32) -> Option<String> {
     match executable.map(|name| name.strip_suffix(" (deleted)").unwrap_or(name)) {
         Some(name) if !name.starts_with("busybox") => Some(name).filter(known).map(str::to_owned),
         _ => {
-            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+            let mut line = Vec::new();
+            // An app can make it as long as it likes (PR_SET_MM_ARG_END in prctl(2)).
+            let cmdline = File::open(format!("/proc/{pid}/cmdline")).ok()?;
+            cmdline.take(4096).read_to_end(&mut line).ok()?;
             let line = String::from_utf8_lossy(&line);
             let mut words = line.split('\0').map(program_name);
             let first = words.next()?;
@@ -186,6 +189,11 @@ pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
     if shell == "mksh" || signal == Signal::INT {
         return None;
     }
+    catches(pid, signal)
+}
+
+/// Whether a process has a handler for this signal.
+pub fn catches(pid: i32, signal: Signal) -> Option<bool> {
     let status = fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;

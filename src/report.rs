@@ -311,6 +311,10 @@ impl fmt::Display for Report<'_> {
                 Span(Duration::from_millis(at))
             ));
         }
+        let at_its_end = |why| why != HoldEnd::Exit;
+        if self.forwarded_signal.is_none() && self.hold_ended_by.is_some_and(at_its_end) {
+            parts.push("not forwarded, as it is rewritten to 0".into());
+        }
         parts.push(self.ending());
         // Without /proc nobody has a name.
         let nameless = self.killed_at_ms.is_some() && self.killed.count + self.survivors.count == 0;

@@ -227,6 +227,7 @@ impl Supervisor {
                 self.account.forwarded(signal);
                 if let Some(Received { signal, pid: 0, by_kernel: false, .. }) = received
                     && why == Why::Passing
+                    && self.family.main_minds(signal)
                 {
                     self.account.came_from_outside(signal, now);
                 }

@@ -74,6 +74,8 @@ fn docker_run_init_runs_us() {
     let info = output(&mut daemon.docker(&["info"]));
     let version = env!("CARGO_PKG_VERSION");
     assert!(info.contains("Init Binary: ") && info.contains("docker-init"), "{info}");
+    // It prints the commit alone, and that has no dot.
+    assert!(info.contains(&format!("init version: {}", version.replace('.', "-"))), "{info}");
     let versions = output(&mut daemon.docker(&["version"]));
     let ours = versions.split("docker-init:").nth(1).expect("a version of the init");
     assert!(ours.contains(version), "{versions}");

@@ -12,6 +12,11 @@
 //!         prints what a process inherits, as `name: value`
 //!     fixture foreground      prints whether it is in the foreground of its terminal, its size,
 //!         and a line that it reads from it
+//!     fixture outsider        gives the foreground of its terminal to a child, prints `ready PID`,
+//!         and reads from it all the same; prints `continued` after each SIGCONT
+//!     fixture stray WHO [OPTION]...
+//!         listens as a member of the process group of a child; in its own one, `nobody` or
+//!         `someone` stays
 //!     fixture leave WHAT [OPTION]...
 //!         starts `fixture listen --name left OPTION...` as a `child` (a worker), an `orphan`
 //!         (double fork), a `daemon` (orphan with a session of its own), a `nobody` (orphan with
@@ -56,6 +61,8 @@ fn main() {
         }
         ["with", words @ ..] => with(words),
         ["foreground"] => foreground(),
+        ["outsider"] => outsider(),
+        ["stray", who, options @ ..] => stray(who, options),
         ["leave", what, options @ ..] => leave(what, options),
         ["odd", count] => odd(count.parse().expect("a number")),
         ["breed", ..] => breed(),
@@ -180,6 +187,47 @@ fn foreground() {
         size
     };
     say(format_args!("read {line:?} on {} x {}", size.ws_row, size.ws_col));
+}
+
+/// Forks a child that does nothing until SIGTERM; in a process group of its own, or not.
+fn idle(leads: bool) -> Pid {
+    // SAFETY: there is one thread.
+    match unsafe { fork() }.expect("fork") {
+        ForkResult::Parent { child } => {
+            if leads {
+                setpgid(child, child).expect("a group");
+            }
+            child
+        }
+        ForkResult::Child => loop {
+            // SAFETY: no pointer is involved.
+            unsafe { libc::pause() };
+        },
+    }
+}
+
+fn outsider() {
+    let insider = idle(true);
+    // SAFETY: ignoring is no function of ours, and write(2) may be called from a handler.
+    unsafe {
+        libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+        nix::unistd::tcsetpgrp(std::io::stdin(), insider).expect("a terminal");
+        let says = || {
+            libc::write(1, c"continued\n".as_ptr().cast(), 10);
+        };
+        signal_hook::low_level::register(libc::SIGCONT, says).expect("a handler");
+    }
+    say(format_args!("ready {}", getpid()));
+    let _ = std::io::stdin().read_line(&mut String::new());
+}
+
+fn stray(who: &str, options: &[&str]) -> ! {
+    if who == "someone" {
+        idle(false);
+    }
+    let leader = idle(true);
+    setpgid(Pid::from_raw(0), leader).expect("a group of this session");
+    listen(options)
 }
 
 /// A worker is nobody's to wait for: it is left over.

@@ -653,11 +653,13 @@ fn nothing_of_a_hanging_hook_outlives_a_subreaper() {
 #[test]
 fn a_hook_does_not_outlive_a_subreaper_that_is_killed() {
     let run = laptop().options(PATIENT).option("--on-stop", listening("hook")).fixture("listen");
-    run.ready("");
+    let app = run.ready("");
     run.signal(libc::SIGTERM);
     let hook = run.ready("hook ");
     run.signal(libc::SIGKILL);
     eventually("the hook's end", || ['0', 'Z'].contains(&process_state(hook)).then_some(()));
+    // The app does, as under any other init that is no PID 1.
+    send(app, libc::SIGKILL);
 }
 
 /// A hook's children that end are reaped as all else is.

@@ -139,6 +139,25 @@ fn a_fork_loop_is_killed() {
     assert_eq!(running(&mark), 0, "{}", ended.all());
 }
 
+/// Nobody can be named then, and the descendants not be found.
+#[test]
+#[ignore = "needs root: /proc is hidden: cargo test --test pid1 -- --ignored"]
+fn without_proc_the_app_and_its_group_are_killed() {
+    let hide = "exec unshare --mount sh -c 'mount -t tmpfs none /proc && exec \"$@\"' sh \"$@\"";
+    let deaf = "$FIXTURE listen --ignore SIGTERM --name";
+    let run = laptop()
+        .options("--grace-period 1s --margin 600ms")
+        .through(hide)
+        .shell(&["sh"], &format!("{deaf} worker & exec {deaf} app"));
+    let both = ["worker ", "app "].map(|name| run.ready(name));
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    let survived = both.map(runs);
+    // Nobody else would.
+    both.iter().for_each(|pid| send(*pid, libc::SIGKILL));
+    assert_eq!((ended.code, survived), (137, [false; 2]), "{}", ended.all());
+}
+
 /// How many processes run with this among their arguments.
 fn running(mark: &str) -> usize {
     let all = std::fs::read_dir("/proc").expect("/proc").flatten();

@@ -106,6 +106,7 @@ fn a_dropped_stop_signal_still_holds_and_kills() {
     let ended = run.ends();
     assert_after(began_at, ended.at, Duration::from_millis(500));
     assert_eq!((ended.code, ended.times("got ")), (137, 0), "{}", ended.all());
+    assert!(ended.said("delay; not forwarded, as it is rewritten to 0; it"), "{}", ended.all());
 }
 
 fn keeps_holding(init: Init) {
@@ -383,8 +384,7 @@ fn help_goes_to_stdout() {
 #[test]
 fn every_option_is_in_the_help() {
     let help = call(reprieve().arg("--help")).stdout;
-    let mut prose = help.lines().filter(|line| !line.starts_with(' '));
-    assert!(prose.all(|line| line.len() <= 100), "{help}");
+    assert!(help.lines().all(|line| line.len() <= 100), "{help}");
     for option in [
         "--delay",
         "--quiet-window",
@@ -433,6 +433,20 @@ fn the_version_depends_on_the_name() {
             assert_eq!((call.code, call.stderr.as_str()), (0, ""));
         }
     }
+}
+
+/// How dockerd reads it (parseInitVersion): what it takes for the commit is what `docker info` shows.
+#[test]
+fn dockerd_finds_a_commit_that_is_our_version() {
+    let folder = Folder::new();
+    let path = folder.path("docker-init");
+    symlink(env!("CARGO_BIN_EXE_reprieve"), &path).expect("a link");
+    let version = call(Command::new(&path).arg("--version")).stdout;
+    let (_, commit) = version.split_once(" - ").expect("a commit");
+    let parts: Vec<&str> = commit.trim().split('.').collect();
+    assert_eq!(parts, ["git", &env!("CARGO_PKG_VERSION").replace('.', "-")], "{version}");
+    // Old ones slice theirs, which has 7 characters, to the length of ours.
+    assert!(parts[1].len() <= 7, "{version}");
 }
 
 #[test]
@@ -546,7 +560,7 @@ fn options_that_exclude_each_other_are_refused() {
     }
     let mut both = spawning(&[]);
     both.envs([("REPRIEVE_PROCESS_GROUP", "1"), ("REPRIEVE_SINGLE_CHILD", "1")]);
-    refuses(&mut both, 125, &["--process-group", "--single-child"]);
+    refuses(&mut both, 125, &["REPRIEVE_PROCESS_GROUP and REPRIEVE_SINGLE_CHILD"]);
 }
 
 #[test]
@@ -569,8 +583,11 @@ fn times_that_do_not_fit_are_refused_with_what_would() {
     refuses(
         spawning(&["--delay", "30s"]).env("REPRIEVE_REHEARSE", "1s"),
         125,
-        &["delay of 30s", "grace period of 30s"],
+        &["delay of 30s", "grace period of 30s", "where no --grace-period is given"],
     );
+    let given = ["--delay", "30s", "--grace-period", "30s", "--rehearse", "1s"];
+    let given = call(&mut spawning(&given)).stderr;
+    assert!(given.contains("grace period of 30s") && !given.contains("rehearsal"), "{given}");
     refuses(
         &mut spawning(&["--delay", "5s..30s", "--grace-period", "30s"]),
         125,

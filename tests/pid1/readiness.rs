@@ -465,8 +465,9 @@ fn a_ready_file_that_cannot_be_is_refused() {
 #[test]
 fn a_ready_file_on_a_read_only_filesystem_is_refused() {
     for stale in ["", "touch /mnt/ready;"] {
-        let script =
-            format!("mount -t tmpfs tmpfs /mnt; {stale} mount -o remount,ro /mnt; exec \"$@\"");
+        let script = format!(
+            "mount -t tmpfs tmpfs /mnt; {stale} mount -o remount,bind,ro /mnt; exec \"$@\""
+        );
         let init = pid1().through(&script).options("--ready-file /mnt/ready");
         let ended = init.fixture("listen").ends();
         assert_eq!((ended.code, ended.lines.len()), (125, 1), "{}", ended.all());

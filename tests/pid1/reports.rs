@@ -544,6 +544,23 @@ fn a_declared_one_or_one_from_inside_is_none() {
     assert!(!run.ends().said("warning"));
 }
 
+/// `docker run` in the foreground sends us the SIGWINCH of its terminal, also where the app has none.
+/// Apache httpd, whose STOPSIGNAL it is, does catch it.
+#[test]
+fn a_new_window_size_is_an_undeclared_stop_signal_only_to_who_listens() {
+    for (options, warns) in [("--default SIGWINCH", false), ("", true)] {
+        let app = format!("listen --until SIGQUIT --code 7 {options}");
+        let run = pid1().options("-v").fixture(&app);
+        run.hears("ready");
+        run.signal(libc::SIGWINCH);
+        run.hears("forwarded SIGWINCH");
+        // Not from us.
+        send(run.main_pid(), libc::SIGQUIT);
+        let ended = run.ends();
+        assert_eq!((ended.code, ended.said("warning")), (7, warns), "{}", ended.all());
+    }
+}
+
 #[test]
 fn a_sigkill_from_elsewhere_may_be_for_want_of_memory() {
     let run = pid1().fixture("listen");
@@ -586,6 +603,20 @@ fn a_death_by_another_signal_is_a_warning_unless_we_forwarded_it() {
 }
 
 // Colours.
+
+#[test]
+fn it_is_named_by_what_it_executed_last() {
+    let folder = Folder::new();
+    let fifo = folder.fifo("fifo");
+    // At the start it is a shell, and nothing is told before its end.
+    let script = format!("read go <{}; exec \"$FIXTURE\" raise SIGABRT", fifo.display());
+    let run = pid1().shell(&["sh"], &script);
+    eventually("the shell", || (run.main_pid() > 0).then_some(()));
+    std::fs::write(&fifo, "go\n").expect("a reader");
+    let ended = run.ends();
+    let warning = "reprieve: warning: fixture (pid 2) was killed by SIGABRT, not sent by reprieve";
+    assert_eq!((ended.code, ended.log()), (134, vec![warning]));
+}
 
 #[test]
 fn there_are_no_colours_in_a_pipe() {

@@ -169,7 +169,7 @@ fn it_may_die_while_it_asks_the_app() {
 fn no_signal_for_the_app_reaches_it() {
     for aim in ["-g", "-c"] {
         let at = address();
-        let run = listening_at(pid1(), at).options(aim).fixture("listen --until SIGRTMIN");
+        let run = listening_at(pid1(), at).options(aim).fixture("listen --until SIGRTMIN+1");
         run.hears("ready");
         let responder = responder(&run);
         let group = getpgid(Some(Pid::from_raw(responder))).expect("a group");
@@ -186,7 +186,7 @@ fn no_signal_for_the_app_reaches_it() {
             // Two of them would turn it.
             assert_eq!(says(at), RUNS, "{aim}: {name}");
         }
-        run.signal(RTMIN);
+        run.signal(RTMIN + 1);
         let ended = run.ends();
         assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
     }

@@ -145,6 +145,18 @@ fn a_child_that_we_may_not_signal_is_a_warning() {
     assert!(ended.said("report: "));
 }
 
+/// By its group alone it would not hear, whether somebody else is still there or not.
+#[test]
+fn an_app_that_left_its_group_is_told_all_the_same() {
+    for who in ["nobody", "someone"] {
+        let run = pid1().options("-g").fixture(&format!("stray {who} --code 7"));
+        run.ready("");
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_eq!((ended.code, ended.times("got SIGTERM")), (7, 1), "{who}: {}", ended.all());
+    }
+}
+
 #[test]
 fn the_exit_code_is_the_childs() {
     for code in [0, 1, 2, 63, 125, 126, 127, 128, 143, 255] {
@@ -380,6 +392,29 @@ fn a_full_terminal_on_stderr_does_not_block_us() {
     let (master, slave) = new_terminal::open();
     fill(&slave);
     a_shutdown_goes_on(pid1().options("-v").stderr(slave).fixture(UNTIL_USR1));
+    drop(master);
+}
+
+/// Another uid's, which we cannot open again: the room that there is may be less than a line.
+#[test]
+#[ignore = "needs root: the init changes its uid: cargo test --test pid1 -- --ignored"]
+fn a_terminal_of_another_uid_that_fills_up_does_not_block_us() {
+    let (mut master, slave) = new_terminal::open();
+    fill(&slave);
+    let mut some = [0; 4096];
+    for _ in 0..2 {
+        master.read_exact(&mut some).expect("what filled it");
+    }
+    let nobody = "exec setpriv --reuid=65534 --regid=65534 --clear-groups -- \"$@\"";
+    let run = pid1().options("-v").through(nobody).stderr(slave).fixture(UNTIL_USR1);
+    run.ready("");
+    // More lines than there is room for.
+    for n in 1..=300 {
+        run.signal(libc::SIGHUP);
+        run.hears_times("got SIGHUP", n);
+    }
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 7);
     drop(master);
 }
 

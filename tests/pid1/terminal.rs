@@ -562,6 +562,24 @@ fn reading_in_an_orphaned_background_burns_nothing() {
     assert_eq!((switches(init), process_state(app)), (before, 'T'), "it does not sleep");
 }
 
+/// It is in nobody's power to let it read: continued, it would only stop again.
+#[test]
+fn an_app_that_gave_its_terminal_away_and_reads_stays_stopped() {
+    let mut command = leader("-v");
+    command.arg("outsider");
+    let pty = start(command);
+    let app = pty.ready("");
+    eventually("the stop", || (process_state(app) == 'T').then_some(()));
+    // When we hear a second signal we are done with the stop.
+    for n in 1..=3 {
+        send(pty.pid(), libc::SIGWINCH);
+        pty.hears_times("forwarded SIGWINCH", n);
+    }
+    assert_eq!((process_state(app), pty.times("continued")), ('T', 0), "{}", pty.said());
+    send(app, libc::SIGKILL);
+    assert_eq!(pty.ends().0, 137);
+}
+
 /// How often a process was given the processor.
 fn switches(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
