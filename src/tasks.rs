@@ -123,8 +123,9 @@ impl Tasks {
     /// What we wait for no longer, for not even SIGKILL has ended it: it hangs in the kernel, or is
     /// another user's.
     pub fn given_up(&mut self, now: Instant) -> Option<Done> {
-        let gives_up = |running: &mut Running| matches!(running.patience, Patience::Killed { give_up_at } if give_up_at <= now);
-        let Running { task, began_at, .. } = self.running.take_if(gives_up)?;
+        let Running { task, began_at, .. } = self.running.take_if(|running| {
+            matches!(running.patience, Patience::Killed { give_up_at } if give_up_at <= now)
+        })?;
         let how = Err("was not ended by SIGKILL, and is left alone".into());
         Some(Done { task, how, took: now.saturating_duration_since(began_at) })
     }
