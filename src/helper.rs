@@ -34,6 +34,17 @@ pub const FAILED: u8 = 1;
 /// What a process of ours says: at most one short text, before it ends.
 pub struct Words(PipeReader);
 
+#[cfg(test)]
+impl Words {
+    /// Of one that has said this.
+    pub fn saying(text: &str) -> Words {
+        use std::io::Write;
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        writer.write_all(text.as_bytes()).expect("a pipe");
+        Words(reader)
+    }
+}
+
 impl Words {
     /// What it has said by now. It never waits.
     pub fn read(&mut self) -> String {

@@ -251,6 +251,31 @@ pub mod tests {
     }
 
     #[test]
+    fn hooks_that_take_as_long_as_they_may_leave_less_time_to_drain() {
+        let tight = |on_stop, grace_period| {
+            let seconds = |seconds| Some(Duration::from_secs(seconds));
+            let (on_stop, grace_period) = (seconds(on_stop), seconds(grace_period));
+            Plan { on_stop, grace_period, ..plan() }.check().unwrap().map(|tight| tight.to_string())
+        };
+        assert_eq!(tight(54, 60), None);
+        assert!(
+            tight(55, 60).unwrap().contains("hooks take as long as they may, the app has only 4s")
+        );
+        assert!(tight(70, 60).unwrap().contains("gets SIGKILL before it has heard"));
+        // The delay leaves as little.
+        for on_stop in [10, 15] {
+            assert!(tight(on_stop, 19).unwrap().starts_with("the app has only 3s"));
+        }
+    }
+
+    #[test]
+    fn what_can_die_has_the_time_for_it() {
+        let patience =
+            |ms| Plan { margin: Duration::from_millis(ms), ..plan() }.patience().as_millis();
+        assert_eq!([3000, 0, 150].map(patience), [1500, 100, 100]);
+    }
+
+    #[test]
     fn no_time_to_drain_is_an_error_that_says_what_would_fit() {
         assert_eq!(
             check(15, 1, 16).unwrap_err().to_string(),

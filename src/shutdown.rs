@@ -956,6 +956,13 @@ mod tests {
         let leave = Some(Action::Leave(Some(Ending::Exited(0))));
         assert_eq!(crashed.when(6.5, Event::Tick), leave);
         assert_eq!(crashed.deadline(), None);
+        // Nor has a stop signal come to its own end when they are given up.
+        let mut told = Story::of(with_hooks());
+        told.when(1.0, MAIN_ENDED);
+        told.when(2.0, STOP);
+        assert_eq!(told.when(6.0, Event::Tick), Some(Action::KillAll));
+        assert_eq!(told.when(6.5, Event::Tick), leave);
+        assert_eq!(told.deadline(), Some(61.0));
     }
 
     // Exited
@@ -1044,6 +1051,17 @@ mod tests {
         let mut story = Story::stopping(with(Leftovers::Wait));
         let kill_at = Some(story.at(159.0));
         assert_eq!(story.when(120.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    }
+
+    #[test]
+    fn leftovers_are_not_killed_while_hooks_run() {
+        let mut story = Story::holding(Plan { leftovers: Leftovers::Kill, ..with_hooks() });
+        assert_eq!(story.when(101.0, MAIN_ENDED), None);
+        assert_eq!(story.deadline(), Some(159.0));
+        assert_eq!(story.when(105.0, TASKS_ENDED), Some(Action::KillAll));
+        let mut told = Story::holding(with_hooks());
+        told.when(101.0, MAIN_ENDED);
+        assert_eq!(told.when(105.0, TASKS_ENDED), None);
     }
 
     #[test]
