@@ -122,21 +122,27 @@ impl Readiness {
         }
     }
 
-    /// A stop signal came, or the app has ended: it is not ready any more.
-    pub fn end(&mut self, family: &Family, app_has_ended: bool) {
-        if let Some(file) = self.file.take() {
-            file.remove();
-        }
-        let Some(responder) = &mut self.responder else {
-            return;
-        };
-        if !responder.state.stopping {
+    /// The stop signal has come: the app is not ready any more.
+    pub fn stop(&mut self, family: &Family) {
+        self.remove_file();
+        if let Some(responder) = &mut self.responder {
             responder.state.stopping = true;
             family.signal(Who::Responder, probes::STOPPING);
         }
-        if app_has_ended && !responder.state.ended {
+    }
+
+    /// The app has ended: it neither is ready nor lives.
+    pub fn end(&mut self, family: &Family) {
+        self.remove_file();
+        if let Some(responder) = &mut self.responder {
             responder.state.ended = true;
             family.signal(Who::Responder, probes::ENDED);
+        }
+    }
+
+    fn remove_file(&mut self) {
+        if let Some(file) = self.file.take() {
+            file.remove();
         }
     }
 

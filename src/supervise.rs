@@ -201,7 +201,7 @@ impl Supervisor {
     fn perform(&mut self, action: Action, received: Option<Received>, now: Instant) {
         match action {
             Action::Hold { signal, may_end_at, forward_at, kill_at } => {
-                self.around.readiness.end(&self.family, false);
+                self.around.readiness.stop(&self.family);
                 let sender = received.map(sender);
                 self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
@@ -317,7 +317,7 @@ impl Supervisor {
     }
 
     fn main_ended(&mut self, ending: Ending, now: Instant) {
-        self.around.readiness.end(&self.family, true);
+        self.around.readiness.end(&self.family);
         self.account.explain(ending, now);
         self.tell(Step::MainEnded(ending), now);
     }
@@ -333,7 +333,7 @@ impl Supervisor {
         if let Some(tty) = &self.tty {
             tty.give_back(self.family.main_group());
         }
-        self.around.readiness.end(&self.family, true);
+        self.around.readiness.end(&self.family);
         self.family.end_helpers();
         self.account.close(ending, now)
     }

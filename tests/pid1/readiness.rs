@@ -247,7 +247,7 @@ fn an_app_that_ends_by_itself_is_neither_ready_nor_alive() {
     run.hears_times("ready", 2);
     send(run.main_pid(), libc::SIGKILL);
     run.hears(r#""event":"died""#);
-    assert_eq!(says(at), HAS_ENDED);
+    assert_eq!(says(at), ["503 ended"; 2]);
     run.signal(libc::SIGTERM);
     assert_eq!(run.ends().code, 137);
 }
