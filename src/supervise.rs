@@ -11,7 +11,7 @@ use crate::helper;
 use crate::hooks::Told;
 use crate::plan::Plan;
 use crate::proc;
-use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why};
+use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why, earlier};
 use crate::signal::Signal;
 use crate::step::{Sender, Step};
 use crate::tasks::Task;
@@ -105,10 +105,19 @@ impl Supervisor {
             self.handle(event, None, now)?;
             self.tell_of_tasks(now)?;
         }
-        let look_at = self.watch.as_ref().and_then(Watch::next_at);
-        if [look_at, self.shutdown.deadline()].into_iter().flatten().any(|at| at <= now) {
-            now = self.look_at_traffic(now)?;
+        if self.next_deadline().is_some_and(|at| at <= now) {
+            now = self.deadlines_passed(now)?;
         }
+        self.tell_of_tasks(now)?;
+        if !self.shutdown.holds() {
+            self.end_watch();
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// One of the deadlines has passed, or several have.
+    fn deadlines_passed(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
+        let now = self.look_at_traffic(now)?;
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
         }
@@ -122,26 +131,18 @@ impl Supervisor {
             self.run_tasks(now);
         }
         self.around.readiness.passed(&mut self.family, now);
-        self.tell_of_tasks(now)?;
-        if !self.shutdown.holds() {
-            self.end_watch();
-        }
-        ControlFlow::Continue(())
+        ControlFlow::Continue(now)
     }
 
     /// When to wake without a signal.
     fn deadline(&self) -> Option<Instant> {
-        if self.reaping {
-            return Some(Instant::now());
-        }
+        if self.reaping { Some(Instant::now()) } else { self.next_deadline() }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
         let look_at = self.watch.as_ref().and_then(Watch::next_at);
-        let around = [self.around.tasks.deadline(), self.around.readiness.deadline()];
-        self.shutdown
-            .deadline()
-            .into_iter()
-            .chain(look_at)
-            .chain(around.into_iter().flatten())
-            .min()
+        let around = earlier(self.around.tasks.deadline(), self.around.readiness.deadline());
+        earlier(earlier(self.shutdown.deadline(), look_at), around)
     }
 
     fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {

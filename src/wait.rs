@@ -102,10 +102,10 @@ fn take(awaited: SignalSet, patience: Option<Duration>) -> nix::Result<Received>
     // SAFETY: who sends a signal has these two at the same place in every layout (sigaction(2)).
     let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
     let by_kernel = info.si_code == libc::SI_KERNEL;
-    let of_child = (libc::CLD_EXITED..=libc::CLD_CONTINUED).contains(&info.si_code);
+    let of_child = libc::CLD_EXITED..=libc::CLD_CONTINUED;
     let signal = match Signal::new(info.si_signo).ok_or(Errno::EINVAL)? {
         // Anybody may send it; this one tells of a child.
-        helper::END if of_child => Signal::CHLD,
+        helper::END if of_child.contains(&info.si_code) => Signal::CHLD,
         signal => signal,
     };
     Ok(Received { signal, pid, uid, by_kernel })
