@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl;
-use nix::sys::signal::Signal as NixSignal;
+use nix::sys::signal::{Signal as NixSignal, killpg};
 use nix::unistd::{Pid, getpid, setpgid};
 
 use crate::fork;
@@ -54,9 +54,9 @@ impl Words {
     }
 }
 
-/// Kills a process of ours that is not reaped, if it is still there.
+/// Kills a process of ours that is not reaped, and what it has started.
 pub fn kill(pid: i32) {
-    let _ = nix::sys::signal::kill(Pid::from_raw(pid), NixSignal::SIGKILL);
+    let _ = killpg(Pid::from_raw(pid), NixSignal::SIGKILL);
 }
 
 /// Reaps a process of ours that executes nothing; whether it is gone. Without WNOHANG it waits.
