@@ -16,22 +16,8 @@ use crate::client::{Connection, Failure};
 use crate::harness::*;
 use crate::shutdown::version;
 
-/// Each answer takes 50 ms and comes in two parts, so that some request is always in flight:
-/// nginx waits 4 KiB / (80 KiB/s) after the first.
-const NGINX: &str = "\
-daemon off;
-user root;
-worker_processes 1;
-error_log stderr;
-pid nginx.pid;
-events {}
-http {
-    access_log off;
-    sendfile_max_chunk 4k;
-    limit_rate 80k;
-    server { listen ADDRESS; root .; }
-}
-";
+/// Some request is always in flight.
+const NGINX: &str = include_str!("../../tests/shared/nginx.conf");
 
 const PAGE_LENGTH: usize = 7 * 1024;
 
