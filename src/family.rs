@@ -354,8 +354,8 @@ impl Family {
         self.descendants().iter().map(Name::from).collect()
     }
 
-    /// Whether the main child may end because of a signal: nobody does because of a window that has
-    /// another size who does not even listen.
+    /// Whether the main child may end because of this signal. A window's new size ends only an app
+    /// that catches SIGWINCH: its default is to be ignored (signal(7)).
     pub fn main_minds(&self, signal: Signal) -> bool {
         let deaf = |main| proc::catches(main, signal) == Some(false);
         signal != Signal::WINCH || !self.main.is_some_and(deaf)

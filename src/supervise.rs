@@ -145,6 +145,7 @@ impl Supervisor {
         earlier(earlier(self.shutdown.deadline(), look_at), around)
     }
 
+    /// Tells the core when all that was run has ended, be it that it could not even be started.
     fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
         if self.around.tasks.have_ended() {
             self.handle(Event::TasksEnded, None, now)?;
