@@ -1,64 +1,41 @@
 //! `reprieve`: a tiny init for containers that holds SIGTERM back until load balancers have let
 //! go. The README has the timeline and the way of a signal through these files.
 
-mod account;
-mod around;
 mod cli;
 mod exit;
-mod family;
-mod fork;
 mod health;
-mod helper;
-mod hooks;
 mod http;
-mod inherited;
 mod log;
-mod netlink;
-mod options;
-mod plan;
-mod probes;
-mod proc;
-mod proc_net;
-mod readiness;
+mod process;
 mod report;
-mod row;
 mod shutdown;
-mod sidecar;
 mod signal;
-mod sockets;
-mod spawn;
-mod stack;
-mod step;
+mod size;
 mod supervise;
 mod tasks;
-mod timeline;
+#[cfg(test)]
+mod test_support;
 mod traffic;
-mod tty;
-#[cfg(all(panic = "abort", target_env = "musl"))]
-mod unwind;
-mod url;
-mod values;
-mod wait;
-mod watch;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use tracing::{error, warn};
 
-use crate::account::Ends;
 use crate::cli::{Call, Options};
 use crate::exit::StartError;
-use crate::family::Family;
-use crate::inherited::Inherited;
 use crate::log::Log;
-use crate::plan::JobControl;
+use crate::process::family::{self, Family};
+use crate::process::inherited::{self, Inherited};
+use crate::process::spawn::Program;
+use crate::process::tty::Tty;
+use crate::process::wait::Wait;
+use crate::report::journal::Ends;
 use crate::shutdown::Ending;
-use crate::sidecar::Awaited;
-use crate::spawn::Program;
+use crate::shutdown::plan::{JobControl, Plan};
+use crate::size::stack;
 use crate::supervise::Supervisor;
-use crate::tty::Tty;
-use crate::wait::Wait;
+use crate::tasks::sidecar::{self, Awaited};
 
 fn main() -> ExitCode {
     let inherited = inherited::take_over();
@@ -84,7 +61,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     }
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
-    let plan = plan::Plan { job_control, ..options.plan };
+    let plan = Plan { job_control, ..options.plan };
     let mut wait = Wait::new()
         .map_err(|error| StartError::Failed(format!("cannot wait for signals: {error}")))?;
     family::adopt_orphans(options.parent_death_signal);

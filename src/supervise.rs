@@ -4,20 +4,20 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::account::{Account, Ends};
-use crate::around::Around;
-use crate::family::Family;
-use crate::helper;
-use crate::hooks::Told;
-use crate::plan::Plan;
-use crate::proc;
+use crate::process::family::Family;
+use crate::process::helper;
+use crate::process::proc;
+use crate::process::tty::Tty;
+use crate::process::wait::{Received, Wait};
+use crate::report::journal::{Account, Ends};
+use crate::report::step::{Sender, Step};
+use crate::shutdown::plan::Plan;
 use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why, earlier};
 use crate::signal::Signal;
-use crate::step::{Sender, Step};
-use crate::tasks::Task;
-use crate::tty::Tty;
-use crate::wait::{Received, Wait};
-use crate::watch::{Times, Watch, Watched};
+use crate::tasks::Around;
+use crate::tasks::hook::Told;
+use crate::tasks::queue::Task;
+use crate::traffic::watch::{Times, Watch, Watched};
 
 /// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
 /// the log could keep us busy for ever.

@@ -1,0 +1,73 @@
+use super::*;
+
+#[test]
+fn durations_as_people_write_them() {
+    for (text, ms) in [
+        ("500ms", 500),
+        ("15s", 15_000),
+        ("1m30s", 90_000),
+        ("1m 30s", 90_000),
+        ("2h", 7_200_000),
+        ("15", 15_000),
+        ("0", 0),
+        (" 3s ", 3_000),
+        ("365d", 31_536_000_000),
+    ] {
+        assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
+    }
+    for text in ["", "s", "-5", "1.5", "15x", "366d", "99999999999999999999", "none", "1m30"] {
+        assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn values_as_people_write_them() {
+    let delay = |text| delay(text).map(|delay| delay.to_string());
+    assert_eq!(["5s..20s", "7"].map(delay), [Ok("5s..20s".into()), Ok("7s".into())]);
+    assert_eq!(delay("5s..5s"), Ok("5s".into()));
+    assert_eq!(delay("20s..5s"), Err("the shortest comes first: 5s..20s".into()));
+    let grace_period = |text| duration_or_none(text).map(|GracePeriod(period)| period);
+    assert_eq!(grace_period(" none "), Ok(None));
+    assert_eq!(grace_period("3"), Ok(Some(Duration::from_secs(3))));
+    assert_eq!(["yes", "0"].map(switch), [Ok(true), Ok(false)]);
+    assert!(switch("2").is_err());
+    assert_eq!(["true", "no", " 3 "].map(times), [Ok(1), Ok(0), Ok(3)]);
+    assert!(times("many").is_err());
+    assert_eq!([" 80 ", "65535"].map(port), [Ok(80), Ok(65_535)]);
+    assert!(port("0").is_err() && port("65536").is_err());
+    let listen = |text| address(text).map(|address| address.to_string());
+    assert_eq!(listen(" [::]:8086 "), Ok("[::]:8086".into()));
+    assert!(listen("0.0.0.0:0").is_err() && listen("0.0.0.0").is_err());
+    assert_eq!(network("10.0.0.0/8"), "10.0.0.0/8".parse().map_err(|_: NoNetwork| String::new()));
+    assert!(network("ten").unwrap_err().contains("10.0.0.0/8"));
+    assert_eq!([" 143 ", "0"].map(exit_code), [Ok(143), Ok(0)]);
+    assert!(exit_code("256").is_err());
+}
+
+#[test]
+fn signals_as_people_write_them() {
+    assert_eq!(["term", "15"].map(forwardable), [Ok(Signal::TERM), Ok(Signal::TERM)]);
+    assert!(forwardable("CHLD").unwrap_err().contains("tells of children"));
+    assert!(forwardable("KILL").unwrap_err().contains("no process can catch SIGKILL"));
+    assert_eq!(signal("KILL"), Ok(Signal::KILL));
+    assert!(signal("SIGTERMINATE").is_err());
+    let rewrite = |text| rewrite(text).map(|Rewrite(from, to)| (from, to));
+    assert_eq!(rewrite("TERM:QUIT"), Ok((Signal::TERM, Some(Signal::QUIT))));
+    assert_eq!(rewrite("15: 0"), Ok((Signal::TERM, None)));
+    for text in ["TERM", "KILL:TERM", "TERM:x", ":TERM"] {
+        assert!(rewrite(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_is_too_long_is_told_how_long_it_may_be() {
+    for (text, why) in [
+        ("366d", "write at most 365 days, or 5s..20s"),
+        ("99999999999999999999", "write at most 365 days, or 5s..20s"),
+        ("5s..366d", "write at most 365 days; a range is 5s..20s"),
+        ("5s..", "write 500ms, 15s, 1m30s, 2h or a number of seconds; a range is 5s..20s"),
+    ] {
+        assert_eq!(delay(text).unwrap_err(), why, "{text}");
+    }
+    assert_eq!(duration_or_none("366d").unwrap_err(), "write at most 365 days, or none");
+}

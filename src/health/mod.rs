@@ -1,0 +1,5 @@
+//! Readiness as it is seen from outside.
+
+pub mod probe;
+pub mod readiness;
+pub mod responder;

@@ -1,0 +1,4 @@
+//! Plain HTTP.
+
+pub mod client;
+pub mod url;

@@ -1,0 +1,127 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn url(text: &str) -> Result<Url, NoUrl> {
+    text.parse()
+}
+
+#[test]
+fn a_url_has_a_host_a_port_and_a_path() {
+    for (text, host, port, path) in [
+        ("http://localhost", "localhost", 80, "/"),
+        ("HTTP://localhost:8080", "localhost", 8080, "/"),
+        (" http://a.b-c_d:1/x/y ", "a.b-c_d", 1, "/x/y"),
+        ("http://10.0.0.1:65535/?a=b:c@d", "10.0.0.1", 65535, "/?a=b:c@d"),
+        ("http://[::1]:9901/ready", "[::1]", 9901, "/ready"),
+        ("http://[fd00::1]", "[fd00::1]", 80, "/"),
+        ("http://a?x=http://b/", "a", 80, "/?x=http://b/"),
+        ("http://a:80/%20", "a", 80, "/%20"),
+    ] {
+        let url = url(text).unwrap_or_else(|why| panic!("{text}: {why}"));
+        assert_eq!((url.host(), url.port(), url.path.as_str()), (host, port, path), "{text}");
+        assert_eq!(url.to_string().parse(), Ok(url), "{text}");
+    }
+    assert_eq!(url("http://a:80/b?c").map(|url| url.to_string()), Ok("http://a/b?c".into()));
+}
+
+#[test]
+fn what_is_no_url_says_what_would_be_right() {
+    let long = format!("http://a/{}", "x".repeat(LONGEST_URL));
+    let long_name = format!("http://{}/", "x".repeat(254));
+    for (text, why) in [
+        ("", NoUrl::Scheme),
+        ("localhost:8080/ready", NoUrl::Scheme),
+        ("ftp://a/", NoUrl::Scheme),
+        ("http:/a/", NoUrl::Scheme),
+        ("https://a/", NoUrl::Tls),
+        ("http://", NoUrl::Host),
+        ("http://:80/", NoUrl::Host),
+        ("http:///ready", NoUrl::Host),
+        ("http://?a", NoUrl::Host),
+        ("http://a,b/", NoUrl::Host),
+        ("http://%61/", NoUrl::Host),
+        ("http://a\\b/", NoUrl::Host),
+        ("http://::1/", NoUrl::Host),
+        ("http://[::1/", NoUrl::Host),
+        ("http://[]/", NoUrl::Host),
+        ("http://[127.0.0.1]/", NoUrl::Host),
+        ("http://[fe80::1%25eth0]/", NoUrl::Host),
+        ("http://[::1]80/", NoUrl::Host),
+        ("http://a]:80/", NoUrl::Host),
+        (&long_name, NoUrl::Host),
+        ("http://a:/", NoUrl::Port),
+        ("http://a:0/", NoUrl::Port),
+        ("http://a:65536/", NoUrl::Port),
+        ("http://a:+80/", NoUrl::Port),
+        ("http://a:8o/", NoUrl::Port),
+        ("http://a:1:2/", NoUrl::Port),
+        ("http://me@a/", NoUrl::User),
+        ("http://me:secret@a:80/", NoUrl::User),
+        ("http://a/#top", NoUrl::Fragment),
+        ("http://a#top", NoUrl::Fragment),
+        ("http://a/b c", NoUrl::Character),
+        ("http://a/\r\nX: y", NoUrl::Character),
+        ("http://a/\0", NoUrl::Character),
+        ("http://a/\x7f", NoUrl::Character),
+        ("http://ä/", NoUrl::Character),
+        (&long, NoUrl::Length),
+    ] {
+        assert_eq!(url(text), Err(why), "{text}");
+    }
+}
+
+#[test]
+fn a_request_is_a_post_unless_it_says_otherwise() {
+    for (text, told) in [
+        ("http://a:1/quit", "POST http://a:1/quit"),
+        ("http://a/?x=y", "POST http://a/?x=y"),
+        ("PUT=http://a/", "PUT http://a/"),
+        (" GET=http://a/?x=y ", "GET http://a/?x=y"),
+    ] {
+        let request = text.parse::<Request>().map(|request| request.to_string());
+        assert_eq!(request, Ok(told.into()), "{text}");
+    }
+    for (text, why) in [
+        ("=http://a/", NoUrl::Method),
+        ("post=http://a/", NoUrl::Method),
+        ("P T=http://a/", NoUrl::Method),
+        ("PUT\r\n=http://a/", NoUrl::Method),
+        ("PUT=", NoUrl::Scheme),
+        ("PUT=https://a/", NoUrl::Tls),
+        ("PUT=PUT=http://a/", NoUrl::Scheme),
+    ] {
+        assert_eq!(text.parse::<Request>(), Err(why), "{text}");
+    }
+}
+
+#[test]
+fn only_a_request_that_may_have_a_body_tells_its_length() {
+    let head = |text: &str| text.parse::<Request>().unwrap().head();
+    let version = env!("CARGO_PKG_VERSION");
+    let rest = format!("User-Agent: reprieve/{version}\r\nConnection: close\r\n\r\n");
+    let expected = format!("GET /b HTTP/1.1\r\nHost: [::1]:81\r\n{rest}");
+    assert_eq!(head("GET=http://[::1]:81/b"), expected);
+    assert!(head("http://a/").starts_with("POST / HTTP/1.1\r\nHost: a\r\n"));
+    assert!(head("http://a/").contains("\r\nContent-Length: 0\r\n"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_taken_is_one_request(
+        prefix in prop::sample::select(vec!["", "http://", "http://a", "PUT=http://a:1/", "http://["]),
+        rest in prop_oneof![any::<String>(), "[ -~]{0,30}", "[a-z/:@?#=\\[\\]\r\n ]{0,30}"],
+    ) {
+        let text = format!("{prefix}{rest}");
+        if let Ok(request) = text.parse::<Request>() {
+            let head = request.head();
+            let mut headers = [httparse::EMPTY_HEADER; 8];
+            let mut parsed = httparse::Request::new(&mut headers);
+            prop_assert_eq!(parsed.parse(head.as_bytes()), Ok(httparse::Status::Complete(head.len())));
+            prop_assert_eq!(parsed.path, Some(request.url.path.as_str()));
+            prop_assert_eq!(parsed.headers.iter().filter(|header| header.name == "Host").count(), 1);
+            prop_assert!(parsed.headers.len() <= 4);
+            prop_assert_eq!(request.url.to_string().parse(), Ok(request.url));
+        }
+    }
+}

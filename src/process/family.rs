@@ -1,0 +1,449 @@
+//! The only file that knows pids: who is the main child, who is left, and how signals reach them.
+
+use std::fmt;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::prctl;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpgid, getpid, getppid};
+use tracing::warn;
+
+use crate::process::helper;
+use crate::process::proc::{self, Image, Process};
+use crate::shutdown::{Ending, Event, Who};
+use crate::signal::Signal;
+
+/// Whom a forwarded signal goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// The main child; its process group where it is a shell that would not pass the signal on.
+    Automatic,
+    MainChild,
+    ProcessGroup,
+}
+
+/// Whom a signal went to, and why to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    Main(Reason),
+    Group(Reason),
+    Leftovers(usize),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// `-g` or `-c`.
+    Asked,
+    /// It is no shell, as far as we can see.
+    App,
+    ShellWithTrap(String),
+    ShellWithoutTrap(String),
+    /// Whether it has a trap cannot be seen.
+    OpaqueShell(String),
+}
+
+/// A process as a log or report names it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Name {
+    pub pid: i32,
+    pub command: String,
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} (pid {})", self.command, self.pid)
+    }
+}
+
+impl From<&Process> for Name {
+    fn from(process: &Process) -> Name {
+        Name { pid: process.pid, command: process.command.clone() }
+    }
+}
+
+/// What a sweep found.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Those that were sent the signal.
+    pub told: Vec<Name>,
+    /// Those that had it already, as members of the main child's group.
+    pub told_before: Vec<Name>,
+    /// Those that we may not send a signal.
+    pub not_told: Vec<Name>,
+}
+
+impl Swept {
+    pub fn all(&self) -> impl Iterator<Item = &Name> {
+        self.told.iter().chain(&self.told_before).chain(&self.not_told)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+}
+
+/// Before the spawn: makes orphans of ours come to us also where we are not PID 1, and asks for a
+/// signal when our own parent dies (prctl(2)).
+pub fn adopt_orphans(parent_death_signal: Option<Signal>) {
+    if getpid() != Pid::from_raw(1)
+        && let Err(errno) = prctl::set_child_subreaper(true)
+    {
+        warn!(event = "no_subreaper", "cannot adopt orphans: {}", errno.desc());
+    }
+    let Some(signal) = parent_death_signal else {
+        return;
+    };
+    // 0 for PID 1 of a container, so only a change tells.
+    let parent = getppid();
+    // SAFETY: neither call takes a pointer. Not nix's, whose signals know no real-time ones.
+    unsafe {
+        libc::prctl(libc::PR_SET_PDEATHSIG, signal.number());
+        if getppid() != parent {
+            // It has just died: what was asked for would not come any more.
+            libc::raise(signal.number());
+        }
+    }
+}
+
+/// Us, the main child, and all that descends from us.
+pub struct Family {
+    us: i32,
+    /// Until it is reaped; from then on its pid may be another's.
+    main: Option<i32>,
+    main_command: String,
+    /// The main child leads a process group of its own.
+    group: i32,
+    aim: Aim,
+    warn_on_reap: bool,
+    /// The stop signal went to the whole group.
+    group_told: bool,
+    /// What the main child executed when it was last seen to be no shell.
+    no_shell: Option<Image>,
+    /// The processes of ours beside the app, each of which leads a group of its own.
+    helpers: Vec<(Who, i32)>,
+}
+
+impl Family {
+    pub fn new(main: i32, aim: Aim, warn_on_reap: bool) -> Family {
+        let us = std::process::id() as i32;
+        Family {
+            us,
+            main: Some(main),
+            main_command: "the app".into(),
+            group: main,
+            aim,
+            warn_on_reap,
+            group_told: false,
+            no_shell: None,
+            helpers: Vec::new(),
+        }
+    }
+
+    /// What a log calls the main child: the program that it executes now, or executed last.
+    pub fn main_name(&mut self) -> Name {
+        if let Some(command) = self.main.and_then(proc::command) {
+            self.main_command = command;
+        }
+        Name { pid: self.group, command: self.main_command.clone() }
+    }
+
+    /// The main child's process group, which a terminal can have in its foreground.
+    pub fn main_group(&self) -> i32 {
+        self.group
+    }
+
+    /// Takes in a process of ours beside the app.
+    pub fn adopt(&mut self, who: Who, pid: i32) {
+        self.helpers.push((who, pid));
+    }
+
+    /// Takes a process of ours beside the app for a leftover.
+    pub fn disown(&mut self, whom: Who) {
+        self.helpers.retain(|(who, _)| *who != whom);
+    }
+
+    /// Sends a signal to a process of ours beside the app, and to its group.
+    pub fn signal(&self, whom: Who, signal: Signal) {
+        for (_, pid) in self.helpers.iter().filter(|(who, _)| *who == whom) {
+            kill_helper(*pid, signal);
+        }
+    }
+
+    /// Ends the processes of ours beside the app. With PID 1 the kernel ends them.
+    pub fn end_helpers(&mut self) {
+        for (_, pid) in self.helpers.drain(..).filter(|_| self.us != 1) {
+            kill_helper(pid, Signal::KILL);
+            helper::reap(pid, 0);
+        }
+    }
+
+    /// Reaps one child and tells what happened to it; [`Event::SomeLeft`] or
+    /// [`Event::NothingLeft`] once there is nothing more to reap.
+    ///
+    /// The status is decoded here, since nix's `waitpid` answers EINVAL for a child that a
+    /// real-time signal killed, after the kernel has forgotten it.
+    pub fn reap(&mut self) -> Event {
+        loop {
+            let mut status = 0;
+            // SAFETY: the kernel writes one integer.
+            let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
+            let none_ended = match pid {
+                0 => Some(Event::SomeLeft),
+                -1 if Errno::last() == Errno::EINTR => continue,
+                -1 => Some(Event::NothingLeft),
+                _ => None,
+            };
+            let pid = match none_ended {
+                None => pid,
+                Some(none_ended) => match self.reap_helper(&mut status) {
+                    Some(pid) => pid,
+                    None => return none_ended,
+                },
+            };
+            let is_main = self.main == Some(pid);
+            if libc::WIFSTOPPED(status) {
+                match Signal::new(libc::WSTOPSIG(status)) {
+                    Some(signal) if is_main => return Event::Stopped(signal),
+                    _ => continue,
+                }
+            }
+            let ending = match Signal::new(libc::WTERMSIG(status)) {
+                Some(signal) if libc::WIFSIGNALED(status) => Ending::Signaled(signal),
+                _ => Ending::Exited(libc::WEXITSTATUS(status) as u8),
+            };
+            if is_main {
+                self.main = None;
+                return Event::Ended(Who::Main, ending);
+            }
+            if let Some(index) = self.helpers.iter().position(|(_, helper)| *helper == pid) {
+                let (who, _) = self.helpers.swap_remove(index);
+                return Event::Ended(who, ending);
+            }
+            if self.warn_on_reap {
+                warn!(event = "reaped", "reaped the orphan pid {pid}: {ending}");
+            }
+            return Event::Ended(Who::Orphan, ending);
+        }
+    }
+
+    /// Reaps a process of ours that executes nothing, which the kernel tells of only when asked.
+    fn reap_helper(&self, status: &mut i32) -> Option<i32> {
+        if self.helpers.is_empty() {
+            return None;
+        }
+        // SAFETY: the kernel writes one integer.
+        let pid = unsafe { libc::waitpid(-1, status, libc::WNOHANG | libc::__WCLONE) };
+        (pid > 0).then_some(pid)
+    }
+
+    /// The main child and all that descends from us, but for what is ours beside the app; as far as
+    /// /proc shows them.
+    fn descendants(&self) -> Vec<Process> {
+        let helpers: Vec<i32> = self.helpers.iter().map(|(_, pid)| *pid).collect();
+        proc::descendants(self.us, &helpers)
+    }
+
+    /// Sends a signal to the main child or its group; to what is left, once that is gone.
+    pub fn forward(&mut self, signal: Signal, is_stop: bool) -> Target {
+        let Some(main) = self.main else {
+            let left = self.descendants();
+            let reached = left.iter().filter(|process| send(process, signal)).count();
+            return Target::Leftovers(reached);
+        };
+        let target = self.target(main, signal);
+        let to_group = matches!(target, Target::Group(_));
+        let reached = to_group && kill(-self.group, signal, "the process group of the main child");
+        // It may have left the group that it led.
+        if !reached || getpgid(Some(Pid::from_raw(main))) != Ok(Pid::from_raw(self.group)) {
+            kill(main, signal, "the main child");
+        }
+        self.group_told |= to_group && is_stop;
+        target
+    }
+
+    /// A shell without a trap for this signal would die of it or ignore it, and what it runs
+    /// would never hear. It is looked at anew when it executes something else: the app, mostly.
+    fn target(&mut self, main: i32, signal: Signal) -> Target {
+        match self.aim {
+            Aim::MainChild => Target::Main(Reason::Asked),
+            Aim::ProcessGroup => Target::Group(Reason::Asked),
+            Aim::Automatic if self.no_shell.as_ref().is_some_and(Image::is_current) => {
+                Target::Main(Reason::App)
+            }
+            Aim::Automatic => match self.shell(main) {
+                None => Target::Main(Reason::App),
+                Some(shell) => match proc::has_trap(&shell, main, signal) {
+                    Some(false) => Target::Group(Reason::ShellWithoutTrap(shell)),
+                    Some(true) => Target::Main(Reason::ShellWithTrap(shell)),
+                    None => Target::Group(Reason::OpaqueShell(shell)),
+                },
+            },
+        }
+    }
+
+    /// The name of the shell that the main child is; what is none is remembered.
+    fn shell(&mut self, main: i32) -> Option<String> {
+        let image = Image::of(main);
+        let shell = proc::shell(main);
+        self.no_shell = image.filter(|image| shell.is_none() && image.is_current());
+        shell
+    }
+
+    /// Sends a signal to all that is left and has not had the stop signal yet, and continues what
+    /// is stopped, so that it can act on it.
+    pub fn sweep(&mut self, signal: Signal) -> Swept {
+        let mut swept = Swept::default();
+        if self.nothing_left() {
+            return swept;
+        }
+        for process in self.descendants() {
+            let told_before = self.group_told && process.group == self.group;
+            let name = Name::from(&process);
+            if told_before {
+                if process.stopped {
+                    send(&process, Signal::CONT);
+                }
+                swept.told_before.push(name);
+            } else if send(&process, signal) {
+                send(&process, Signal::CONT);
+                swept.told.push(name);
+            } else if process.is_still_there() {
+                swept.not_told.push(name);
+            }
+        }
+        swept
+    }
+
+    /// Sends SIGKILL to all that is left, and returns whom it found, if anyone. To be repeated while
+    /// something is left, since below a subreaper it may fork in the meantime.
+    pub fn kill_all(&mut self) -> Option<Vec<Name>> {
+        if self.nothing_left() {
+            return None;
+        }
+        let left = self.descendants();
+        if self.us == 1 {
+            // Visitors and helpers too: they end with us in any case.
+            kill(-1, Signal::KILL, "all processes");
+        } else {
+            if let Some(main) = self.main {
+                // Needs no /proc, and an unreaped child's pid cannot be another's.
+                kill(-self.group, Signal::KILL, "the process group of the main child");
+                kill(main, Signal::KILL, "the main child");
+            }
+            for process in &left {
+                send(process, Signal::KILL);
+            }
+            for (_, pid) in &self.helpers {
+                kill_helper(*pid, Signal::KILL);
+            }
+        }
+        // Nobody but zombies that wait for us; or nobody knows, without /proc.
+        let names: Vec<Name> = left.iter().map(Name::from).collect();
+        (!names.is_empty() || proc::command(self.us).is_none()).then_some(names)
+    }
+
+    /// The main child and all that is left beside it.
+    pub fn pids(&self) -> Vec<i32> {
+        self.descendants().iter().map(|process| process.pid).collect()
+    }
+
+    /// Who is left now.
+    pub fn left(&self) -> Vec<Name> {
+        self.descendants().iter().map(Name::from).collect()
+    }
+
+    /// Whether the main child may end because of this signal. A window's new size ends only an app
+    /// that catches SIGWINCH: its default is to be ignored (signal(7)).
+    pub fn main_minds(&self, signal: Signal) -> bool {
+        let deaf = |main| proc::catches(main, signal) == Some(false);
+        signal != Signal::WINCH || !self.main.is_some_and(deaf)
+    }
+
+    /// Whether the main child has children of its own.
+    pub fn main_has_children(&self) -> bool {
+        self.main.is_some_and(|main| !proc::descendants(main, &[]).is_empty())
+    }
+
+    /// Whether the main child's process group is empty.
+    pub fn group_is_empty(&self) -> bool {
+        // SAFETY: kill takes no pointer; the signal 0 only asks.
+        let there = unsafe { libc::kill(-self.group, 0) };
+        there == -1 && Errno::last() == Errno::ESRCH
+    }
+
+    /// Whether the main child has ended and is not yet reaped.
+    pub fn main_has_ended(&self) -> bool {
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        self.main.is_some_and(|main| {
+            waitid(Id::Pid(Pid::from_raw(main)), peek) != Ok(WaitStatus::StillAlive)
+        })
+    }
+
+    /// The kernel's word for it, which needs no /proc: orphans are our children, as hooks are; the other
+    /// processes of ours it leaves out.
+    pub fn nothing_left(&self) -> bool {
+        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        waitid(Id::All, peek) == Err(Errno::ECHILD)
+    }
+}
+
+/// Sends a signal to a process of ours beside the app, which is not reaped, and to its group.
+fn kill_helper(pid: i32, signal: Signal) {
+    kill(-pid, signal, "a process of ours");
+    // A hook may leave the group that it led.
+    if getpgid(Some(Pid::from_raw(pid))) != Ok(Pid::from_raw(pid)) {
+        kill(pid, signal, "a process of ours");
+    }
+}
+
+/// Sends a signal; whether anyone was there. That we may not (EPERM: a child with another uid) is
+/// a warning: after the spawn nothing is fatal.
+fn kill(pid: i32, signal: Signal, whom: &str) -> bool {
+    // SAFETY: kill takes no pointer. Not nix's, whose signals know no real-time ones.
+    let sent = unsafe { libc::kill(pid, signal.number()) };
+    match Errno::result(sent) {
+        Ok(_) => true,
+        Err(Errno::ESRCH) => false,
+        Err(errno) => {
+            warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());
+            true
+        }
+    }
+}
+
+/// Sends a signal to a process that we looked at before; whether it got it. A descriptor pins it,
+/// so that a pid that has passed to another process in the meantime is not signalled
+/// (pidfd_open(2)).
+fn send(process: &Process, signal: Signal) -> bool {
+    // SAFETY: pidfd_open takes no pointer, and the new descriptor is nobody else's.
+    let pin = unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, process.pid, 0);
+        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
+    };
+    if pin.is_none() && Errno::last() == Errno::ESRCH || !process.is_still_there() {
+        return false;
+    }
+    let number = signal.number();
+    // SAFETY: no signal information is given, and nothing else is a pointer. Where the kernel has
+    // no such descriptors the pid must do.
+    let sent = unsafe {
+        match &pin {
+            Some(pin) => {
+                let info = std::ptr::null::<libc::siginfo_t>();
+                libc::syscall(libc::SYS_pidfd_send_signal, pin.as_raw_fd(), number, info, 0)
+            }
+            None => libc::kill(process.pid, number).into(),
+        }
+    };
+    match Errno::result(sent) {
+        Ok(_) => true,
+        Err(Errno::ESRCH) => false,
+        Err(errno) => {
+            let name = Name::from(process);
+            warn!(event = "not_sent", "cannot send {signal} to {name}: {}", errno.desc());
+            false
+        }
+    }
+}

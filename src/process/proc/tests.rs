@@ -1,0 +1,80 @@
+use super::*;
+
+const STAT: &str = "7 (a) b (c) T 1 7 7 0 -1 4194304 90 0 0 0 0 0 0 0 20 0 1 0 4711 2 0";
+
+#[test]
+fn a_command_may_contain_parentheses_and_spaces() {
+    let process = Process::parse(STAT).unwrap();
+    assert_eq!((process.pid, process.parent, process.group), (7, 1, 7));
+    assert_eq!((process.command.as_str(), process.started), ("a) b (c", 4711));
+    assert!(process.stopped && !process.zombie);
+}
+
+#[test]
+fn a_torn_line_is_no_process() {
+    for end in 0..STAT.rfind("4711").unwrap() {
+        assert_eq!(Process::parse(&STAT[..end]), None);
+    }
+}
+
+fn family(pairs: &[(i32, i32)]) -> HashMap<i32, Process> {
+    let process = Process::parse(STAT).unwrap();
+    let child = |&(pid, parent): &(i32, i32)| (pid, Process { pid, parent, ..process.clone() });
+    pairs.iter().map(child).collect()
+}
+
+#[test]
+fn a_visitor_descends_from_nobody() {
+    let all = family(&[(7, 1), (8, 7), (20, 0), (21, 20), (30, 29), (40, 41), (41, 40)]);
+    let descends = |pid| descends(&all[&pid], 1, &[], &all);
+    assert_eq!([7, 8].map(descends), [Some(true); 2]);
+    assert_eq!([20, 21].map(descends), [Some(false); 2]);
+    assert_eq!([30, 40].map(descends), [None; 2]);
+}
+
+#[test]
+fn who_is_left_out_is_left_out_with_its_descendants() {
+    let all = family(&[(7, 1), (8, 7), (9, 8), (10, 1)]);
+    let descends = |pid| descends(&all[&pid], 1, &[8], &all);
+    assert_eq!([7, 10].map(descends), [Some(true); 2]);
+    assert_eq!([8, 9].map(descends), [Some(false); 2]);
+}
+
+#[test]
+fn we_descend_from_our_parent() {
+    let us = std::process::id() as i32;
+    let parent = Process::read(us).unwrap().parent;
+    assert!(descendants(parent, &[]).iter().any(|process| process.pid == us));
+    assert!(Process::read(us).unwrap().is_still_there());
+}
+
+#[test]
+fn an_image_is_current_until_the_process_executes_another() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+    let mut sh = Command::new("sh");
+    let sh = sh.args(["-c", "echo ready; read line; exec cat"]);
+    let mut sh = sh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut says = BufReader::new(sh.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut stdin = sh.stdin.take().unwrap();
+    assert_eq!(says.next().as_deref(), Some("ready"));
+    let pid = sh.id() as i32;
+    let image = Image::of(pid).unwrap();
+    assert!(image.is_current());
+    assert!(shell(pid).is_some());
+    // What cat repeats, it has read: then it executes.
+    writeln!(stdin, "go\nnow cat").unwrap();
+    assert_eq!(says.next().as_deref(), Some("now cat"));
+    assert!(!image.is_current());
+    assert_eq!(shell(pid), None);
+    drop(stdin);
+    sh.wait().unwrap();
+    assert!(Image::of(pid).is_none());
+}
+
+#[test]
+fn names_of_programs() {
+    for (word, name) in [("/bin/sh", "sh"), ("-bash", "bash"), ("ash", "ash"), ("", "")] {
+        assert_eq!(program_name(word), name);
+    }
+}

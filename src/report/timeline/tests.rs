@@ -1,0 +1,108 @@
+use super::*;
+use crate::test_support::*;
+
+fn of(steps: Vec<Step>) -> Timeline {
+    told(plan(), steps.into_iter().map(|step| (0, step)).collect()).0
+}
+
+#[test]
+fn what_began_it() {
+    let timeline = of(vec![start(outside())]);
+    assert_eq!((timeline.trigger, timeline.signal), (Trigger::Signal, Some(Signal::TERM)));
+    assert_eq!(of(vec![start(None)]).trigger, Trigger::Rehearsal);
+    let crashed = of(vec![exited(1), noted()]);
+    assert_eq!((crashed.trigger, crashed.signal), (Trigger::Exit, Some(Signal::INT)));
+    assert_eq!((crashed.repeats, crashed.sender), (0, outside()));
+    assert_eq!(crashed.hold_end, None);
+}
+
+#[test]
+fn why_the_hold_ended_and_how_often_it_came_again() {
+    for (step, hold_end, repeats) in [
+        (forwarded(Why::DelayOver), Some(HoldEnd::Delay), 0),
+        (forwarded(Why::Quiet), Some(HoldEnd::Quiet), 0),
+        (forwarded(Why::TasksEnded), Some(HoldEnd::Hooks), 0),
+        (forwarded(Why::Hurry), Some(HoldEnd::Hurry), 1),
+        (forwarded(Why::Again), None, 1),
+        (forwarded(Why::Passing), None, 0),
+        (Step::Dropped { signal: Signal::TERM, why: Why::DelayOver }, Some(HoldEnd::Delay), 0),
+        (noted(), None, 1),
+        (exited(0), Some(HoldEnd::Exit), 0),
+    ] {
+        let text = format!("{step:?}");
+        let timeline = of(vec![start(outside()), step]);
+        assert_eq!(timeline.hold_end.map(|(_, why)| why), hold_end, "{text}");
+        assert_eq!(timeline.repeats, repeats, "{text}");
+    }
+    let again = of(vec![start(outside()), noted(), noted(), forwarded(Why::Hurry)]);
+    assert_eq!(again.repeats, 3);
+    let again = of(vec![start(outside()), forwarded(Why::Again), forwarded(Why::Again)]);
+    assert_eq!(again.repeats, 2);
+}
+
+#[test]
+fn who_was_killed() {
+    let timeline = of(vec![swept(&[3, 4]), killed(&[2, 3], false), killed(&[4], true)]);
+    assert!(timeline.killed() && timeline.app_killed && timeline.deaf);
+    assert_eq!(timeline.left_over, [3, 4].map(name));
+    assert_eq!(timeline.not_yet_killed([3, 5].map(name).into()), Some(vec![name(5)]));
+    assert_eq!(timeline.not_yet_killed([3, 4].map(name).into()), None);
+    assert_eq!(of(vec![]).not_yet_killed(vec![]), Some(vec![]));
+    // What was not there at the sweep is left over too.
+    let names = vec![name(4)];
+    let steps = vec![exited(0), swept(&[3]), killed(&[3, 4], false), Step::GaveUp { names }];
+    let timeline = of(steps);
+    assert!(!timeline.app_killed && !timeline.deaf);
+    assert_eq!(timeline.left_over, [3, 4].map(name));
+    assert_eq!(timeline.survivors, [name(4)]);
+    assert_eq!(timeline.killed.unwrap().1, [name(3)]);
+    assert!(of(vec![killed(&[2], true), killed(&[3], false)]).deaf);
+    assert!(of(vec![killed(&[2], false), exited(0), killed(&[3], false)]).app_killed);
+}
+
+#[test]
+fn what_is_awaited() {
+    let [group, trap] = [
+        Target::Group(Reason::ShellWithoutTrap("sh".into())),
+        Target::Main(Reason::ShellWithTrap("sh".into())),
+    ];
+    let awaits = |steps: Vec<Step>| {
+        let timeline = of(steps);
+        [timeline.awaits_group(), timeline.awaits_trap()]
+    };
+    assert_eq!(awaits(vec![to(group.clone())]), [false; 2]);
+    assert_eq!(awaits(vec![to(group.clone()), exited(0)]), [true, false]);
+    assert_eq!(awaits(vec![to(group), exited(0), Step::GroupEnded]), [false; 2]);
+    assert_eq!(awaits(vec![to(trap.clone())]), [false, true]);
+    assert_eq!(awaits(vec![to(trap), exited(0)]), [false; 2]);
+    assert_eq!(awaits(vec![exited(0)]), [false; 2]);
+    assert_eq!(awaits(vec![]), [false; 2]);
+}
+
+#[test]
+fn what_is_worth_telling() {
+    let news = |timeline: Timeline| {
+        [timeline.stop_signal_came(), timeline.is_worth_reporting(), timeline.has_news()]
+    };
+    assert_eq!(news(of(vec![exited(1)])), [false; 3]);
+    assert_eq!(news(of(vec![exited(1), swept(&[3])])), [false, false, true]);
+    assert_eq!(news(of(vec![exited(1), killed(&[3], false)])), [false, true, true]);
+    assert_eq!(news(of(vec![start(outside())])), [true; 3]);
+    let rehearse = Some(Duration::from_secs(1));
+    let rehearsal = told(Plan { rehearse, ..plan() }, vec![]).0;
+    assert_eq!(news(rehearsal), [false, true, true]);
+}
+
+#[test]
+fn only_hooks_fail_in_the_report() {
+    let failed = of(vec![
+        done(hook(), Ok("exited with 0".into())),
+        done(hook(), Err("exited with 3".into())),
+        done(quit(), Err("no answer".into())),
+        Step::NotRun(hook()),
+        Step::NotRun(quit()),
+    ]);
+    let failed: Vec<_> = failed.failed_hooks.iter().map(FailedHook::to_string).collect();
+    let name = "on-stop hook /bin/deregister";
+    assert_eq!(failed, [format!("{name} (exited with 3)"), format!("{name} (was not run)")]);
+}

@@ -1,0 +1,213 @@
+//! The options, validated: what the core needs to know of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::signal::Signal;
+
+/// After a voluntary exit of the main child its leftovers have this long at most, so that a crash
+/// restarts soon.
+pub const SWEEP_AFTER_EXIT: Duration = Duration::from_secs(5);
+
+/// The grace period of a rehearsal for which none is given, as in Kubernetes.
+pub const REHEARSED_GRACE_PERIOD: Duration = Duration::from_secs(30);
+
+/// So long a process may take to die of SIGKILL on a busy machine.
+const TIME_TO_DIE: Duration = Duration::from_millis(100);
+
+/// A stop signal this soon after the first one is the same request, delivered twice.
+pub const SAME_REQUEST: Duration = Duration::from_secs(1);
+
+/// Less than this between the forward and the kill is too little for most apps.
+const COMFORTABLE_DRAIN: Duration = Duration::from_secs(5);
+
+/// How a shutdown is to run. All durations were checked to fit each other by [`Plan::check`].
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How long a stop signal is held back.
+    pub delay: Delay,
+    /// The orchestrator's whole allowance; without it nothing is ever killed by a stop signal.
+    pub grace_period: Option<Duration>,
+    /// SIGKILL comes this long before the grace period ends.
+    pub margin: Duration,
+    /// The signals that begin the shutdown; a rehearsal uses the first.
+    pub stop_signals: Vec<Signal>,
+    /// What is forwarded in place of a signal; nothing, where the second is `None`.
+    pub rewrites: Vec<(Signal, Option<Signal>)>,
+    pub on_repeat: OnRepeat,
+    pub leftovers: Leftovers,
+    /// Behave as if the stop signal had come this long after the start.
+    pub rehearse: Option<Duration>,
+    pub job_control: JobControl,
+    /// The longest that hooks take which run when the stop signal arrives, and until which the hold
+    /// lasts at least.
+    pub on_stop: Option<Duration>,
+    /// Something is run after the app and its leftovers are gone.
+    pub on_exit: bool,
+}
+
+/// How long a hold lasts at least, and at most if traffic goes on. A fixed delay has both alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delay {
+    pub min: Duration,
+    pub max: Duration,
+}
+
+impl Delay {
+    pub fn fixed(delay: Duration) -> Delay {
+        Delay { min: delay, max: delay }
+    }
+
+    pub fn is_range(self) -> bool {
+        self.min < self.max
+    }
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.is_range() {
+            true => write!(f, "{}..{}", Span(self.min), Span(self.max)),
+            false => write!(f, "{}", Span(self.max)),
+        }
+    }
+}
+
+/// What a second stop signal does to the hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum OnRepeat {
+    Hurry,
+    Ignore,
+}
+
+/// What happens to processes that outlive the main child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Leftovers {
+    Stop,
+    Wait,
+    Kill,
+}
+
+/// What it asks of us when the main child is stopped (^Z on a terminal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobControl {
+    /// No terminal: nothing.
+    Absent,
+    /// We lead the session and nobody else could continue the child: we do.
+    Leader,
+    /// We are a job of a shell: we stop too, and the shell continues us.
+    Job,
+}
+
+impl Plan {
+    /// The time from the first stop signal to SIGKILL.
+    pub fn kill_after(&self) -> Option<Duration> {
+        self.grace_period.map(|grace_period| grace_period.saturating_sub(self.margin))
+    }
+
+    /// How long we wait for what was sent SIGKILL: half the margin, but what can die has to have
+    /// the time for it.
+    pub fn patience(&self) -> Duration {
+        (self.margin / 2).max(TIME_TO_DIE)
+    }
+
+    /// How long leftovers have after a voluntary exit of the main child.
+    pub fn sweep_after_exit(&self) -> Duration {
+        self.kill_after().map_or(SWEEP_AFTER_EXIT, |limit| limit.min(SWEEP_AFTER_EXIT))
+    }
+
+    /// What is forwarded when this signal has come.
+    pub fn rewrite(&self, signal: Signal) -> Option<Signal> {
+        let rewritten = self.rewrites.iter().rfind(|(from, _)| *from == signal);
+        rewritten.map_or(Some(signal), |(_, to)| *to)
+    }
+
+    /// An error where the hold leaves no time before the kill; a warning where it leaves little.
+    pub fn check(&self) -> Result<Option<Tight>, Misfit> {
+        let Some(grace_period) = self.grace_period else {
+            return Ok(None);
+        };
+        let Plan { delay, margin, .. } = *self;
+        let room = grace_period.checked_sub(delay.max + margin).filter(|room| !room.is_zero());
+        let room = room.ok_or(Misfit { delay, margin, grace_period })?;
+        // Hooks are expected to end long before their timeout.
+        let after_hooks =
+            self.on_stop.map(|longest| grace_period.saturating_sub(longest.saturating_add(margin)));
+        let (room, hooks) = match after_hooks {
+            Some(less) if less < room => (less, true),
+            _ => (room, false),
+        };
+        Ok((room < COMFORTABLE_DRAIN).then_some(Tight { room, hooks }))
+    }
+}
+
+/// The delay and the margin use up the grace period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    delay: Delay,
+    margin: Duration,
+    grace_period: Duration,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Misfit { delay, margin, grace_period } = *self;
+        write!(
+            f,
+            "a delay of {} and a margin of {} do not fit into a grace period of {}: ",
+            delay,
+            Span(margin),
+            Span(grace_period)
+        )?;
+        match grace_period.checked_sub(margin).filter(|below| !below.is_zero()) {
+            Some(below) => write!(f, "use a delay below {}, or ", Span(below))?,
+            None if grace_period.is_zero() => f.write_str("use ")?,
+            None => write!(f, "use a margin below {}, or ", Span(grace_period))?,
+        }
+        write!(f, "a grace period above {}", Span(delay.max + margin))
+    }
+}
+
+/// The app has little time between the forward and the kill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tight {
+    room: Duration,
+    /// If the hooks take as long as they may.
+    hooks: bool,
+}
+
+impl fmt::Display for Tight {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let room = Span(self.room);
+        match self.hooks {
+            false => write!(
+                f,
+                "the app has only {room} between the forwarded signal and SIGKILL; \
+                 a shorter delay or a longer grace period leaves it more"
+            ),
+            true if self.room.is_zero() => write!(
+                f,
+                "if the on-stop hooks take as long as they may, the app gets SIGKILL before it has \
+                 heard the stop signal; a shorter --hook-timeout or a longer grace period prevents that"
+            ),
+            true => write!(
+                f,
+                "if the on-stop hooks take as long as they may, the app has only {room} between the \
+                 forwarded signal and SIGKILL; a shorter --hook-timeout or a longer grace period leaves \
+                 it more"
+            ),
+        }
+    }
+}
+
+/// A duration as people read it in a log: `15s`, `0.25s`, to the millisecond.
+pub struct Span(pub Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let text = format!("{}.{:03}", self.0.as_secs(), self.0.subsec_millis());
+        write!(f, "{}s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,978 @@
+use super::*;
+use crate::shutdown::plan::Delay;
+use crate::test_support::plan;
+use std::time::Duration;
+
+const ZERO: Ending = Ending::Exited(0);
+const MAIN_ENDED: Event = Event::Ended(Who::Main, ZERO);
+const ORPHAN_ENDED: Event = Event::Ended(Who::Orphan, ZERO);
+const STOP: Event = Event::Signal(Signal::TERM);
+const OTHER: Event = Event::Signal(Signal::HUP);
+const TASKS_ENDED: Event = Event::TasksEnded;
+
+/// A run of the core, by a clock that the test moves. Times are seconds after the start.
+struct Story {
+    core: Shutdown,
+    start: Instant,
+}
+
+impl Story {
+    fn of(plan: Plan) -> Story {
+        let start = Instant::now();
+        Story { core: Shutdown::new(plan, start), start }
+    }
+
+    /// The same, after the main child's stop at second 100.
+    fn holding(plan: Plan) -> Story {
+        let mut story = Story::of(plan);
+        story.when(100.0, STOP);
+        story
+    }
+
+    fn stopping(plan: Plan) -> Story {
+        let mut story = Story::holding(plan);
+        story.when(115.0, Event::Tick);
+        story
+    }
+
+    /// Since the main child ended at 100 s by itself, and left nothing.
+    fn leaving(plan: Plan) -> Story {
+        let mut story = Story::of(plan);
+        story.when(100.0, MAIN_ENDED);
+        story.when(100.0, Event::NothingLeft);
+        story
+    }
+
+    fn killed(plan: Plan) -> Story {
+        let mut story = Story::stopping(plan);
+        story.when(159.0, Event::Tick);
+        story
+    }
+
+    fn when(&mut self, seconds: f64, event: Event) -> Option<Action> {
+        self.core.handle(event, self.at(seconds))
+    }
+
+    fn at(&self, seconds: f64) -> Instant {
+        self.start + Duration::from_secs_f64(seconds)
+    }
+
+    fn deadline(&self) -> Option<f64> {
+        let deadline = self.core.deadline()?;
+        Some(deadline.duration_since(self.start).as_secs_f64())
+    }
+}
+
+fn with_hooks() -> Plan {
+    Plan { on_stop: Some(Duration::from_secs(11)), on_exit: true, ..plan() }
+}
+
+fn forward(signal: Signal, why: Why) -> Option<Action> {
+    Some(Action::Forward { signal, why })
+}
+
+fn sweep(signal: Signal, kill_at: Option<Instant>) -> Option<Action> {
+    Some(Action::Sweep { signal, kill_at })
+}
+
+fn swept_already(kill_at: Option<Instant>) -> Option<Action> {
+    Some(Action::Note(Note::SweptAlready { kill_at }))
+}
+
+fn without_grace_period() -> Plan {
+    Plan { grace_period: None, ..plan() }
+}
+
+fn with(leftovers: Leftovers) -> Plan {
+    Plan { leftovers, ..plan() }
+}
+
+#[test]
+fn endings_in_words() {
+    assert_eq!(Ending::Exited(3).to_string(), "exited with 3");
+    assert_eq!(Ending::Signaled(Signal::TERM).to_string(), "was killed by SIGTERM");
+}
+
+// Running
+
+#[test]
+fn running_stop_signal_holds() {
+    let mut story = Story::of(plan());
+    assert_eq!(story.deadline(), None);
+    let (forward_at, kill_at) = (story.at(115.0), Some(story.at(159.0)));
+    let may_end_at = forward_at;
+    let hold = Action::Hold { signal: Signal::TERM, may_end_at, forward_at, kill_at };
+    assert_eq!(story.when(100.0, STOP), Some(hold));
+    assert_eq!(story.deadline(), Some(115.0));
+}
+
+#[test]
+fn running_other_signal_is_forwarded() {
+    let mut story = Story::of(plan());
+    assert_eq!(story.when(1.0, OTHER), forward(Signal::HUP, Why::Passing));
+    assert_eq!(story.deadline(), None);
+}
+
+#[test]
+fn running_deadline_is_the_stop_signal_of_a_rehearsal() {
+    let rehearse = Some(Duration::from_secs(5));
+    let stop_signals = vec![Signal::QUIT, Signal::TERM];
+    let mut story = Story::of(Plan { rehearse, stop_signals, ..plan() });
+    assert_eq!(story.deadline(), Some(5.0));
+    assert_eq!(story.when(4.9, Event::Tick), None);
+    let (forward_at, kill_at) = (story.at(20.0), Some(story.at(64.0)));
+    let may_end_at = forward_at;
+    let hold = Action::Hold { signal: Signal::QUIT, may_end_at, forward_at, kill_at };
+    assert_eq!(story.when(5.0, Event::Tick), Some(hold));
+    assert_eq!(story.when(20.0, Event::Tick), forward(Signal::QUIT, Why::DelayOver));
+}
+
+#[test]
+fn running_main_exit_sweeps_for_five_seconds() {
+    let mut story = Story::of(plan());
+    let kill_at = Some(story.at(6.0));
+    assert_eq!(story.when(1.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    assert_eq!(story.deadline(), Some(6.0));
+}
+
+#[test]
+fn running_nothing_left_means_that_the_main_child_is_gone() {
+    assert_eq!(Story::of(plan()).when(1.0, Event::NothingLeft), Some(Action::Exit(None)));
+}
+
+// Holding
+
+#[test]
+fn holding_stop_signal_hurries_with_the_latest() {
+    let stop_signals = vec![Signal::TERM, Signal::QUIT];
+    let mut story = Story::holding(Plan { stop_signals, ..plan() });
+    let quit = Event::Signal(Signal::QUIT);
+    assert_eq!(story.when(101.0, quit), forward(Signal::QUIT, Why::Hurry));
+    assert_eq!(story.deadline(), Some(159.0));
+}
+
+#[test]
+fn holding_stop_signal_within_a_second_is_the_same_request() {
+    let mut story = Story::holding(plan());
+    let same = Some(Action::Note(Note::SameRequest));
+    assert_eq!(story.when(100.0, STOP), same);
+    assert_eq!(story.when(100.999, STOP), same);
+    assert_eq!(story.deadline(), Some(115.0));
+}
+
+#[test]
+fn holding_stop_signal_may_be_ignored() {
+    let mut story = Story::holding(Plan { on_repeat: OnRepeat::Ignore, ..plan() });
+    assert_eq!(story.when(110.0, STOP), Some(Action::Note(Note::StillHeld)));
+    assert_eq!(story.deadline(), Some(115.0));
+}
+
+#[test]
+fn holding_other_signal_is_forwarded() {
+    let mut story = Story::holding(plan());
+    assert_eq!(story.when(101.0, OTHER), forward(Signal::HUP, Why::Passing));
+    assert_eq!(story.deadline(), Some(115.0));
+}
+
+#[test]
+fn holding_deadline_forwards() {
+    let mut story = Story::holding(plan());
+    assert_eq!(story.when(114.999, Event::Tick), None);
+    assert!(story.core.holds());
+    assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+    assert!(!story.core.holds());
+    assert_eq!(story.deadline(), Some(159.0));
+}
+
+#[test]
+fn holding_main_exit_sweeps_until_the_kill() {
+    let mut story = Story::holding(plan());
+    let kill_at = Some(story.at(159.0));
+    assert_eq!(story.when(101.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    assert_eq!(story.deadline(), Some(159.0));
+}
+
+#[test]
+fn holding_nothing_left_means_that_the_main_child_is_gone() {
+    let gone = Story::holding(plan()).when(101.0, Event::NothingLeft);
+    assert_eq!(gone, Some(Action::Exit(None)));
+}
+
+#[test]
+fn holding_traffic_stopped_forwards_once_the_shortest_delay_is_over() {
+    let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+    let mut story = Story::holding(Plan { delay, ..plan() });
+    assert_eq!(story.deadline(), Some(115.0));
+    assert_eq!(story.when(104.9, Event::TrafficStopped), None);
+    let quiet = forward(Signal::TERM, Why::Quiet);
+    assert_eq!(story.when(105.0, Event::TrafficStopped), quiet);
+    assert_eq!(story.deadline(), Some(159.0));
+    assert!(!story.core.holds());
+}
+
+#[test]
+fn holding_goes_on_to_the_longest_delay_while_traffic_does() {
+    let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+    let mut story = Story::holding(Plan { delay, ..plan() });
+    assert_eq!(story.when(114.9, Event::Tick), None);
+    assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+}
+
+#[test]
+fn holding_lasts_until_the_hooks_have_ended() {
+    let mut story = Story::holding(with_hooks());
+    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.when(115.0, Event::Tick), None);
+    assert!(story.core.holds());
+    assert_eq!(story.when(120.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.when(121.0, TASKS_ENDED), None);
+    let mut in_time = Story::holding(with_hooks());
+    assert_eq!(in_time.when(115.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+}
+
+#[test]
+fn holding_goes_on_for_the_delay_when_the_hooks_have_ended() {
+    let mut story = Story::holding(with_hooks());
+    assert_eq!(story.when(101.0, TASKS_ENDED), None);
+    assert_eq!(story.deadline(), Some(115.0));
+    assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+}
+
+#[test]
+fn holding_ends_though_hooks_run_when_hurried_or_killed() {
+    let mut hurried = Story::holding(with_hooks());
+    assert_eq!(hurried.when(101.0, STOP), forward(Signal::TERM, Why::Hurry));
+    let mut killed = Story::holding(with_hooks());
+    assert_eq!(killed.when(159.0, Event::Tick), Some(Action::KillAll));
+    let mut endless = Story::holding(Plan { grace_period: None, ..with_hooks() });
+    assert_eq!(endless.deadline(), None);
+    assert_eq!(endless.when(900.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+}
+
+#[test]
+fn holding_traffic_stopped_waits_for_the_hooks() {
+    let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
+    let mut story = Story::holding(Plan { delay, ..with_hooks() });
+    assert_eq!(story.when(106.0, Event::TrafficStopped), None);
+    assert_eq!(story.when(107.0, TASKS_ENDED), None);
+    assert_eq!(story.when(108.0, Event::TrafficStopped), forward(Signal::TERM, Why::Quiet));
+}
+
+#[test]
+fn traffic_stopped_moves_nothing_but_a_hold() {
+    let stories: [fn(Plan) -> Story; 3] = [Story::of, Story::stopping, Story::killed];
+    for story in stories {
+        assert_eq!(story(plan()).when(160.0, Event::TrafficStopped), None);
+    }
+    // A fixed delay is over when it is over.
+    let mut fixed = Story::holding(plan());
+    assert_eq!(fixed.when(114.9, Event::TrafficStopped), None);
+    assert_eq!(fixed.when(115.0, Event::TrafficStopped), None);
+    assert_eq!(fixed.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+}
+
+// Stopping
+
+#[test]
+fn stopping_stop_signal_is_forwarded_again() {
+    let mut story = Story::stopping(plan());
+    assert_eq!(story.when(120.0, STOP), forward(Signal::TERM, Why::Again));
+    assert_eq!(story.deadline(), Some(159.0));
+}
+
+#[test]
+fn stopping_other_signal_is_forwarded() {
+    let mut story = Story::stopping(plan());
+    assert_eq!(story.when(120.0, OTHER), forward(Signal::HUP, Why::Passing));
+}
+
+#[test]
+fn stopping_deadline_kills() {
+    let mut story = Story::stopping(plan());
+    assert_eq!(story.when(158.999, Event::Tick), None);
+    assert_eq!(story.when(159.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.deadline(), Some(159.5), "half the margin");
+}
+
+#[test]
+fn stopping_main_exit_sweeps_until_the_kill() {
+    let mut story = Story::stopping(plan());
+    let kill_at = Some(story.at(159.0));
+    assert_eq!(story.when(120.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+}
+
+#[test]
+fn stopping_nothing_left_means_that_the_main_child_is_gone() {
+    let gone = Story::stopping(plan()).when(120.0, Event::NothingLeft);
+    assert_eq!(gone, Some(Action::Exit(None)));
+}
+
+// Sweeping
+
+#[test]
+fn sweeping_stop_signal_takes_the_earlier_deadline() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    let kill_at = Some(story.at(6.0));
+    assert_eq!(story.when(2.0, STOP), swept_already(kill_at));
+    assert_eq!(story.deadline(), Some(6.0));
+
+    let grace_period = Some(Duration::from_secs(3));
+    let mut story = Story::of(Plan { grace_period, delay: Delay::fixed(Duration::ZERO), ..plan() });
+    story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.deadline(), Some(3.0));
+    let kill_at = Some(story.at(3.0));
+    assert_eq!(story.when(2.0, STOP), swept_already(kill_at));
+}
+
+#[test]
+fn sweeping_other_signal_goes_to_the_leftovers() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.when(2.0, OTHER), forward(Signal::HUP, Why::Passing));
+}
+
+#[test]
+fn sweeping_deadline_kills() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.when(5.999, Event::Tick), None);
+    assert_eq!(story.when(6.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.deadline(), Some(6.5));
+}
+
+#[test]
+fn sweeping_nothing_left_exits_with_the_main_childs_ending() {
+    let mut story = Story::of(plan());
+    let ending = Ending::Exited(7);
+    story.when(1.0, Event::Ended(Who::Main, ending));
+    assert_eq!(story.when(1.5, ORPHAN_ENDED), None);
+    assert_eq!(story.when(1.5, Event::SomeLeft), None);
+    assert_eq!(story.when(2.0, Event::NothingLeft), Some(Action::Exit(Some(ending))));
+    assert_eq!(story.deadline(), None);
+}
+
+#[test]
+fn sweeping_has_no_second_main_child() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.when(2.0, MAIN_ENDED), None);
+    assert_eq!(story.deadline(), Some(6.0));
+}
+
+// Killed
+
+#[test]
+fn killed_takes_no_more_signals() {
+    let mut story = Story::killed(plan());
+    assert_eq!(story.when(159.1, STOP), None);
+    assert_eq!(story.when(159.1, OTHER), None);
+    assert_eq!(story.deadline(), Some(159.5));
+}
+
+#[test]
+fn killed_deadline_gives_up() {
+    let mut story = Story::killed(plan());
+    assert_eq!(story.when(159.499, Event::Tick), None);
+    let by_kill = Ending::Signaled(Signal::KILL);
+    assert_eq!(story.when(159.5, Event::Tick), Some(Action::Exit(Some(by_kill))));
+    assert_eq!(story.deadline(), None);
+}
+
+#[test]
+fn killed_has_time_to_die_without_a_margin_too() {
+    let mut story = Story::stopping(Plan { margin: Duration::ZERO, ..plan() });
+    assert_eq!(story.when(160.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.deadline(), Some(160.1));
+}
+
+#[test]
+fn killed_stays_till_all_are_reaped() {
+    let mut story = Story::killed(plan());
+    let ending = Ending::Exited(3);
+    assert_eq!(story.when(159.1, Event::Ended(Who::Main, ending)), None);
+    assert_eq!(story.deadline(), Some(159.5));
+    assert_eq!(story.when(159.1, MAIN_ENDED), None, "it has ended already");
+    assert_eq!(story.when(159.2, Event::NothingLeft), Some(Action::Exit(Some(ending))));
+}
+
+#[test]
+fn killed_kills_again_what_was_forked_meanwhile() {
+    let mut story = Story::killed(plan());
+    assert_eq!(story.when(159.1, Event::SomeLeft), Some(Action::KillAll));
+    assert_eq!(story.deadline(), Some(159.5), "nothing gains time by forking");
+}
+
+#[test]
+fn killed_remembers_the_ending_when_it_gives_up() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    story.when(6.0, Event::Tick);
+    assert_eq!(story.when(6.5, Event::Tick), Some(Action::Exit(Some(ZERO))));
+}
+
+#[test]
+fn killed_and_reaped_by_another_it_was_our_kill() {
+    let mut story = Story::killed(plan());
+    let by_kill = Ending::Signaled(Signal::KILL);
+    assert_eq!(story.when(159.1, Event::NothingLeft), Some(Action::Exit(Some(by_kill))));
+}
+
+// Leaving
+
+#[test]
+fn leaving_comes_when_all_are_gone() {
+    let leave = Some(Action::Leave(Some(Ending::Exited(0))));
+    let mut stopped = Story::holding(with_hooks());
+    stopped.when(120.0, TASKS_ENDED);
+    stopped.when(121.0, MAIN_ENDED);
+    assert_eq!(stopped.when(122.0, Event::NothingLeft), leave);
+    assert_eq!(stopped.deadline(), Some(159.0));
+    // Only a stop signal begins the grace period.
+    let mut crashed = Story::of(with_hooks());
+    crashed.when(1.0, MAIN_ENDED);
+    assert_eq!(crashed.deadline(), Some(6.0));
+    assert_eq!(crashed.when(2.0, Event::NothingLeft), leave);
+    assert_eq!(crashed.deadline(), None);
+    let mut lost = Story::of(with_hooks());
+    assert_eq!(lost.when(1.0, Event::NothingLeft), Some(Action::Leave(None)));
+    assert_eq!(lost.deadline(), None);
+    let mut lost = Story::holding(with_hooks());
+    assert_eq!(lost.when(101.0, Event::NothingLeft), Some(Action::Leave(None)));
+    assert_eq!(lost.deadline(), Some(159.0));
+}
+
+#[test]
+fn leaving_stop_signal_takes_the_earlier_deadline() {
+    let mut story = Story::leaving(with_hooks());
+    let note = |kill_at| Some(Action::Note(Note::Leaving { kill_at }));
+    let kill_at = Some(story.at(160.0));
+    assert_eq!(story.when(101.0, STOP), note(kill_at));
+    assert_eq!(story.when(103.0, STOP), note(kill_at));
+    assert_eq!(story.deadline(), Some(160.0));
+}
+
+#[test]
+fn leaving_other_signal_is_for_nobody() {
+    assert_eq!(Story::leaving(with_hooks()).when(101.0, OTHER), None);
+    assert_eq!(Story::leaving(with_hooks()).when(101.0, Event::Stopped(Signal::TSTP)), None);
+}
+
+#[test]
+fn leaving_deadline_kills_and_ends() {
+    let mut story = Story::leaving(with_hooks());
+    story.when(101.0, STOP);
+    assert_eq!(story.when(160.0, Event::Tick), Some(Action::KillAll));
+    let exit = Some(Action::Exit(Some(Ending::Exited(0))));
+    assert_eq!(story.when(160.1, Event::NothingLeft), exit);
+}
+
+#[test]
+fn leaving_ends_with_the_tasks_and_kills_what_they_leave() {
+    let mut story = Story::leaving(with_hooks());
+    assert_eq!(story.when(101.0, Event::NothingLeft), None);
+    assert_eq!(story.when(102.0, TASKS_ENDED), Some(Action::KillAll));
+    assert_eq!(story.when(102.0, Event::SomeLeft), Some(Action::KillAll));
+    assert_eq!(story.deadline(), Some(102.5));
+    let exit = Some(Action::Exit(Some(Ending::Exited(0))));
+    assert_eq!(story.when(102.1, Event::NothingLeft), exit);
+}
+
+#[test]
+fn leaving_has_no_second_main_child() {
+    let mut story = Story::leaving(with_hooks());
+    assert_eq!(story.when(101.0, MAIN_ENDED), None);
+}
+
+#[test]
+fn killed_leaves_half_the_margin_for_what_comes_after() {
+    let mut story = Story::killed(with_hooks());
+    let killed = Some(Ending::Signaled(Signal::KILL));
+    assert_eq!(story.when(159.1, Event::NothingLeft), Some(Action::Leave(killed)));
+    assert!((story.deadline().unwrap() - 159.6).abs() < 1e-6);
+}
+
+#[test]
+fn killed_has_no_time_to_leave_when_it_gives_up_at_the_end() {
+    let mut late = Story::killed(with_hooks());
+    let killed = Some(Ending::Signaled(Signal::KILL));
+    assert_eq!(late.when(159.5, Event::Tick), Some(Action::Exit(killed)));
+    // After a crash there is no end but that of the leftovers.
+    let mut crashed = Story::of(with_hooks());
+    crashed.when(1.0, MAIN_ENDED);
+    assert_eq!(crashed.when(6.0, Event::Tick), Some(Action::KillAll));
+    let leave = Some(Action::Leave(Some(Ending::Exited(0))));
+    assert_eq!(crashed.when(6.5, Event::Tick), leave);
+    assert_eq!(crashed.deadline(), None);
+    // Nor has a stop signal come to its own end when they are given up.
+    let mut told = Story::of(with_hooks());
+    told.when(1.0, MAIN_ENDED);
+    told.when(2.0, STOP);
+    assert_eq!(told.when(6.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(told.when(6.5, Event::Tick), leave);
+    assert_eq!(told.deadline(), Some(61.0));
+}
+
+// Exited
+
+#[test]
+fn exited_is_the_end() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    story.when(1.0, Event::NothingLeft);
+    let all = [STOP, OTHER, MAIN_ENDED, ORPHAN_ENDED, Event::SomeLeft, Event::NothingLeft];
+    let all = all.into_iter().chain([Event::TrafficStopped]);
+    for event in all.into_iter().chain([Event::Tick, Event::Stopped(Signal::TSTP)]) {
+        assert_eq!(story.when(2.0, event), None, "{event:?}");
+    }
+    assert_eq!(story.deadline(), None);
+}
+
+// Options
+
+#[test]
+fn without_a_delay_the_stop_signal_passes_in_the_same_wake() {
+    let mut story = Story::of(Plan { delay: Delay::fixed(Duration::ZERO), ..plan() });
+    story.when(100.0, STOP);
+    assert_eq!(story.deadline(), Some(100.0));
+    assert_eq!(story.when(100.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.when(100.1, STOP), forward(Signal::TERM, Why::Again));
+}
+
+#[test]
+fn without_a_grace_period_nothing_is_killed() {
+    let mut story = Story::stopping(without_grace_period());
+    assert_eq!(story.deadline(), None);
+    assert_eq!(story.when(1e6, Event::Tick), None);
+    assert_eq!(story.when(1e6, MAIN_ENDED), sweep(Signal::TERM, None));
+    assert_eq!(story.deadline(), None);
+    assert_eq!(story.when(1e6, STOP), swept_already(None));
+    assert_eq!(story.deadline(), None);
+}
+
+#[test]
+fn without_a_grace_period_a_crash_has_five_seconds_all_the_same() {
+    let mut story = Story::of(without_grace_period());
+    let kill_at = Some(story.at(6.0));
+    assert_eq!(story.when(1.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    assert_eq!(story.when(2.0, STOP), swept_already(kill_at));
+}
+
+#[test]
+fn leftovers_that_are_waited_for_hear_nothing_until_a_stop_signal() {
+    let mut story = Story::of(with(Leftovers::Wait));
+    assert_eq!(story.when(1.0, MAIN_ENDED), None);
+    assert_eq!(story.deadline(), None);
+    let kill_at = Some(story.at(159.0));
+    assert_eq!(story.when(100.0, STOP), sweep(Signal::TERM, kill_at), "without a hold");
+    assert_eq!(story.when(101.0, STOP), swept_already(kill_at));
+    assert_eq!(story.deadline(), Some(159.0));
+}
+
+#[test]
+fn leftovers_that_are_waited_for_hear_the_rewritten_signal() {
+    let rewrites = vec![(Signal::TERM, Some(Signal::QUIT))];
+    let mut story = Story::of(Plan { rewrites, ..with(Leftovers::Wait) });
+    story.when(1.0, MAIN_ENDED);
+    let kill_at = Some(story.at(159.0));
+    assert_eq!(story.when(100.0, STOP), sweep(Signal::QUIT, kill_at));
+
+    let rewrites = vec![(Signal::TERM, None)];
+    let mut story = Story::of(Plan { rewrites, ..with(Leftovers::Wait) });
+    story.when(1.0, MAIN_ENDED);
+    let dropped = Action::Drop { signal: Signal::TERM, why: Why::Unheld };
+    assert_eq!(story.when(100.0, STOP), Some(dropped));
+    assert_eq!(story.deadline(), Some(159.0), "the kill stands");
+}
+
+#[test]
+fn leftovers_of_a_rehearsal_are_not_waited_for() {
+    let rehearse = Some(Duration::from_secs(5));
+    let mut story = Story::of(Plan { rehearse, ..with(Leftovers::Wait) });
+    let kill_at = Some(story.at(6.0));
+    assert_eq!(story.when(1.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+}
+
+#[test]
+fn leftovers_of_a_shutdown_are_told_though_they_are_waited_for() {
+    let mut story = Story::stopping(with(Leftovers::Wait));
+    let kill_at = Some(story.at(159.0));
+    assert_eq!(story.when(120.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+}
+
+#[test]
+fn leftovers_are_not_killed_while_hooks_run() {
+    let mut story = Story::holding(Plan { leftovers: Leftovers::Kill, ..with_hooks() });
+    assert_eq!(story.when(101.0, MAIN_ENDED), None);
+    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.when(105.0, TASKS_ENDED), Some(Action::KillAll));
+    let mut told = Story::holding(with_hooks());
+    told.when(101.0, MAIN_ENDED);
+    assert_eq!(told.when(105.0, TASKS_ENDED), None);
+}
+
+#[test]
+fn leftovers_may_be_killed_at_once() {
+    for mut story in [Story::of(with(Leftovers::Kill)), Story::stopping(with(Leftovers::Kill))] {
+        assert_eq!(story.when(120.0, MAIN_ENDED), Some(Action::KillAll));
+        assert_eq!(story.deadline(), Some(120.5));
+        assert_eq!(story.when(120.1, Event::NothingLeft), Some(Action::Exit(Some(ZERO))));
+    }
+}
+
+#[test]
+fn rewritten_signals() {
+    let rewrites = vec![(Signal::TERM, Some(Signal::QUIT)), (Signal::HUP, None)];
+    let mut story = Story::holding(Plan { rewrites, ..plan() });
+    let dropped = Action::Drop { signal: Signal::HUP, why: Why::Passing };
+    assert_eq!(story.when(101.0, OTHER), Some(dropped));
+    assert_eq!(story.when(115.0, Event::Tick), forward(Signal::QUIT, Why::DelayOver));
+    assert_eq!(story.when(116.0, STOP), forward(Signal::QUIT, Why::Again));
+}
+
+#[test]
+fn a_dropped_stop_signal_holds_and_kills_all_the_same() {
+    let rewrites = vec![(Signal::TERM, None)];
+    let mut story = Story::holding(Plan { rewrites, ..plan() });
+    let dropped = Action::Drop { signal: Signal::TERM, why: Why::DelayOver };
+    assert_eq!(story.when(115.0, Event::Tick), Some(dropped));
+    assert_eq!(story.when(159.0, Event::Tick), Some(Action::KillAll));
+}
+
+// Job control
+
+#[test]
+fn a_stopped_main_child_is_continued_by_a_session_leader() {
+    let plan = Plan { job_control: JobControl::Leader, ..plan() };
+    for mut story in [Story::of(plan.clone()), Story::holding(plan.clone()), Story::stopping(plan)]
+    {
+        for signal in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
+            assert_eq!(story.when(120.0, Event::Stopped(signal)), Some(Action::Resume(signal)));
+        }
+        assert_eq!(story.when(120.0, Event::Stopped(Signal::STOP)), None);
+        let cont = story.when(120.0, Event::Signal(Signal::CONT));
+        assert_eq!(cont, forward(Signal::CONT, Why::Passing));
+    }
+}
+
+#[test]
+fn a_stopped_main_child_suspends_the_job_of_a_shell() {
+    let plan = Plan { job_control: JobControl::Job, ..plan() };
+    for mut story in [Story::of(plan.clone()), Story::holding(plan.clone()), Story::stopping(plan)]
+    {
+        for signal in [Signal::TSTP, Signal::STOP] {
+            assert_eq!(story.when(120.0, Event::Stopped(signal)), Some(Action::Suspend(signal)));
+        }
+        let cont = story.when(120.0, Event::Signal(Signal::CONT));
+        assert_eq!(cont, Some(Action::Resume(Signal::CONT)));
+        assert_eq!(story.when(120.0, OTHER), forward(Signal::HUP, Why::Passing));
+        story.when(121.0, MAIN_ENDED);
+        assert_eq!(story.when(121.0, Event::Stopped(Signal::TSTP)), None);
+        let cont = story.when(122.0, Event::Signal(Signal::CONT));
+        assert_eq!(cont, forward(Signal::CONT, Why::Passing), "to the leftovers");
+    }
+}
+
+#[test]
+fn a_stopped_main_child_without_a_terminal_is_nobodys_business() {
+    assert_eq!(Story::of(plan()).when(1.0, Event::Stopped(Signal::TSTP)), None);
+}
+
+// Stories
+
+#[test]
+fn a_late_wake_owes_all_steps_in_their_order() {
+    let mut story = Story::holding(plan());
+    assert_eq!(story.when(1000.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+    assert_eq!(story.when(1000.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.deadline(), Some(1000.5), "what was killed late has its time to die");
+    assert_eq!(story.when(1000.0, Event::Tick), None);
+}
+
+#[test]
+fn an_orphan_that_ends_changes_nothing() {
+    let mut story = Story::holding(plan());
+    assert_eq!(story.when(101.0, ORPHAN_ENDED), None);
+    assert_eq!(story.when(101.0, Event::SomeLeft), None);
+    assert_eq!(story.deadline(), Some(115.0));
+}
+
+/// What must hold whatever happens, watched from outside.
+struct Watch {
+    story: Story,
+    plan: Plan,
+    now: f64,
+    began: Option<f64>,
+    ended: Option<(f64, Ending)>,
+    requests: usize,
+    told: usize,
+    swept: usize,
+    killed: bool,
+    /// Hooks that began with the hold.
+    hooks: bool,
+    /// When a stop signal came first, also where it begins no hold.
+    asked: Option<f64>,
+    left: bool,
+    exited: bool,
+}
+
+impl Watch {
+    fn over(plan: &Plan) -> Watch {
+        Watch {
+            story: Story::of(plan.clone()),
+            plan: plan.clone(),
+            now: 0.0,
+            began: None,
+            ended: None,
+            requests: 0,
+            told: 0,
+            swept: 0,
+            killed: false,
+            hooks: false,
+            asked: None,
+            left: false,
+            exited: false,
+        }
+    }
+
+    /// Lets time pass, waking at each deadline on the way.
+    fn pass(&mut self, seconds: f64) {
+        let until = self.now + seconds;
+        while let Some(at) = self.story.deadline().filter(|at| *at <= until) {
+            self.now = at.max(self.now);
+            self.happen(Event::Tick);
+        }
+        self.now = until;
+    }
+
+    /// One event, and then the ticks that are due.
+    fn happen(&mut self, event: Event) {
+        // Reaping is not told of a main child twice, and nothing is left after nothing.
+        let gone = self.ended.is_some() || self.left;
+        if matches!(event, Event::Ended(Who::Main, _)) && gone {
+            return;
+        }
+        self.step(event);
+        for owed in 0.. {
+            assert!(owed < 4, "the deadline does not move");
+            let due = self.story.deadline().filter(|at| *at <= self.now);
+            if due.is_none() {
+                break;
+            }
+            self.step(Event::Tick);
+        }
+    }
+
+    fn step(&mut self, event: Event) {
+        let deadline = self.story.deadline();
+        let running = self.ended.is_none() && !self.killed && !self.left;
+        if event == STOP {
+            self.requests += 1;
+            self.asked.get_or_insert(self.now);
+        }
+        self.hooks &= event != TASKS_ENDED;
+        let action = self.story.when(self.now, event);
+        if self.exited {
+            assert_eq!((action, self.story.deadline()), (None, None), "after the exit");
+            return;
+        }
+        if let Some(Action::Hold { .. }) = action {
+            self.hooks = self.plan.on_stop.is_some();
+        }
+        let rehearsed = event == Event::Tick && self.plan.rehearse.is_some();
+        if (event == STOP || rehearsed) && running && self.began.is_none() {
+            if let Some(Action::Hold { .. }) = action {
+                self.began = Some(self.now);
+            }
+            assert!(self.began.is_some() || event == Event::Tick, "a stop signal begins it");
+        }
+        if let Event::Ended(Who::Main, ending) = event {
+            self.ended = Some((self.now, ending));
+        }
+        match action {
+            Some(Action::Forward { why, .. } | Action::Drop { why, .. }) => self.forwarded(why),
+            Some(Action::Sweep { kill_at, .. }) => {
+                self.swept += 1;
+                assert_eq!(self.swept, 1, "told twice");
+                let (ended_at, _) = self.ended.expect("an ending");
+                assert!(kill_at.is_none_or(|at| at >= self.story.at(ended_at)));
+            }
+            Some(Action::KillAll) => {
+                self.kill(event, deadline);
+            }
+            Some(Action::Leave(ending)) => {
+                assert!(self.plan.on_exit && !std::mem::replace(&mut self.left, true));
+                if let Some((_, seen)) = self.ended {
+                    assert_eq!(ending, Some(seen));
+                }
+                let gone = event == Event::NothingLeft;
+                assert!(gone || self.killed && event == Event::Tick, "leaves at {event:?}");
+            }
+            Some(Action::Exit(ending)) => {
+                self.exited = true;
+                let late = self.killed && event == Event::Tick;
+                assert!(self.left || late || !self.plan.on_exit, "nothing was run");
+                if let Some((_, seen)) = self.ended {
+                    assert_eq!(ending, Some(seen));
+                }
+                let gone = event == Event::NothingLeft;
+                assert!(gone || self.killed && event == Event::Tick, "exit at {event:?}");
+            }
+            _ => {}
+        }
+    }
+
+    fn forwarded(&mut self, why: Why) {
+        if why == Why::Passing {
+            return;
+        }
+        self.told += 1;
+        let rehearsed = usize::from(self.plan.rehearse.is_some());
+        assert!(self.told <= self.requests + rehearsed, "told more often than asked");
+        let Delay { min, max } = self.plan.delay;
+        let least = match why {
+            Why::DelayOver | Why::TasksEnded => max,
+            Why::Quiet => min,
+            _ => Duration::ZERO,
+        };
+        let in_turn = [Why::DelayOver, Why::TasksEnded, Why::Quiet].contains(&why);
+        assert!(!in_turn || !self.hooks, "forwarded before the hooks had ended");
+        if !least.is_zero() {
+            let held = self.now - self.began.expect("a hold");
+            assert!(held >= least.as_secs_f64() - 1e-6, "held for {held}");
+        }
+        if why == Why::Hurry && self.ended.is_none() {
+            assert!(self.now - self.began.expect("a hold") >= 1.0 - 1e-6);
+            assert_eq!(self.plan.on_repeat, OnRepeat::Hurry);
+        }
+    }
+
+    fn kill(&mut self, event: Event, deadline: Option<f64>) {
+        if event == Event::SomeLeft {
+            assert!(self.killed, "killed because something is left");
+            return;
+        }
+        if event == TASKS_ENDED {
+            assert!(self.left, "killed what hooks left");
+            self.killed = true;
+            return;
+        }
+        self.killed = true;
+        if self.plan.leftovers == Leftovers::Kill && matches!(event, Event::Ended(..)) {
+            return;
+        }
+        assert_eq!(event, Event::Tick);
+        let at = deadline.expect("a deadline");
+        assert!((self.now - at).abs() < 1e-6, "late when woken in time");
+        let by_stop = self.plan.kill_after().map(|after| after.as_secs_f64());
+        let by_stop = by_stop.zip(self.began.or(self.asked)).map(|(after, began)| began + after);
+        let by_exit = self.ended.map(|(at, _)| at + self.plan.sweep_after_exit().as_secs_f64());
+        let earliest = by_stop.into_iter().chain(by_exit).fold(f64::INFINITY, f64::min);
+        assert!(self.now >= earliest - 1e-6, "killed at {} before {earliest}", self.now);
+    }
+}
+
+fn plans() -> Vec<Plan> {
+    let plan = Plan {
+        delay: Delay::fixed(Duration::from_secs(3)),
+        grace_period: Some(Duration::from_secs(9)),
+        ..plan()
+    };
+    let none = Plan { grace_period: None, ..plan.clone() };
+    let at_once = Plan { delay: Delay::fixed(Duration::ZERO), ..plan.clone() };
+    let no_margin = Plan { margin: Duration::ZERO, ..plan.clone() };
+    let ignoring = Plan { on_repeat: OnRepeat::Ignore, ..plan.clone() };
+    let waiting = Plan { leftovers: Leftovers::Wait, ..plan.clone() };
+    let killing = Plan { leftovers: Leftovers::Kill, ..plan.clone() };
+    let dropping = Plan { rewrites: vec![(Signal::TERM, None)], ..plan.clone() };
+    let rehearse = Some(Duration::from_secs(2));
+    let rehearsing = Plan { rehearse, ..plan.clone() };
+    let job = Plan { job_control: JobControl::Job, ..plan.clone() };
+    let min = Duration::from_secs(1);
+    let ranging = Plan { delay: Delay { min, ..plan.delay }, ..plan.clone() };
+    let on_stop = Some(Duration::from_secs(1));
+    let hooking = Plan { on_stop, on_exit: true, ..plan.clone() };
+    let hooking_at_once = Plan { on_stop, ..at_once.clone() };
+    let leaving = Plan { on_exit: true, ..waiting.clone() };
+    let mut plans = vec![plan, none, at_once, no_margin, ignoring, waiting, killing, dropping];
+    plans.extend([rehearsing, job, ranging, hooking, hooking_at_once, leaving]);
+    plans
+}
+
+/// Something happens, or time passes.
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    Happen(Event),
+    Pass(f64),
+}
+
+const MOVES: [Move; 11] = [
+    Move::Happen(STOP),
+    Move::Happen(Event::TrafficStopped),
+    Move::Happen(TASKS_ENDED),
+    Move::Happen(OTHER),
+    Move::Happen(MAIN_ENDED),
+    Move::Happen(ORPHAN_ENDED),
+    Move::Happen(Event::SomeLeft),
+    Move::Happen(Event::NothingLeft),
+    Move::Happen(Event::Stopped(Signal::TSTP)),
+    Move::Pass(0.4),
+    Move::Pass(2.9),
+];
+
+fn play(plan: &Plan, moves: impl IntoIterator<Item = Move>) -> Watch {
+    let mut watch = Watch::over(plan);
+    for move_ in moves {
+        match move_ {
+            Move::Happen(event) => watch.happen(event),
+            Move::Pass(seconds) => watch.pass(seconds),
+        }
+    }
+    watch
+}
+
+#[test]
+fn every_sequence_of_five_moves_keeps_the_promises() {
+    const LENGTH: u32 = 5;
+    for plan in plans() {
+        for mut code in 0..MOVES.len().pow(LENGTH) {
+            let moves = (0..LENGTH).map(|_| {
+                let index = code % MOVES.len();
+                code /= MOVES.len();
+                MOVES[index]
+            });
+            play(&plan, moves.collect::<Vec<_>>());
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn random_sequences_keep_the_promises(
+        plan in 0..plans().len(),
+        moves in proptest::collection::vec((0..MOVES.len(), 0.0..4.0f64), 0..40),
+    ) {
+        let moves = moves.into_iter().map(|(index, seconds)| match MOVES[index] {
+            Move::Pass(_) => Move::Pass(seconds),
+            other => other,
+        });
+        play(&plans()[plan], moves);
+    }
+
+    #[test]
+    fn a_stubborn_app_is_always_killed_within_the_grace_period(
+        moves in proptest::collection::vec((0..MOVES.len(), 0.0..4.0f64), 0..20),
+    ) {
+        let plan = &plans()[0];
+        // Whatever else happens, the app never ends.
+        let moves = moves.into_iter().map(|(index, seconds)| match MOVES[index] {
+            Move::Happen(MAIN_ENDED | Event::NothingLeft) | Move::Pass(_) => Move::Pass(seconds),
+            other => other,
+        });
+        let stop = std::iter::once(Move::Happen(STOP));
+        let watch = play(plan, stop.chain(moves).chain([Move::Pass(9.0)]));
+        proptest::prop_assert!(watch.killed && watch.exited);
+    }
+}

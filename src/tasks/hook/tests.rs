@@ -1,0 +1,39 @@
+use super::*;
+
+fn parse(text: &str) -> Result<Vec<Vec<String>>, String> {
+    Hooks::parse(text).map(|Hooks(hooks)| hooks.into_iter().map(|Hook(words)| words).collect())
+}
+
+#[test]
+fn words_are_split_as_a_shell_would() {
+    for (text, words) in [
+        ("/bin/true", &["/bin/true"][..]),
+        ("  curl -d 'a b,c' \"http://x/?y=$z\"  ", &["curl", "-d", "a b,c", "http://x/?y=$z"]),
+        ("sh -c 'one\ntwo'", &["sh", "-c", "one\ntwo"]),
+        ("echo a\\ b \"\"", &["echo", "a b", ""]),
+        ("echo one \\\n  two", &["echo", "one", "two"]),
+        ("echo one\\", &["echo", "one\\"]),
+        ("echo one\\\\", &["echo", "one\\"]),
+    ] {
+        assert_eq!(
+            parse(text).as_deref(),
+            Ok(&[words.iter().map(|w| w.to_string()).collect()][..]),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn each_line_is_a_hook() {
+    let two = parse("/bin/a 1\n\n/bin/b 'x\ny'\n").unwrap();
+    assert_eq!(two, [vec!["/bin/a", "1"], vec!["/bin/b", "x\ny"]]);
+    let two = parse("/bin/a \\\\\n/bin/b").unwrap();
+    assert_eq!(two, [vec!["/bin/a", "\\"], vec!["/bin/b"]]);
+}
+
+#[test]
+fn what_is_no_command_is_an_error() {
+    assert_eq!(parse("echo 'a").unwrap_err(), "a quote is not closed");
+    assert_eq!(parse("/bin/a\n'b\n").unwrap_err(), "a quote is not closed");
+    assert!(parse(" \n ").unwrap_err().contains("write a command"));
+}

@@ -1,0 +1,298 @@
+//! A proxy beside the app: the app starts once it is ready, and when the app has ended it is told to
+//! quit, or a job would never end.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use nix::libc::{WNOHANG, waitpid};
+use tracing::{debug, info, warn};
+
+use crate::exit::StartError;
+use crate::http::url::{Request, Url};
+use crate::process::helper::{self, Words};
+use crate::process::wait::Wait;
+use crate::shutdown::plan::Span;
+use crate::signal::{Signal, SignalSet};
+
+/// How long the request to quit may take.
+pub const QUIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A request has as long as this beyond its own patience: the resolver of the system has another.
+pub const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
+
+/// How long one question may take whether it is ready: some answer only once they are.
+const QUESTION_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two questions; it doubles up to the second.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+/// What runs beside the app in its pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Preset {
+    None,
+    Linkerd,
+    Istio,
+    CloudSqlProxy,
+    Consul,
+    Dapr,
+    Kuma,
+}
+
+impl Preset {
+    /// What answers 2xx once it is ready, and what tells it to quit (by POST), as the projects
+    /// document them for their proxies.
+    fn urls(self) -> Option<[&'static str; 2]> {
+        Some(match self {
+            Preset::None => return None,
+            Preset::Linkerd => ["http://127.0.0.1:4191/ready", "http://127.0.0.1:4191/shutdown"],
+            Preset::Istio => {
+                ["http://127.0.0.1:15021/healthz/ready", "http://127.0.0.1:15020/quitquitquit"]
+            }
+            Preset::CloudSqlProxy => {
+                ["http://127.0.0.1:9090/readiness", "http://127.0.0.1:9091/quitquitquit"]
+            }
+            Preset::Consul => [
+                "http://127.0.0.1:20300/graceful_startup",
+                "http://127.0.0.1:20300/graceful_shutdown",
+            ],
+            Preset::Dapr => [
+                "http://127.0.0.1:3500/v1.0/healthz/outbound",
+                "http://127.0.0.1:3500/v1.0/shutdown",
+            ],
+            Preset::Kuma => ["http://127.0.0.1:9901/ready", "http://127.0.0.1:9901/quitquitquit"],
+        })
+    }
+
+    /// What has to answer before the app is started.
+    pub fn ready(self) -> Option<Url> {
+        self.urls().and_then(|[ready, _]| ready.parse().ok())
+    }
+
+    /// What is asked after it.
+    pub fn quit(self) -> Option<Request> {
+        self.urls().and_then(|[_, quit]| quit.parse().ok())
+    }
+}
+
+/// What has to answer before the app is started.
+#[derive(Debug)]
+pub struct Await {
+    pub urls: Vec<Url>,
+    pub timeout: Duration,
+    /// When that is over, start the app all the same.
+    pub or_start: bool,
+}
+
+/// How the wait for them ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    Ready,
+    /// This signal came: nothing is started.
+    Stopped(Signal),
+}
+
+impl Await {
+    /// Asks each of them until it answers 2xx. Only these signals end the wait; all others stay
+    /// pending, and the app will get them.
+    pub fn wait(&self, wait: &mut Wait, stop_signals: &[Signal]) -> Result<Awaited, StartError> {
+        let mut asker = Asker::new(wait, stop_signals);
+        let until = Instant::now() + self.timeout;
+        for url in &self.urls {
+            match asker.until_ready(url, until) {
+                Ok(()) => {}
+                Err(NotReady { stopped: Some(signal), answer }) => {
+                    let why = format!("{signal} before {url} was ready: {answer}");
+                    warn!(event = "stopped", "{why}; the app is not started");
+                    return Ok(Awaited::Stopped(signal));
+                }
+                Err(NotReady { stopped: None, answer }) => {
+                    let timeout = Span(self.timeout);
+                    let why =
+                        format!("{url} was not ready after {timeout} (--await-timeout): {answer}");
+                    if !self.or_start {
+                        return Err(StartError::Failed(why));
+                    }
+                    warn!(event = "not_ready", "{why}; the app is started all the same");
+                    return Ok(Awaited::Ready);
+                }
+            }
+        }
+        Ok(Awaited::Ready)
+    }
+}
+
+/// Why we do not wait any more, and the last answer.
+struct NotReady {
+    /// By this signal; else the time is over.
+    stopped: Option<Signal>,
+    answer: String,
+}
+
+/// Asks and waits, until one of these signals comes.
+struct Asker<'a> {
+    wait: &'a mut Wait,
+    ends: SignalSet,
+}
+
+impl<'a> Asker<'a> {
+    /// SIGINT is the end of what nobody else handles.
+    fn new(wait: &'a mut Wait, stop_signals: &[Signal]) -> Asker<'a> {
+        let mut ends = SignalSet::default();
+        stop_signals.iter().chain(&[Signal::INT]).for_each(|signal| ends.insert(*signal));
+        Asker { wait, ends }
+    }
+
+    /// Asks one of them until it answers 2xx.
+    fn until_ready(&mut self, url: &Url, until: Instant) -> Result<(), NotReady> {
+        let [mut pause, longest] = PAUSES;
+        let question = Request::get(url.clone());
+        let mut last = None;
+        loop {
+            let (answer, mut stopped) = self.ask(&question, QUESTION_PATIENCE, until);
+            let answer = match answer.and_then(|words| status(&words)) {
+                Ok(200..=299) => return Ok(()),
+                Ok(status) => in_words(status),
+                Err(why) => why,
+            };
+            // What a signal cut short says less than what was answered before.
+            let answer = last.filter(|_| stopped.is_some()).unwrap_or(answer);
+            debug!(event = "awaiting", "{url} is not ready: {answer}");
+            if stopped.is_none() {
+                let next_at = (Instant::now() + pause).min(until);
+                stopped = self.until(next_at, || false);
+            }
+            if stopped.is_some() || Instant::now() >= until {
+                return Err(NotReady { stopped, answer });
+            }
+            if pause < longest {
+                pause = (pause * 2).min(longest);
+                if pause == longest {
+                    // Once: who sees nothing start wants to know why.
+                    info!(event = "awaiting", "waiting for {url}: {answer}");
+                }
+            }
+            last = Some(answer);
+        }
+    }
+
+    /// Asks once, in a process of ours: what it said, and the signal that cut it short.
+    fn ask(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+        until: Instant,
+    ) -> (Result<String, String>, Option<Signal>) {
+        let (pid, mut words) = match start(request, patience) {
+            Ok(started) => started,
+            Err(error) => return (Err(format!("cannot ask: {error}")), None),
+        };
+        let mut is_over = false;
+        let stopped = self.until(until, || {
+            is_over = helper::reap(pid, WNOHANG);
+            is_over
+        });
+        if !is_over {
+            helper::kill(pid);
+            helper::reap(pid, 0);
+        }
+        (Ok(words.read()), stopped)
+    }
+
+    /// Waits until then, or until the end of a child makes this true, or until one of the signals
+    /// comes, which it returns.
+    fn until(&mut self, until: Instant, mut is_over: impl FnMut() -> bool) -> Option<Signal> {
+        let mut awaited = self.ends;
+        [Signal::CHLD, helper::END].into_iter().for_each(|signal| awaited.insert(signal));
+        loop {
+            let received = self.wait.next_of(awaited, Some(until));
+            let of_child = received.iter().any(|received| received.signal == Signal::CHLD);
+            let stop = received.iter().find(|received| self.ends.contains(received.signal));
+            let stop = stop.map(|received| received.signal);
+            if of_child {
+                reap_orphans();
+            }
+            if is_over() || stop.is_some() || Instant::now() >= until {
+                return stop;
+            }
+        }
+    }
+}
+
+/// Where the app could not be started, nobody sees it end: tells each to quit, or a job that failed
+/// would go on with them. A signal that would end the wait ends this too.
+pub fn tell_to_quit(
+    requests: impl IntoIterator<Item = Request>,
+    wait: &mut Wait,
+    stop_signals: &[Signal],
+) {
+    let mut asker = Asker::new(wait, stop_signals);
+    for request in requests {
+        let until = Instant::now() + QUIT_PATIENCE + TIME_TO_RESOLVE;
+        let (words, stopped) = asker.ask(&request, QUIT_PATIENCE, until);
+        match words.and_then(|words| answer(&request, &words)) {
+            Ok(answer) => info!(event = "sidecar_told", "{request}: {answer}"),
+            Err(why) => warn!(event = "sidecar_told", "{request}: {why}"),
+        }
+        if stopped.is_some() {
+            return;
+        }
+    }
+}
+
+/// What comes to us from elsewhere, as by `docker exec`: the app may be long in coming.
+fn reap_orphans() {
+    // SAFETY: the status is not asked for.
+    while unsafe { waitpid(-1, std::ptr::null_mut(), WNOHANG) } > 0 {}
+}
+
+/// Starts a process of ours that sends the request and says the status, or why there is none.
+pub fn start(request: &Request, patience: Duration) -> std::io::Result<(i32, Words)> {
+    helper::start(c"reprieve-ask", helper::END, |words| {
+        let (text, code) = match request.ask(patience) {
+            Ok(status) => (status.to_string(), 0),
+            Err(why) => (why.to_string(), helper::FAILED),
+        };
+        let _ = words.write_all(text.as_bytes());
+        code
+    })
+}
+
+/// What such a process has said.
+fn status(words: &str) -> Result<u16, String> {
+    match words {
+        "" => Err("no answer".into()),
+        _ => words.parse().map_err(|_| words.into()),
+    }
+}
+
+/// What a sidecar answered that was told to quit, in words: an error if it will not.
+pub fn answer(request: &Request, words: &str) -> Result<String, String> {
+    match status(words)? {
+        status @ 200..=299 => Ok(status.to_string()),
+        status @ (403 | 404) => Err(match request.url().port() {
+            4191 => format!(
+                "{status}: Linkerd's endpoint is off unless the pod has the annotation \
+                     config.linkerd.io/proxy-admin-shutdown: enabled"
+            ),
+            15020 | 15000 => {
+                format!("{status}: Istio answers on loopback only, and to POST only")
+            }
+            _ => format!(
+                "{status}: is it the right path? Linkerd needs \
+                     config.linkerd.io/proxy-admin-shutdown: enabled, Istio answers on loopback only"
+            ),
+        }),
+        status => Err(in_words(status)),
+    }
+}
+
+/// A status that is no success.
+fn in_words(status: u16) -> String {
+    match status {
+        300..=399 => format!("{status}: redirects are not followed"),
+        _ => status.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! What several unit tests need: a plan, and the steps of a shutdown.
+
+use std::time::{Duration, Instant};
+
+use crate::process::family::{Name, Reason, Swept, Target};
+use crate::report::step::{Sender, Step};
+use crate::report::timeline::Timeline;
+use crate::shutdown::plan::{Delay, JobControl, Leftovers, OnRepeat, Plan};
+use crate::shutdown::{Ending, Note, Why};
+use crate::signal::Signal;
+use crate::tasks::hook::{Hooks, Occasion};
+use crate::tasks::queue::{Done, Task};
+
+/// Fifteen seconds of hold in a minute, and else what the options default to.
+pub fn plan() -> Plan {
+    Plan {
+        delay: Delay::fixed(Duration::from_secs(15)),
+        grace_period: Some(Duration::from_secs(60)),
+        margin: Duration::from_secs(1),
+        stop_signals: vec![Signal::TERM],
+        rewrites: Vec::new(),
+        on_repeat: OnRepeat::Hurry,
+        leftovers: Leftovers::Stop,
+        rehearse: None,
+        job_control: JobControl::Absent,
+        on_stop: None,
+        on_exit: false,
+    }
+}
+
+/// An on-stop hook.
+pub fn hook() -> Task {
+    let Hooks(mut hooks) = Hooks::parse("/bin/deregister --now").unwrap();
+    Task::Hook(Occasion::OnStop, hooks.remove(0))
+}
+
+/// A request to a sidecar to quit.
+pub fn quit() -> Task {
+    Task::Quit("http://127.0.0.1:4191/shutdown".parse().unwrap())
+}
+
+pub fn name(pid: i32) -> Name {
+    Name { pid, command: "app".into() }
+}
+
+pub fn outside() -> Option<Sender> {
+    Some(Sender { pid: 0, uid: 0, command: None })
+}
+
+/// A stop signal that is held for up to 15 s, and kills after 59 s.
+pub fn began(sender: Option<Sender>, now: Instant) -> Step {
+    let [forward_at, kill_at] = [15, 59].map(|seconds| now + Duration::from_secs(seconds));
+    let (signal, may_end_at, kill_at) = (Signal::TERM, forward_at, Some(kill_at));
+    Step::Began { signal, sender, may_end_at, forward_at, kill_at }
+}
+
+pub fn noted() -> Step {
+    Step::Noted { signal: Signal::INT, sender: outside(), note: Note::StillHeld }
+}
+
+pub fn forwarded(why: Why) -> Step {
+    Step::Forwarded { signal: Signal::TERM, why, target: Target::Main(Reason::App) }
+}
+
+pub fn to(target: Target) -> Step {
+    Step::Forwarded { signal: Signal::TERM, why: Why::DelayOver, target }
+}
+
+pub fn killed(pids: &[i32], deaf: bool) -> Step {
+    Step::Killed { names: pids.iter().copied().map(name).collect(), deaf }
+}
+
+pub fn swept(pids: &[i32]) -> Step {
+    let told = pids.iter().copied().map(name).collect();
+    Step::Swept { signal: Signal::TERM, swept: Swept { told, ..Swept::default() }, kill_at: None }
+}
+
+pub fn exited(code: u8) -> Step {
+    Step::MainEnded(Ending::Exited(code))
+}
+
+pub fn done(task: Task, how: Result<String, String>) -> Step {
+    Step::TaskEnded(Done { task, how, took: Duration::from_secs(1) })
+}
+
+/// All the steps, each with its second, counted from the time that is returned with them.
+pub fn told(plan: Plan, steps: Vec<(u64, Step)>) -> (Timeline, Instant) {
+    let t0 = Instant::now();
+    let mut timeline = Timeline::new(name(2), plan);
+    for (second, step) in steps {
+        timeline.add(&step, t0 + Duration::from_secs(second));
+    }
+    (timeline, t0)
+}
+
+pub fn start(sender: Option<Sender>) -> Step {
+    began(sender, Instant::now())
+}

@@ -1,0 +1,262 @@
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+const PROBER: &str = "10.0.0.9";
+
+fn peer(host: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], 40_000))
+}
+
+fn connection(cookie: u64, received: u64) -> Connection {
+    Connection { cookie, port: 80, peer: peer(1), received: Some(received) }
+}
+
+fn open(open: &[Connection]) -> Look {
+    Look { open: open.to_vec(), ..Look::default() }
+}
+
+fn ended(ended: &[Connection]) -> Look {
+    Look { ended: ended.to_vec(), ..Look::default() }
+}
+
+type Story<'a> = (&'a str, Look, &'a [(Look, bool)]);
+
+/// Takes in a look a second, and tells when data came, in seconds, and what is counted.
+fn play(first: &Look, looks: &[Look]) -> (Vec<u64>, Traffic) {
+    play_from(Instant::now(), first, looks)
+}
+
+fn play_from(t0: Instant, first: &Look, looks: &[Look]) -> (Vec<u64>, Traffic) {
+    let ignored = vec![PROBER.parse().unwrap()];
+    let mut traffic = Traffic::new(ignored, first, t0);
+    let mut busy = Vec::new();
+    for (look, second) in looks.iter().zip(1..) {
+        let now = t0 + Duration::from_secs(second);
+        traffic.take(look, now);
+        if traffic.quiet_since() == now {
+            busy.push(second);
+        }
+    }
+    (busy, traffic)
+}
+
+#[test]
+fn what_is_traffic() {
+    let unread = Connection { received: None, ..connection(0, 0) };
+    let ignored = Connection { peer: peer(9), ..connection(1, 500) };
+    let missed = Look { missed: true, ..Look::default() };
+    let none = Look::default();
+    // The looks, and for each whether it is traffic.
+    let stories: [Story; 13] = [
+        ("nothing", none.clone(), &[(none.clone(), false)]),
+        ("an idle one", open(&[connection(1, 9)]), &[(open(&[connection(1, 9)]), false)]),
+        (
+            "data on an old one",
+            open(&[connection(1, 9)]),
+            &[
+                (open(&[connection(1, 11)]), true),
+                (open(&[connection(1, 11)]), false),
+                (open(&[connection(1, 200)]), true),
+            ],
+        ),
+        (
+            "a new one",
+            none.clone(),
+            &[(open(&[connection(1, 90)]), true), (open(&[connection(1, 90)]), false)],
+        ),
+        (
+            "a new one that speaks late",
+            none.clone(),
+            &[(open(&[connection(1, 0)]), false), (open(&[connection(1, 2)]), true)],
+        ),
+        (
+            "a FIN",
+            open(&[connection(1, 9)]),
+            &[(open(&[connection(1, 10)]), false), (ended(&[connection(1, 10)]), false)],
+        ),
+        (
+            "a probe",
+            none.clone(),
+            &[(open(&[connection(1, 0)]), false), (ended(&[connection(1, 1)]), false)],
+        ),
+        ("a probe between two looks", none.clone(), &[(ended(&[connection(1, 1)]), false)]),
+        ("a request between two looks", none.clone(), &[(ended(&[connection(1, 90)]), true)]),
+        (
+            "the last data comes with the end",
+            open(&[connection(1, 9)]),
+            &[(ended(&[connection(1, 90)]), true)],
+        ),
+        (
+            "a byte a look",
+            none.clone(),
+            &[
+                (open(&[connection(1, 1)]), false),
+                (open(&[connection(1, 2)]), true),
+                (open(&[connection(1, 3)]), false),
+                (open(&[connection(1, 4)]), true),
+            ],
+        ),
+        (
+            "no count of bytes",
+            open(&[unread]),
+            &[(open(&[unread]), true), (open(&[unread]), true), (none.clone(), false)],
+        ),
+        (
+            "missed and ignored",
+            none.clone(),
+            &[(missed, true), (open(&[ignored]), false), (ended(&[ignored]), false)],
+        ),
+    ];
+    for (story, first, looks) in stories {
+        let (looks, expected): (Vec<Look>, Vec<bool>) = looks.iter().cloned().unzip();
+        let expected: Vec<u64> =
+            (1..).zip(expected).filter(|(_, busy)| *busy).map(|(second, _)| second).collect();
+        assert_eq!(play(&first, &looks).0, expected, "{story}");
+    }
+}
+
+#[test]
+fn the_counts_tell_probes_from_clients() {
+    let t0 = Instant::now();
+    let after = |seconds| t0 + Duration::from_secs(seconds);
+    let late = Connection { peer: peer(2), ..connection(2, 0) };
+    let first = open(&[connection(1, 5)]);
+    let looks = [
+        open(&[connection(1, 5), late]),
+        // A probe, while the late one still says nothing.
+        Look { ended: vec![connection(3, 1)], ..open(&[connection(1, 5), late]) },
+        open(&[connection(1, 5), Connection { received: Some(70), ..late }]),
+        open(&[connection(1, 99), Connection { received: Some(70), ..late }]),
+    ];
+    let (_, traffic) = play_from(t0, &first, &looks);
+    assert_eq!((traffic.arrived, traffic.with_data, traffic.missed), (2, 1, false));
+    // It arrived before it spoke, and what spoke last had been there before.
+    assert_eq!(traffic.last_arrival, Some(Arrival { at: after(1), peer: peer(2) }));
+    assert_eq!(traffic.last_data, Some(Arrival { at: after(4), peer: peer(1) }));
+}
+
+#[test]
+fn an_end_that_is_told_is_forgotten() {
+    let (_, traffic) = play(&open(&[connection(1, 5)]), &[ended(&[connection(1, 5)])]);
+    assert!(traffic.known.is_empty());
+}
+
+#[test]
+fn networks_as_people_write_them() {
+    for (text, inside, outside) in [
+        ("10.0.0.1", "10.0.0.1", "10.0.0.2"),
+        (" 10.1.2.3/8 ", "10.255.0.1", "11.0.0.1"),
+        ("0.0.0.0/0", "192.0.2.1", "::1"),
+        ("::ffff:10.0.0.0/104", "10.9.9.9", "11.0.0.1"),
+        ("::ffff:10.0.0.1", "10.0.0.1", "::1"),
+        ("fd00::/8", "fd12::1", "fe80::1"),
+        ("::1", "::1", "::2"),
+    ] {
+        let network: Network = text.parse().unwrap();
+        assert!(network.contains(inside.parse().unwrap()), "{text}");
+        assert!(!network.contains(outside.parse().unwrap()), "{text}");
+    }
+    for text in ["", "x", "10.0.0", "10.0.0.0/33", "::/129", "10.0.0.1:80", "/8", "10.0.0.0/"] {
+        assert_eq!(text.parse::<Network>(), Err(NoNetwork), "{text}");
+    }
+}
+
+fn connections() -> impl Strategy<Value = Vec<Connection>> {
+    let bytes = prop_oneof![4 => (0..6u64).prop_map(Some), 1 => Just(None)];
+    let connection = (0..6u64, 8..11u8, bytes).prop_map(|(cookie, host, received)| Connection {
+        cookie,
+        peer: peer(host),
+        received,
+        port: 80,
+    });
+    vec(connection, 0..6).prop_map(|mut connections| {
+        // As in the kernel, no two have one cookie.
+        connections.sort_by_key(|connection| connection.cookie);
+        connections.dedup_by_key(|connection| connection.cookie);
+        connections
+    })
+}
+
+fn looks() -> impl Strategy<Value = Vec<Look>> {
+    let look = (connections(), connections(), prop::bool::weighted(0.1));
+    let look = look.prop_map(|(open, ended, missed)| Look { open, ended, missed });
+    vec(look, 1..12)
+}
+
+fn counted(traffic: &Traffic) -> impl PartialEq + fmt::Debug {
+    let Traffic { arrived, with_data, last_arrival, last_data, missed, .. } = *traffic;
+    (traffic.quiet_since(), arrived, with_data, last_arrival, last_data, missed)
+}
+
+proptest! {
+    #[test]
+    fn time_goes_forward_and_the_counts_agree(looks in looks()) {
+        let t0 = Instant::now();
+        let mut traffic = Traffic::new(Vec::new(), &looks[0], t0);
+        let mut before = t0;
+        for (look, second) in looks[1..].iter().zip(1..) {
+            let now = t0 + Duration::from_secs(second);
+            traffic.take(look, now);
+            let since = traffic.quiet_since();
+            prop_assert!(since == before || since == now);
+            prop_assert!(traffic.with_data <= traffic.arrived);
+            prop_assert_eq!(traffic.with_data > 0, traffic.last_arrival.is_some());
+            let last_data = traffic.last_data.map(|data| data.at);
+            prop_assert!(traffic.last_arrival.map(|last| last.at) <= last_data);
+            prop_assert!(traffic.missed || last_data.unwrap_or(t0) == since);
+            before = since;
+        }
+    }
+
+    #[test]
+    fn what_has_not_changed_is_no_traffic(open in connections(), later in 1..9u64) {
+        let look = Look { open, ..Look::default() };
+        let looks = vec![look.clone(); later as usize];
+        let untold = look.open.iter().any(|connection| {
+            connection.received.is_none() && connection.peer != peer(9)
+        });
+        let (busy, traffic) = play(&look, &looks);
+        prop_assert_eq!(busy.is_empty(), !untold);
+        prop_assert_eq!(traffic.arrived, 0);
+    }
+
+    #[test]
+    fn the_order_of_rows_does_not_matter(looks in looks(), seed in any::<prop::sample::Index>()) {
+        let mut turned = looks.clone();
+        for look in &mut turned {
+            for rows in [&mut look.open, &mut look.ended] {
+                let middle = if rows.is_empty() { 0 } else { seed.index(rows.len()) };
+                rows.rotate_left(middle);
+                rows.reverse();
+            }
+        }
+        let t0 = Instant::now();
+        let [one, other] = [&looks, &turned].map(|looks| play_from(t0, &looks[0], &looks[1..]).1);
+        prop_assert_eq!(counted(&one), counted(&other));
+    }
+
+    #[test]
+    fn an_ignored_peer_never_matters(looks in looks()) {
+        let prober: IpAddr = PROBER.parse().unwrap();
+        let mut without = looks.clone();
+        for look in &mut without {
+            look.open.retain(|connection| connection.peer.ip() != prober);
+            look.ended.retain(|connection| connection.peer.ip() != prober);
+        }
+        let t0 = Instant::now();
+        let [one, other] = [&looks, &without].map(|looks| play_from(t0, &looks[0], &looks[1..]).1);
+        prop_assert_eq!(counted(&one), counted(&other));
+    }
+
+    #[test]
+    fn an_address_is_a_network_of_one(address in any::<IpAddr>(), other in any::<IpAddr>()) {
+        let network: Network = address.to_string().parse().unwrap();
+        prop_assert!(network.contains(address.to_canonical()));
+        let same = other.to_canonical() == address.to_canonical();
+        prop_assert_eq!(network.contains(other.to_canonical()), same);
+    }
+}
