@@ -86,7 +86,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let around = options.around.prepare(&environment, inherited)?;
     let started = match options.await_.wait(&mut wait, &plan.stop_signals) {
         Ok(Awaited::Stopped(signal)) => {
-            return Ok(exit::code(Some(Ending::Signaled(signal)), &[]));
+            return Ok(exit::code(Some(Ending::Signaled(signal)), &options.expected));
         }
         Ok(Awaited::Ready) => app.spawn(&environment, inherited, tty.as_ref()),
         Err(not_ready) => Err(not_ready),

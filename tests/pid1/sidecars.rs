@@ -323,8 +323,9 @@ fn a_stop_signal_ends_the_wait_at_once_whatever_the_sidecar_does() {
         ("", libc::SIGINT, 130, "SIGINT"),
         ("--stop-signal SIGQUIT", libc::SIGQUIT, 131, "SIGQUIT"),
         ("--stop-signal SIGTERM,SIGRTMIN+3 --delay 1h", RTMIN + 3, 165, "SIGRTMIN+3"),
-        // It never was the app's own.
-        ("-e 143", libc::SIGTERM, 143, "SIGTERM"),
+        // A stop is a stop, whether the app had been started or not.
+        ("-e 143", libc::SIGTERM, 0, "SIGTERM"),
+        ("-e 143", libc::SIGINT, 130, "SIGINT"),
     ];
     let proxies = [
         ("", "connection refused"),
