@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::shutdown::Ending;
+use crate::shutdown::ending::Ending;
 
 /// The app did not pass its rehearsal.
 pub const REHEARSAL_FAILED: u8 = 1;

@@ -24,6 +24,8 @@ pub mod signal;
 #[doc(hidden)]
 pub mod size;
 #[doc(hidden)]
+pub mod span;
+#[doc(hidden)]
 pub mod supervise;
 #[doc(hidden)]
 pub mod tasks;
@@ -45,11 +47,11 @@ use crate::process::inherited::{self, Inherited};
 use crate::process::spawn::Program;
 use crate::process::tty::Tty;
 use crate::process::wait::Wait;
-use crate::report::journal::Ends;
-use crate::shutdown::Ending;
+use crate::report::journal::ReportOptions;
+use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::{JobControl, Plan};
 use crate::size::stack;
-use crate::supervise::Supervisor;
+use crate::supervise::{Parts, Supervisor};
 use crate::tasks::sidecar::{self, Awaited};
 
 /// The whole program: from the first instruction of `main` to its exit code.
@@ -83,7 +85,8 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     family::adopt_orphans(options.parent_death_signal);
     let environment = inherited::environment(&options.variables);
     let app = Program::new(&options.command);
-    let around = options.around.prepare(&environment, inherited)?;
+    let tasks = options.tasks.prepare(&environment, inherited)?;
+    let readiness = options.readiness.prepare()?;
     let started = match options.await_.wait(&mut wait, &plan.stop_signals) {
         Ok(Awaited::Stopped(signal)) => {
             return Ok(exit::code(Some(Ending::Signaled(signal)), &options.expected));
@@ -94,21 +97,23 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let main = match started {
         Ok(main) => main,
         Err(error) => {
-            sidecar::tell_to_quit(around.into_requests(), &mut wait, &plan.stop_signals);
+            sidecar::tell_to_quit(tasks.into_requests(), &mut wait, &plan.stop_signals);
             return Err(error);
         }
     };
 
-    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), around.readiness.descriptor()];
+    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);
-    let ends = Ends {
+    let report = ReportOptions {
         expected: options.expected,
         format: options.format,
         report_file: options.report_file,
     };
-    Ok(Supervisor::new(plan, options.watched, family, tty, around, ends).run(wait))
+    let watched = options.watched;
+    let parts = Parts { plan, watched, family, tty, readiness, tasks, report };
+    Ok(Supervisor::new(parts).run(wait))
 }
 
 fn print(text: &str) -> u8 {

@@ -1,62 +1,72 @@
-//! The shell around the core: the only loop, and the only reader of the clock. It turns what
-//! arrives into events, and actions into deeds and log lines.
+//! The loop: what arrives is turned into events for the core, and the core's actions are performed.
+//! The time of an event is read here, once a wake-up, and once more after a look at the traffic.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use crate::process::family::Family;
+use crate::health::readiness::Readiness;
+use crate::process::family::{Family, Helper, Reaped};
 use crate::process::helper;
 use crate::process::proc;
 use crate::process::tty::Tty;
 use crate::process::wait::{Received, Wait};
-use crate::report::journal::{Account, Ends};
+use crate::report::journal::{Journal, ReportOptions};
 use crate::report::step::{Sender, Step};
+use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
-use crate::shutdown::{Action, Ending, Event, Note, Shutdown, Who, Why, earlier};
+use crate::shutdown::{Action, Event, Shutdown, Why, earlier};
 use crate::signal::Signal;
-use crate::tasks::Around;
-use crate::tasks::hook::Told;
-use crate::tasks::queue::Task;
+use crate::tasks::Tasks;
+use crate::tasks::hook::HookContext;
+use crate::tasks::task::Task;
 use crate::traffic::watch::{Times, Watch, Watched};
 
 /// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
 /// the log could keep us busy for ever.
-const REAPED_AT_ONCE: usize = 1000;
+const MAX_REAPED: usize = 1000;
 
 /// All that is needed to bring one app to its end.
 pub struct Supervisor {
     shutdown: Shutdown,
     family: Family,
     tty: Option<Tty>,
-    account: Account,
+    journal: Journal,
     /// There may be more to reap.
     reaping: bool,
     watched: Watched,
     /// While a stop signal is held back.
     watch: Option<Watch>,
-    around: Around,
+    readiness: Readiness,
+    tasks: Tasks,
+}
+
+/// What a supervisor is made of, prepared before the spawn.
+pub struct Parts {
+    pub plan: Plan,
+    pub watched: Watched,
+    pub family: Family,
+    pub tty: Option<Tty>,
+    pub readiness: Readiness,
+    pub tasks: Tasks,
+    pub report: ReportOptions,
 }
 
 impl Supervisor {
-    pub fn new(
-        plan: Plan,
-        watched: Watched,
-        mut family: Family,
-        tty: Option<Tty>,
-        mut around: Around,
-        ends: Ends,
-    ) -> Supervisor {
+    /// The app has just been started.
+    pub fn new(parts: Parts) -> Supervisor {
+        let Parts { plan, watched, mut family, tty, mut readiness, tasks, report } = parts;
         let started_at = Instant::now();
-        around.readiness.begin(&mut family, started_at);
+        readiness.begin(&mut family, started_at);
         Supervisor {
-            account: Account::new(&mut family, plan.clone(), ends, tty.is_some()),
+            journal: Journal::new(family.main_name(), plan.clone(), report, tty.is_some()),
             family,
             tty,
             reaping: false,
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
-            around,
+            readiness,
+            tasks,
         }
     }
 
@@ -84,53 +94,67 @@ impl Supervisor {
                 }
             }
         }
-        if self.reaping && self.family.main_has_ended() {
-            // Once it is reaped, nothing tells any more what it executed last.
-            self.account.timeline.app = self.family.main_name();
-        }
-        for _ in 0..REAPED_AT_ONCE {
-            if !self.reaping {
-                break;
-            }
-            let event = self.family.reap();
-            match event {
-                Event::Ended(Who::Main, ending) => self.main_ended(ending, now),
-                Event::Ended(Who::Task, ending) => self.task_ended(ending, now),
-                Event::Ended(Who::Responder, ending) => {
-                    self.around.readiness.responder_ended(ending, now);
-                }
-                _ => {}
-            }
-            self.reaping = !matches!(event, Event::SomeLeft | Event::NothingLeft);
-            self.handle(event, None, now)?;
-            self.tell_of_tasks(now)?;
-        }
+        self.reap(now)?;
         if self.next_deadline().is_some_and(|at| at <= now) {
-            now = self.deadlines_passed(now)?;
+            now = self.on_deadlines(now)?;
         }
-        self.tell_of_tasks(now)?;
+        self.check_tasks(now)?;
         if !self.shutdown.holds() {
             self.end_watch();
         }
         ControlFlow::Continue(())
     }
 
+    /// Reaps what has ended, if anything may have.
+    fn reap(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+        if self.reaping && self.family.main_has_ended() {
+            // Once it is reaped, nothing shows any more what it executed last.
+            self.journal.rename_app(self.family.main_name());
+        }
+        for _ in 0..MAX_REAPED {
+            if !self.reaping {
+                break;
+            }
+            let reaped = self.family.reap();
+            self.reaping = !matches!(reaped, Reaped::SomeLeft | Reaped::NothingLeft);
+            match reaped {
+                Reaped::Main(ending) => {
+                    self.readiness.end(&self.family);
+                    self.record(Step::MainEnded(ending), now);
+                    self.handle(Event::MainEnded(ending), None, now)?;
+                }
+                Reaped::MainStopped(signal) => {
+                    self.handle(Event::MainStopped(signal), None, now)?;
+                }
+                Reaped::Helper(Helper::Task, ending) => self.on_task_ended(ending, now),
+                Reaped::Helper(Helper::Responder, ending) => {
+                    self.readiness.responder_ended(ending, now);
+                }
+                Reaped::Orphan => self.check_group(now),
+                Reaped::SomeLeft => self.handle(Event::SomeLeft, None, now)?,
+                Reaped::NothingLeft => self.handle(Event::NothingLeft, None, now)?,
+            }
+            self.check_tasks(now)?;
+        }
+        ControlFlow::Continue(())
+    }
+
     /// One of the deadlines has passed, or several have.
-    fn deadlines_passed(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
+    fn on_deadlines(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
         let now = self.look_at_traffic(now)?;
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
         }
-        if let Some(signal) = self.around.tasks.passed(now) {
-            self.family.signal(Who::Task, signal);
+        if let Some(signal) = self.tasks.queue.on_deadline(now) {
+            self.family.signal(Helper::Task, signal);
             self.reaping = true;
         }
-        if let Some(given_up) = self.around.tasks.given_up(now) {
-            self.family.disown(Who::Task);
-            self.tell(Step::TaskEnded(given_up), now);
-            self.run_tasks(now);
+        if let Some(given_up) = self.tasks.queue.given_up(now) {
+            self.family.disown(Helper::Task);
+            self.record(Step::TaskEnded(given_up), now);
+            self.start_tasks(now);
         }
-        self.around.readiness.passed(&mut self.family, now);
+        self.readiness.on_deadline(&mut self.family, now);
         ControlFlow::Continue(now)
     }
 
@@ -141,13 +165,13 @@ impl Supervisor {
 
     fn next_deadline(&self) -> Option<Instant> {
         let look_at = self.watch.as_ref().and_then(Watch::next_at);
-        let around = earlier(self.around.tasks.deadline(), self.around.readiness.deadline());
-        earlier(earlier(self.shutdown.deadline(), look_at), around)
+        let beside = earlier(self.tasks.queue.deadline(), self.readiness.deadline());
+        earlier(earlier(self.shutdown.deadline(), look_at), beside)
     }
 
-    /// Tells the core when all that was run has ended, be it that it could not even be started.
-    fn tell_of_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
-        if self.around.tasks.have_ended() {
+    /// Lets the core know when all tasks have ended, be it that they could not even be started.
+    fn check_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+        if self.tasks.queue.have_ended() {
             self.handle(Event::TasksEnded, None, now)?;
             // The hold may have lasted for them alone, and no look be due any more.
             self.look_at_traffic(now)?;
@@ -155,7 +179,7 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    /// Looks at the traffic, if it is watched, and tells what time it is then.
+    /// Looks at the traffic, if it is watched, and returns the time after that.
     fn look_at_traffic(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
         let Some(watch) = &mut self.watch else {
             return ControlFlow::Continue(now);
@@ -171,7 +195,7 @@ impl Supervisor {
     fn end_watch(&mut self) {
         if let Some(mut watch) = self.watch.take() {
             watch.look(Instant::now);
-            self.account.timeline.traffic = Some(watch.end());
+            self.journal.record_traffic(watch.end());
         }
     }
 
@@ -181,163 +205,140 @@ impl Supervisor {
         received: Option<Received>,
         now: Instant,
     ) -> ControlFlow<Option<Ending>> {
-        if self.account.timeline.awaits_group() && self.family.group_is_empty() {
-            self.tell(Step::GroupEnded, now);
-        }
-        match self.shutdown.handle(event, now) {
-            Some(action @ (Action::Exit(ending) | Action::Leave(ending))) => {
-                if event == Event::Tick {
-                    self.tell(Step::GaveUp { names: self.family.left() }, now);
-                }
-                if let Action::Exit(_) = action {
-                    return ControlFlow::Break(ending);
-                }
-                self.leave(ending, now);
-            }
-            Some(action) => self.perform(action, received, now),
-            None => {}
+        self.check_group(now);
+        for action in self.shutdown.handle(event, now) {
+            self.perform(action, received, now)?;
         }
         ControlFlow::Continue(())
     }
 
-    fn perform(&mut self, action: Action, received: Option<Received>, now: Instant) {
+    fn check_group(&mut self, now: Instant) {
+        if self.family.group_has_ended() {
+            self.record(Step::GroupEnded, now);
+        }
+    }
+
+    /// Does what the core asks for. What was received is the signal that made it ask, if one did.
+    fn perform(
+        &mut self,
+        action: Action,
+        received: Option<Received>,
+        now: Instant,
+    ) -> ControlFlow<Option<Ending>> {
         match action {
-            Action::Hold { signal, may_end_at, forward_at, kill_at } => {
-                self.around.readiness.stop(&self.family);
+            Action::Begin { signal, may_end_at, forward_at, kill_at } => {
+                self.readiness.stop(&self.family);
                 let sender = received.map(sender);
-                self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
+                self.record(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
                     let times = Times { began_at: now, may_end_at, ends_at: forward_at };
                     self.watch = Some(Watch::begin(&self.watched, &self.family.pids(), times));
                 }
-                self.around.stop();
-                self.run_tasks(now);
+            }
+            Action::StartOnStop => {
+                self.tasks.add_on_stop();
+                self.start_tasks(now);
             }
             Action::Note(note) => {
                 if let Some(received) = received {
                     let (signal, sender) = (received.signal, Some(sender(received)));
-                    self.tell(Step::Noted { signal, sender, note }, now);
-                }
-                // Where it is the first one: the app had ended by itself.
-                if let Note::SweptAlready { .. } = note {
-                    self.around.stop();
-                    self.run_tasks(now);
+                    self.record(Step::Noted { signal, sender, note }, now);
                 }
             }
-            Action::Forward { signal, why } => {
-                let target = self.family.forward(signal, why != Why::Passing);
-                self.account.forwarded(signal);
-                if let Some(Received { signal, pid: 0, by_kernel: false, .. }) = received
-                    && why == Why::Passing
-                    && self.family.main_minds(signal)
-                {
-                    self.account.came_from_outside(signal, now);
-                }
-                self.tell(Step::Forwarded { signal, why, target }, now);
-            }
-            Action::Drop { signal, why } => {
-                if why == Why::Unheld {
-                    self.began_unheld(received, now);
-                }
-                self.tell(Step::Dropped { signal, why }, now);
-            }
+            Action::Forward { signal, why } => self.forward(signal, why, received, now),
+            Action::Drop { signal, why } => self.record(Step::Dropped { signal, why }, now),
             Action::Sweep { signal, kill_at } => {
-                self.began_unheld(received, now);
                 let swept = self.family.sweep(signal);
                 if !swept.is_empty() {
-                    self.tell(Step::Swept { signal, swept, kill_at }, now);
+                    self.record(Step::Swept { signal, swept, kill_at }, now);
                 }
             }
-            Action::KillAll => {
-                let deaf = self.account.timeline.awaits_trap() && self.family.main_has_children();
-                // It is repeated while something is left; only news are told.
-                let killed = self.family.kill_all();
-                if let Some(names) =
-                    killed.and_then(|names| self.account.timeline.not_yet_killed(names))
-                {
-                    self.tell(Step::Killed { names, deaf }, now);
-                }
-                let not_run: Vec<Task> = self.around.tasks.cancel().collect();
-                for task in not_run {
-                    self.tell(Step::NotRun(task), now);
-                }
-                self.around.readiness.close();
-                // Then no child will tell us of its end.
-                self.reaping |= self.family.nothing_left();
+            Action::KillAll => self.kill_all(now),
+            Action::GiveUp => self.record(Step::GaveUp { names: self.family.left() }, now),
+            Action::Suspend(signal) => self.suspend(signal),
+            Action::Resume(signal) => self.resume(signal),
+            Action::StartOnExit(ending) => {
+                self.end_watch();
+                self.journal.judge(ending);
+                self.tasks.add_on_exit();
+                self.start_tasks(now);
             }
-            Action::Suspend(signal) => {
-                if let Some(tty) = &self.tty {
-                    tty.suspend(self.family.main_group(), signal);
-                }
-            }
-            Action::Resume(signal) => {
-                if let Some(tty) = &self.tty {
-                    tty.resume(self.family.main_group(), signal);
-                }
-            }
-            // Taken by the caller.
-            Action::Leave(_) | Action::Exit(_) => {}
+            Action::Exit(ending) => return ControlFlow::Break(ending),
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn forward(&mut self, signal: Signal, why: Why, received: Option<Received>, now: Instant) {
+        let target = self.family.forward(signal, why != Why::Passing);
+        let from_outside = received.filter(|received| received.pid == 0 && !received.by_kernel);
+        let maybe_stop = from_outside
+            .map(|received| received.signal)
+            .filter(|received| why == Why::Passing && self.family.main_may_exit_on(*received));
+        self.record(Step::Forwarded { signal, why, target, maybe_stop }, now);
+    }
+
+    fn kill_all(&mut self, now: Instant) {
+        let trap_pending = self.family.trap_is_pending();
+        if let Some(names) = self.family.kill_all() {
+            self.record(Step::Killed { names, trap_pending }, now);
+        }
+        let not_run: Vec<Task> = self.tasks.queue.cancel().collect();
+        for task in not_run {
+            self.record(Step::NotRun(task), now);
+        }
+        self.readiness.close();
+        // Where nothing is left, no child will wake us with its end.
+        self.reaping |= self.family.nothing_left();
+    }
+
+    fn suspend(&self, signal: Signal) {
+        if let Some(tty) = &self.tty {
+            tty.suspend(self.family.main_group(), signal);
         }
     }
 
-    /// A stop signal, when only leftovers are there, has nobody to be held for.
-    fn began_unheld(&mut self, received: Option<Received>, now: Instant) {
-        if let Some(received) = received {
-            let (signal, sender) = (received.signal, Some(sender(received)));
-            let kill_at = self.shutdown.deadline();
-            let (may_end_at, forward_at) = (now, now);
-            self.tell(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
-            self.around.stop();
-            self.run_tasks(now);
+    fn resume(&self, signal: Signal) {
+        if let Some(tty) = &self.tty {
+            tty.resume(self.family.main_group(), signal);
         }
     }
 
-    /// The app and its leftovers are gone.
-    fn leave(&mut self, ending: Option<Ending>, now: Instant) {
-        self.end_watch();
-        self.account.judge(ending);
-        self.around.leave();
-        self.run_tasks(now);
-    }
-
-    /// Starts what is to be run next, if nothing runs.
-    fn run_tasks(&mut self, now: Instant) {
-        while let Some(task) = self.around.tasks.next() {
-            let told =
-                || Told { signal: self.account.timeline.signal, end: self.account.so_far(now) };
-            if let Some(failed) = self.around.start(task, told, &mut self.family, now) {
-                self.tell(Step::TaskEnded(failed), now);
+    /// Starts the tasks that are next, if none runs.
+    fn start_tasks(&mut self, now: Instant) {
+        while let Some(task) = self.tasks.queue.next() {
+            let journal = &self.journal;
+            let context =
+                || HookContext { signal: journal.stop_signal(), end: journal.so_far(now) };
+            if let Some(failed) = self.tasks.start(task, context, &mut self.family, now) {
+                self.record(Step::TaskEnded(failed), now);
             }
         }
     }
 
-    fn task_ended(&mut self, ending: Ending, now: Instant) {
-        if let Some(outcome) = self.around.tasks.ended(ending, now) {
-            self.tell(Step::TaskEnded(outcome), now);
+    fn on_task_ended(&mut self, ending: Ending, now: Instant) {
+        if let Some(done) = self.tasks.ended(ending, now) {
+            self.record(Step::TaskEnded(done), now);
         }
-        self.run_tasks(now);
+        self.start_tasks(now);
     }
 
-    fn main_ended(&mut self, ending: Ending, now: Instant) {
-        self.around.readiness.end(&self.family);
-        self.account.explain(ending, now);
-        self.tell(Step::MainEnded(ending), now);
+    fn record(&mut self, step: Step, now: Instant) {
+        if self.journal.logs(&step) {
+            self.journal.rename_app(self.family.main_name());
+        }
+        self.journal.record(step, now);
     }
 
-    fn tell(&mut self, step: Step, now: Instant) {
-        self.account.tell(step, &mut self.family, now);
-    }
-
-    /// Gives everything back and tells what happened.
+    /// Gives everything back and publishes the report.
     fn finish(mut self, ending: Option<Ending>) -> u8 {
         let now = Instant::now();
         self.end_watch();
         if let Some(tty) = &self.tty {
             tty.give_back(self.family.main_group());
         }
-        self.around.readiness.end(&self.family);
+        self.readiness.end(&self.family);
         self.family.end_helpers();
-        self.account.close(ending, now)
+        self.journal.close(ending, now)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::process::family::{Name, Reason, Swept, Target};
+use crate::process::target::{Name, Reason, Swept, Target};
 use crate::report::step::{Sender, Step};
 use crate::report::timeline::Timeline;
+use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::{Delay, JobControl, Leftovers, OnRepeat, Plan};
-use crate::shutdown::{Ending, Note, Why};
+use crate::shutdown::{Note, Why};
 use crate::signal::Signal;
-use crate::tasks::hook::{Hooks, Occasion};
-use crate::tasks::queue::{Done, Task};
+use crate::tasks::task::{Done, Hooks, Occasion, Task};
 
 /// Fifteen seconds of hold in a minute, and else what the options default to.
 pub fn plan() -> Plan {
@@ -59,20 +59,29 @@ pub fn noted() -> Step {
 }
 
 pub fn forwarded(why: Why) -> Step {
-    Step::Forwarded { signal: Signal::TERM, why, target: Target::Main(Reason::App) }
+    Step::Forwarded {
+        signal: Signal::TERM,
+        why,
+        target: Target::Main(Reason::NoShell),
+        maybe_stop: None,
+    }
 }
 
 pub fn to(target: Target) -> Step {
-    Step::Forwarded { signal: Signal::TERM, why: Why::DelayOver, target }
+    Step::Forwarded { signal: Signal::TERM, why: Why::DelayOver, target, maybe_stop: None }
 }
 
-pub fn killed(pids: &[i32], deaf: bool) -> Step {
-    Step::Killed { names: pids.iter().copied().map(name).collect(), deaf }
+pub fn killed(pids: &[i32], trap_pending: bool) -> Step {
+    Step::Killed { names: pids.iter().copied().map(name).collect(), trap_pending }
 }
 
 pub fn swept(pids: &[i32]) -> Step {
-    let told = pids.iter().copied().map(name).collect();
-    Step::Swept { signal: Signal::TERM, swept: Swept { told, ..Swept::default() }, kill_at: None }
+    let signalled = pids.iter().copied().map(name).collect();
+    Step::Swept {
+        signal: Signal::TERM,
+        swept: Swept { signalled, ..Swept::default() },
+        kill_at: None,
+    }
 }
 
 pub fn exited(code: u8) -> Step {
@@ -84,11 +93,11 @@ pub fn done(task: Task, how: Result<String, String>) -> Step {
 }
 
 /// All the steps, each with its second, counted from the time that is returned with them.
-pub fn told(plan: Plan, steps: Vec<(u64, Step)>) -> (Timeline, Instant) {
+pub fn recorded(plan: Plan, steps: Vec<(u64, Step)>) -> (Timeline, Instant) {
     let t0 = Instant::now();
     let mut timeline = Timeline::new(name(2), plan);
     for (second, step) in steps {
-        timeline.add(&step, t0 + Duration::from_secs(second));
+        timeline.record(&step, t0 + Duration::from_secs(second));
     }
     (timeline, t0)
 }

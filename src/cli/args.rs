@@ -12,8 +12,8 @@ use crate::http::url::{Request, Url};
 use crate::log::Format;
 use crate::shutdown::plan::{Delay, Leftovers, OnRepeat};
 use crate::signal::Signal;
-use crate::tasks::hook::Hooks;
 use crate::tasks::sidecar::Preset;
+use crate::tasks::task::Hooks;
 use crate::traffic::quiet::Network;
 
 const ABOUT: &str = "\

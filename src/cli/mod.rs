@@ -15,16 +15,17 @@ use tracing::Level;
 use crate::cli::args::{Cli, SidecarOptions, TrafficOptions};
 use crate::cli::values::{GracePeriod, Rewrite};
 use crate::exit::StartError;
+use crate::health::readiness::ReadinessConfig;
 use crate::http::url::Request;
 use crate::log::Format;
 use crate::process::family::Aim;
 use crate::process::inherited;
-use crate::shutdown::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD, Span};
+use crate::shutdown::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
-use crate::tasks::Asked;
-use crate::tasks::hook::{Hook, Hooks};
-use crate::tasks::queue::TIME_TO_END;
+use crate::span::Span;
+use crate::tasks::TasksConfig;
 use crate::tasks::sidecar::{Await, Preset};
+use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
 use crate::traffic::sources::Ports;
 use crate::traffic::watch::{QUIET_WINDOW, Watched};
 
@@ -70,7 +71,8 @@ pub struct Options {
     pub level: Level,
     pub format: Format,
     pub report_file: Option<PathBuf>,
-    pub around: Asked,
+    pub readiness: ReadinessConfig,
+    pub tasks: TasksConfig,
     pub await_: Await,
     pub command: Vec<OsString>,
     /// The environment variables that are ours and not the app's.
@@ -241,10 +243,12 @@ impl Cli {
         watched.ignored_ports.extend(health_listen.map(|address| address.port()));
         let ready_file = self.readiness.ready_file.map(std::path::absolute).transpose();
         let (await_, quit) = self.sidecars.sidecars();
-        let around = Asked {
+        let readiness = ReadinessConfig {
             ready_file: ready_file.map_err(|error| failed(format!("--ready-file: {error}")))?,
-            health_listen,
-            health_upstream: self.readiness.health_upstream,
+            listen: health_listen,
+            upstream: self.readiness.health_upstream,
+        };
+        let tasks = TasksConfig {
             on_stop: all(self.hooks.on_stop),
             on_exit: all(self.hooks.on_exit),
             hook_timeout: self.hooks.hook_timeout,
@@ -265,8 +269,8 @@ impl Cli {
             leftovers: self.processes.leftovers,
             rehearse: self.shutdown.rehearse,
             job_control: JobControl::Absent,
-            on_stop: longest(&around.on_stop, around.hook_timeout),
-            on_exit: !around.on_exit.is_empty() || !around.quit.is_empty(),
+            on_stop: longest(&tasks.on_stop, tasks.hook_timeout),
+            on_exit: !tasks.on_exit.is_empty() || !tasks.quit.is_empty(),
         };
         if let (GracePeriod(None), Err(misfit)) = (self.shutdown.grace_period, plan.check()) {
             let whose = Span(REHEARSED_GRACE_PERIOD);
@@ -284,7 +288,8 @@ impl Cli {
             level,
             format: self.logging.log_format,
             report_file: report_file.map_err(|error| failed(format!("--report-file: {error}")))?,
-            around,
+            readiness,
+            tasks,
             await_,
             command: self.command,
             variables,

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeWriter};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,13 +14,35 @@ use tracing::warn;
 use crate::exit::StartError;
 use crate::health::probe::{self, State};
 use crate::health::responder::Health;
-use crate::process::family::Family;
+use crate::http::url::Url;
+use crate::process::family::{Family, Helper};
 use crate::process::helper;
-use crate::shutdown::plan::Span;
-use crate::shutdown::{Ending, Who};
+use crate::shutdown::ending::Ending;
+use crate::span::Span;
 
 /// Before the responder is started again; it doubles, and begins anew after a good while.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(30)];
+
+/// How the app's readiness is to be shown.
+#[derive(Debug)]
+pub struct ReadinessConfig {
+    /// A file that exists as long as the app is ready; an absolute path.
+    pub ready_file: Option<PathBuf>,
+    /// Where probes are answered.
+    pub listen: Option<SocketAddr>,
+    /// What is asked for the status of /readyz before the stop signal.
+    pub upstream: Option<Url>,
+}
+
+impl ReadinessConfig {
+    /// Prepares what shows it, or says what could not work.
+    pub fn prepare(self) -> Result<Readiness, StartError> {
+        let file = self.ready_file.map(ReadyFile::prepare).transpose()?;
+        let upstream = self.upstream;
+        let health = self.listen.map(|address| Health::bind(address, upstream)).transpose()?;
+        Ok(Readiness::new(file, health))
+    }
+}
 
 /// A file that exists as long as the app is ready.
 pub struct ReadyFile(PathBuf);
@@ -96,7 +119,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    pub fn new(file: Option<ReadyFile>, health: Option<Health>) -> Readiness {
+    fn new(file: Option<ReadyFile>, health: Option<Health>) -> Readiness {
         let responder = health.map(|health| Responder {
             health,
             state: State::default(),
@@ -127,7 +150,7 @@ impl Readiness {
         self.remove_file();
         if let Some(responder) = &mut self.responder {
             responder.state.stopping = true;
-            family.signal(Who::Responder, probe::STOPPING);
+            family.signal(Helper::Responder, probe::STOPPING);
         }
     }
 
@@ -136,7 +159,7 @@ impl Readiness {
         self.remove_file();
         if let Some(responder) = &mut self.responder {
             responder.state.ended = true;
-            family.signal(Who::Responder, probe::ENDED);
+            family.signal(Helper::Responder, probe::ENDED);
         }
     }
 
@@ -167,8 +190,8 @@ impl Readiness {
         self.responder.as_ref()?.start_at
     }
 
-    /// Time has passed.
-    pub fn passed(&mut self, family: &mut Family, now: Instant) {
+    /// Starts it again, if its time has come.
+    pub fn on_deadline(&mut self, family: &mut Family, now: Instant) {
         if let Some(responder) = &mut self.responder
             && responder.start_at.is_some_and(|at| at <= now)
         {
@@ -200,7 +223,7 @@ impl Responder {
             helper::FAILED
         };
         match helper::start(c"reprieve-health", helper::END, serve) {
-            Ok((pid, _)) => family.adopt(Who::Responder, pid),
+            Ok((pid, _)) => family.adopt(Helper::Responder, pid),
             Err(error) => {
                 let pause = self.pause(now);
                 warn!(

@@ -14,7 +14,7 @@ use nix::sys::wait::waitpid;
 
 use crate::http::url::{Request, Url};
 use crate::process::fork;
-use crate::shutdown::plan::Span;
+use crate::span::Span;
 
 /// What may come until the head of the answer is complete.
 const LONGEST_HEAD: usize = 16 * 1024;

@@ -1,6 +1,6 @@
-//! The only file that knows pids: who is the main child, who is left, and how signals reach them.
+//! The app and all that descends from it: who is the main child, who is left, and how signals reach
+//! them.
 
-use std::fmt;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -12,7 +12,8 @@ use tracing::warn;
 
 use crate::process::helper;
 use crate::process::proc::{self, Image, Process};
-use crate::shutdown::{Ending, Event, Who};
+use crate::process::target::{Name, Reason, Swept, Target};
+use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
 
 /// Whom a forwarded signal goes to.
@@ -24,63 +25,9 @@ pub enum Aim {
     ProcessGroup,
 }
 
-/// Whom a signal went to, and why to them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    Main(Reason),
-    Group(Reason),
-    Leftovers(usize),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// `-g` or `-c`.
-    Asked,
-    /// It is no shell, as far as we can see.
-    App,
-    ShellWithTrap(String),
-    ShellWithoutTrap(String),
-    /// Whether it has a trap cannot be seen.
-    OpaqueShell(String),
-}
-
-/// A process as a log or report names it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Name {
-    pub pid: i32,
-    pub command: String,
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} (pid {})", self.command, self.pid)
-    }
-}
-
 impl From<&Process> for Name {
     fn from(process: &Process) -> Name {
         Name { pid: process.pid, command: process.command.clone() }
-    }
-}
-
-/// What a sweep found.
-#[derive(Debug, Default)]
-pub struct Swept {
-    /// Those that were sent the signal.
-    pub told: Vec<Name>,
-    /// Those that had it already, as members of the main child's group.
-    pub told_before: Vec<Name>,
-    /// Those that we may not send a signal.
-    pub not_told: Vec<Name>,
-}
-
-impl Swept {
-    pub fn all(&self) -> impl Iterator<Item = &Name> {
-        self.told.iter().chain(&self.told_before).chain(&self.not_told)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.all().next().is_none()
     }
 }
 
@@ -107,6 +54,32 @@ pub fn adopt_orphans(parent_death_signal: Option<Signal>) {
     }
 }
 
+/// A process of ours beside the app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Helper {
+    /// A hook, or a request to a sidecar.
+    Task,
+    /// It answers health probes.
+    Responder,
+}
+
+/// What reaping found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaped {
+    /// The main child has ended.
+    Main(Ending),
+    /// The main child was stopped by this signal.
+    MainStopped(Signal),
+    /// A process has ended that became our child when its parent ended.
+    Orphan,
+    /// A process of ours beside the app has ended.
+    Helper(Helper, Ending),
+    /// There is nothing more to reap, and children of ours are still there.
+    SomeLeft,
+    /// No child of ours is there any more.
+    NothingLeft,
+}
+
 /// Us, the main child, and all that descends from us.
 pub struct Family {
     us: i32,
@@ -117,12 +90,18 @@ pub struct Family {
     group: i32,
     aim: Aim,
     warn_on_reap: bool,
-    /// The stop signal went to the whole group.
-    group_told: bool,
+    /// The stop signal went to the whole group, whose members we do not all know.
+    group_signalled: bool,
+    /// The stop signal went to a shell that has a trap for it.
+    trap_signalled: bool,
+    /// The end of the group was reported.
+    group_end_reported: bool,
+    /// Those whom a SIGKILL to all found so far.
+    killed: Option<Vec<Name>>,
     /// What the main child executed when it was last seen to be no shell.
     no_shell: Option<Image>,
     /// The processes of ours beside the app, each of which leads a group of its own.
-    helpers: Vec<(Who, i32)>,
+    helpers: Vec<(Helper, i32)>,
 }
 
 impl Family {
@@ -135,7 +114,10 @@ impl Family {
             group: main,
             aim,
             warn_on_reap,
-            group_told: false,
+            group_signalled: false,
+            trap_signalled: false,
+            group_end_reported: false,
+            killed: None,
             no_shell: None,
             helpers: Vec::new(),
         }
@@ -155,18 +137,18 @@ impl Family {
     }
 
     /// Takes in a process of ours beside the app.
-    pub fn adopt(&mut self, who: Who, pid: i32) {
-        self.helpers.push((who, pid));
+    pub fn adopt(&mut self, helper: Helper, pid: i32) {
+        self.helpers.push((helper, pid));
     }
 
     /// Takes a process of ours beside the app for a leftover.
-    pub fn disown(&mut self, whom: Who) {
-        self.helpers.retain(|(who, _)| *who != whom);
+    pub fn disown(&mut self, helper: Helper) {
+        self.helpers.retain(|(kind, _)| *kind != helper);
     }
 
     /// Sends a signal to a process of ours beside the app, and to its group.
-    pub fn signal(&self, whom: Who, signal: Signal) {
-        for (_, pid) in self.helpers.iter().filter(|(who, _)| *who == whom) {
+    pub fn signal(&self, helper: Helper, signal: Signal) {
+        for (_, pid) in self.helpers.iter().filter(|(kind, _)| *kind == helper) {
             kill_helper(*pid, signal);
         }
     }
@@ -179,20 +161,19 @@ impl Family {
         }
     }
 
-    /// Reaps one child and tells what happened to it; [`Event::SomeLeft`] or
-    /// [`Event::NothingLeft`] once there is nothing more to reap.
+    /// Reaps one child, and returns what happened to it.
     ///
     /// The status is decoded here, since nix's `waitpid` answers EINVAL for a child that a
     /// real-time signal killed, after the kernel has forgotten it.
-    pub fn reap(&mut self) -> Event {
+    pub fn reap(&mut self) -> Reaped {
         loop {
             let mut status = 0;
             // SAFETY: the kernel writes one integer.
             let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
             let none_ended = match pid {
-                0 => Some(Event::SomeLeft),
+                0 => Some(Reaped::SomeLeft),
                 -1 if Errno::last() == Errno::EINTR => continue,
-                -1 => Some(Event::NothingLeft),
+                -1 => Some(Reaped::NothingLeft),
                 _ => None,
             };
             let pid = match none_ended {
@@ -202,30 +183,35 @@ impl Family {
                     None => return none_ended,
                 },
             };
-            let is_main = self.main == Some(pid);
-            if libc::WIFSTOPPED(status) {
-                match Signal::new(libc::WSTOPSIG(status)) {
-                    Some(signal) if is_main => return Event::Stopped(signal),
-                    _ => continue,
-                }
+            if let Some(reaped) = self.reaped(pid, status) {
+                return reaped;
             }
-            let ending = match Signal::new(libc::WTERMSIG(status)) {
-                Some(signal) if libc::WIFSIGNALED(status) => Ending::Signaled(signal),
-                _ => Ending::Exited(libc::WEXITSTATUS(status) as u8),
-            };
-            if is_main {
-                self.main = None;
-                return Event::Ended(Who::Main, ending);
-            }
-            if let Some(index) = self.helpers.iter().position(|(_, helper)| *helper == pid) {
-                let (who, _) = self.helpers.swap_remove(index);
-                return Event::Ended(who, ending);
-            }
-            if self.warn_on_reap {
-                warn!(event = "reaped", "reaped the orphan pid {pid}: {ending}");
-            }
-            return Event::Ended(Who::Orphan, ending);
         }
+    }
+
+    /// What became of a child; nothing where another than the main child was stopped.
+    fn reaped(&mut self, pid: i32, status: i32) -> Option<Reaped> {
+        let is_main = self.main == Some(pid);
+        if libc::WIFSTOPPED(status) {
+            let signal = Signal::new(libc::WSTOPSIG(status)).filter(|_| is_main);
+            return signal.map(Reaped::MainStopped);
+        }
+        let ending = match Signal::new(libc::WTERMSIG(status)) {
+            Some(signal) if libc::WIFSIGNALED(status) => Ending::Signaled(signal),
+            _ => Ending::Exited(libc::WEXITSTATUS(status) as u8),
+        };
+        if is_main {
+            self.main = None;
+            return Some(Reaped::Main(ending));
+        }
+        if let Some(index) = self.helpers.iter().position(|(_, helper)| *helper == pid) {
+            let (helper, _) = self.helpers.swap_remove(index);
+            return Some(Reaped::Helper(helper, ending));
+        }
+        if self.warn_on_reap {
+            warn!(event = "reaped", "reaped the orphan pid {pid}: {ending}");
+        }
+        Some(Reaped::Orphan)
     }
 
     /// Reaps a process of ours that executes nothing, which the kernel tells of only when asked.
@@ -259,7 +245,8 @@ impl Family {
         if !reached || getpgid(Some(Pid::from_raw(main))) != Ok(Pid::from_raw(self.group)) {
             kill(main, signal, "the main child");
         }
-        self.group_told |= to_group && is_stop;
+        self.group_signalled |= is_stop && to_group;
+        self.trap_signalled |= is_stop && matches!(target, Target::Main(Reason::ShellWithTrap(_)));
         target
     }
 
@@ -267,13 +254,13 @@ impl Family {
     /// would never hear. It is looked at anew when it executes something else: the app, mostly.
     fn target(&mut self, main: i32, signal: Signal) -> Target {
         match self.aim {
-            Aim::MainChild => Target::Main(Reason::Asked),
-            Aim::ProcessGroup => Target::Group(Reason::Asked),
+            Aim::MainChild => Target::Main(Reason::Option),
+            Aim::ProcessGroup => Target::Group(Reason::Option),
             Aim::Automatic if self.no_shell.as_ref().is_some_and(Image::is_current) => {
-                Target::Main(Reason::App)
+                Target::Main(Reason::NoShell)
             }
             Aim::Automatic => match self.shell(main) {
-                None => Target::Main(Reason::App),
+                None => Target::Main(Reason::NoShell),
                 Some(shell) => match proc::has_trap(&shell, main, signal) {
                     Some(false) => Target::Group(Reason::ShellWithoutTrap(shell)),
                     Some(true) => Target::Main(Reason::ShellWithTrap(shell)),
@@ -299,25 +286,26 @@ impl Family {
             return swept;
         }
         for process in self.descendants() {
-            let told_before = self.group_told && process.group == self.group;
+            let has_it = self.group_signalled && process.group == self.group;
             let name = Name::from(&process);
-            if told_before {
+            if has_it {
                 if process.stopped {
                     send(&process, Signal::CONT);
                 }
-                swept.told_before.push(name);
+                swept.signalled_before.push(name);
             } else if send(&process, signal) {
                 send(&process, Signal::CONT);
-                swept.told.push(name);
+                swept.signalled.push(name);
             } else if process.is_still_there() {
-                swept.not_told.push(name);
+                swept.refused.push(name);
             }
         }
         swept
     }
 
-    /// Sends SIGKILL to all that is left, and returns whom it found, if anyone. To be repeated while
-    /// something is left, since below a subreaper it may fork in the meantime.
+    /// Sends SIGKILL to all that is left, and returns whom it found that no such call found before,
+    /// if anyone. To be repeated while something is left, since it may fork in the meantime. Without
+    /// /proc nobody has a name: then the list is empty.
     pub fn kill_all(&mut self) -> Option<Vec<Name>> {
         if self.nothing_left() {
             return None;
@@ -327,21 +315,42 @@ impl Family {
             // Visitors and helpers too: they end with us in any case.
             kill(-1, Signal::KILL, "all processes");
         } else {
-            if let Some(main) = self.main {
-                // Needs no /proc, and an unreaped child's pid cannot be another's.
-                kill(-self.group, Signal::KILL, "the process group of the main child");
-                kill(main, Signal::KILL, "the main child");
-            }
-            for process in &left {
-                send(process, Signal::KILL);
-            }
-            for (_, pid) in &self.helpers {
-                kill_helper(*pid, Signal::KILL);
+            self.kill_each(&left);
+        }
+        let names: Vec<Name> = left.iter().map(Name::from).collect();
+        // Else there were only zombies, which wait for us.
+        let anyone = !names.is_empty() || proc::command(self.us).is_none();
+        if anyone { self.not_yet_killed(names) } else { None }
+    }
+
+    /// What kill(-1) would do where we are PID 1.
+    fn kill_each(&self, left: &[Process]) {
+        if let Some(main) = self.main {
+            // Needs no /proc, and an unreaped child's pid cannot be another's.
+            kill(-self.group, Signal::KILL, "the process group of the main child");
+            kill(main, Signal::KILL, "the main child");
+        }
+        for process in left {
+            send(process, Signal::KILL);
+        }
+        for (_, pid) in &self.helpers {
+            kill_helper(*pid, Signal::KILL);
+        }
+    }
+
+    /// Those that are new, or nothing where none is.
+    fn not_yet_killed(&mut self, mut names: Vec<Name>) -> Option<Vec<Name>> {
+        match &mut self.killed {
+            None => self.killed = Some(names.clone()),
+            Some(killed) => {
+                names.retain(|name| !killed.contains(name));
+                if names.is_empty() {
+                    return None;
+                }
+                killed.extend_from_slice(&names);
             }
         }
-        // Nobody but zombies that wait for us; or nobody knows, without /proc.
-        let names: Vec<Name> = left.iter().map(Name::from).collect();
-        (!names.is_empty() || proc::command(self.us).is_none()).then_some(names)
+        Some(names)
     }
 
     /// The main child and all that is left beside it.
@@ -354,23 +363,31 @@ impl Family {
         self.descendants().iter().map(Name::from).collect()
     }
 
-    /// Whether the main child may end because of this signal. A window's new size ends only an app
-    /// that catches SIGWINCH: its default is to be ignored (signal(7)).
-    pub fn main_minds(&self, signal: Signal) -> bool {
-        let deaf = |main| proc::catches(main, signal) == Some(false);
-        signal != Signal::WINCH || !self.main.is_some_and(deaf)
+    /// Whether the main child may exit on this signal. A window's new size ends only an app that
+    /// catches SIGWINCH: its default is to be ignored (signal(7)).
+    pub fn main_may_exit_on(&self, signal: Signal) -> bool {
+        let ignores = |main| proc::catches(main, signal) == Some(false);
+        signal != Signal::WINCH || !self.main.is_some_and(ignores)
     }
 
-    /// Whether the main child has children of its own.
-    pub fn main_has_children(&self) -> bool {
-        self.main.is_some_and(|main| !proc::descendants(main, &[]).is_empty())
+    /// Whether the main child is a shell that has got the stop signal and waits for a command: it
+    /// runs its trap only after that.
+    pub fn trap_is_pending(&self) -> bool {
+        let has_children = |main| !proc::descendants(main, &[]).is_empty();
+        self.trap_signalled && self.main.is_some_and(has_children)
     }
 
-    /// Whether the main child's process group is empty.
-    pub fn group_is_empty(&self) -> bool {
+    /// Whether the last process of a group that got the stop signal has ended. It is said once.
+    pub fn group_has_ended(&mut self) -> bool {
+        let waits = self.group_signalled && self.main.is_none() && !self.group_end_reported;
+        self.group_end_reported |= waits && self.group_is_empty();
+        waits && self.group_end_reported
+    }
+
+    fn group_is_empty(&self) -> bool {
         // SAFETY: kill takes no pointer; the signal 0 only asks.
-        let there = unsafe { libc::kill(-self.group, 0) };
-        there == -1 && Errno::last() == Errno::ESRCH
+        let sent = unsafe { libc::kill(-self.group, 0) };
+        sent == -1 && Errno::last() == Errno::ESRCH
     }
 
     /// Whether the main child has ended and is not yet reaped.
@@ -447,3 +464,6 @@ fn send(process: &Process, signal: Signal) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,5 +6,6 @@ pub mod helper;
 pub mod inherited;
 pub mod proc;
 pub mod spawn;
+pub mod target;
 pub mod tty;
 pub mod wait;

@@ -1,5 +1,5 @@
-//! The account of one run: each step goes into the log and into the timeline, and the report comes
-//! last. Until a stop signal arrives, or something has to be killed, it is silent but for warnings.
+//! The journal of one run: each step is logged and taken into the timeline, and the report comes
+//! last. Until a stop signal arrives, or something has to be killed, the log has only warnings.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -8,86 +8,108 @@ use tracing::{Level, debug, enabled, info, warn};
 
 use crate::exit;
 use crate::log::{self, Format};
-use crate::process::family::Family;
-use crate::report::json::Verdict;
+use crate::process::target::Name;
 use crate::report::step::Step;
+use crate::report::summary::{Summary, Verdict};
 use crate::report::timeline::Timeline;
-use crate::shutdown::Ending;
+use crate::report::{json, text};
+use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::{Signal, SignalSet};
+use crate::traffic::watch::Outcome;
 
-/// An app that ends this soon after a signal from outside may have taken it for a stop.
+/// An app that ends this soon after a signal from outside may have taken it for a stop signal.
 const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
 
-/// How we end.
-pub struct Ends {
+/// What a report goes by, and where it goes.
+pub struct ReportOptions {
     /// Exit codes of the app that count as success.
     pub expected: Vec<u8>,
+    /// The format of the report file.
     pub format: Format,
+    /// An absolute path.
     pub report_file: Option<PathBuf>,
 }
 
-/// All that is to be told of one run.
-pub struct Account {
-    pub timeline: Timeline,
-    ends: Ends,
+/// What is known of one run, and logged of it.
+pub struct Journal {
+    timeline: Timeline,
+    options: ReportOptions,
     /// There is a terminal, whose keys and window send signals too.
     on_terminal: bool,
     /// What the app may have died of because of us.
     forwarded: SignalSet,
-    /// The last signal from outside that was no stop signal.
-    from_outside: Option<(Signal, Instant)>,
+    /// The last signal from outside the container that was no stop signal.
+    maybe_stop: Option<(Signal, Instant)>,
     /// The exit code and the verdict of a rehearsal, once the app and its leftovers are gone.
     judged: Option<(u8, Option<Verdict>)>,
 }
 
-impl Account {
-    pub fn new(family: &mut Family, plan: Plan, ends: Ends, on_terminal: bool) -> Account {
-        Account {
-            timeline: Timeline::new(family.main_name(), plan),
-            ends,
+impl Journal {
+    /// The app has just been started.
+    pub fn new(app: Name, plan: Plan, options: ReportOptions, on_terminal: bool) -> Journal {
+        Journal {
+            timeline: Timeline::new(app, plan),
+            options,
             on_terminal,
             forwarded: SignalSet::default(),
-            from_outside: None,
+            maybe_stop: None,
             judged: None,
         }
     }
 
-    /// Takes a step into the timeline, and logs it.
-    pub fn tell(&mut self, step: Step, family: &mut Family, now: Instant) {
-        let is_detail = step.is_detail();
-        if is_detail && !enabled!(Level::DEBUG) {
-            return self.timeline.add(&step, now);
+    /// The main child has this name now: it may execute something else, as entrypoint scripts do.
+    pub fn rename_app(&mut self, app: Name) {
+        self.timeline.app = app;
+    }
+
+    /// Whether a step is logged, so that the names in it should be those of now.
+    pub fn logs(&self, step: &Step) -> bool {
+        !step.is_detail() || enabled!(Level::DEBUG)
+    }
+
+    /// Takes a step in, and logs it.
+    pub fn record(&mut self, step: Step, now: Instant) {
+        match &step {
+            Step::Forwarded { signal, maybe_stop, .. } => {
+                self.forwarded.insert(*signal);
+                self.maybe_stop = self.suspect(*maybe_stop, now).or(self.maybe_stop);
+            }
+            Step::MainEnded(ending) => self.explain(*ending, now),
+            _ => {}
         }
-        // It may have executed something else by now, as entrypoint scripts do.
-        self.timeline.app = family.main_name();
-        self.timeline.add(&step, now);
+        self.timeline.record(&step, now);
+        if self.logs(&step) {
+            self.log(&step, now);
+        }
+    }
+
+    fn log(&self, step: &Step, now: Instant) {
         let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
-        let (name, text) = (step.name(), self.timeline.tell(&step, now));
+        let (event, text) = (step.event(), text::step(step, &self.timeline, now));
+        let is_quiet = !self.timeline.is_worth_reporting() && !step.is_logged_without_stop_signal();
         if step.is_failure() {
-            warn!(event = name, at_ms, "{text}");
-        } else if is_detail || !self.timeline.is_worth_reporting() && !step.is_an_answer() {
-            debug!(event = name, at_ms, "{text}");
+            warn!(event, at_ms, "{text}");
+        } else if step.is_detail() || is_quiet {
+            debug!(event, at_ms, "{text}");
         } else {
-            info!(event = name, at_ms, "{text}");
+            info!(event, at_ms, "{text}");
         }
     }
 
-    /// The app has got this signal from us.
-    pub fn forwarded(&mut self, signal: Signal) {
-        self.forwarded.insert(signal);
+    /// What was seen of the traffic while the stop signal was held back.
+    pub fn record_traffic(&mut self, outcome: Outcome) {
+        self.timeline.traffic = Some(outcome);
     }
 
-    /// A signal that is no stop signal came from outside and was passed on.
-    pub fn came_from_outside(&mut self, signal: Signal, now: Instant) {
-        // Of a terminal's window Docker's client tells us too, with no stop in mind.
-        if !(self.on_terminal && signal == Signal::WINCH) {
-            self.from_outside = Some((signal, now));
-        }
+    /// A terminal's new size reaches us by Docker's client too, with no stop in mind.
+    fn suspect(&self, signal: Option<Signal>, now: Instant) -> Option<(Signal, Instant)> {
+        let of_window = self.on_terminal && signal == Some(Signal::WINCH);
+        signal.filter(|_| !of_window).map(|signal| (signal, now))
     }
 
     /// Warns where the app's end has a cause that somebody should look after.
-    pub fn explain(&self, ending: Ending, now: Instant) {
+    fn explain(&self, ending: Ending, now: Instant) {
         let app = &self.timeline.app;
         let by_key = [Signal::INT, Signal::QUIT, Signal::HUP];
         match ending {
@@ -102,7 +124,7 @@ impl Account {
             }
             Ending::Exited(_) => {}
         }
-        if let Some((signal, at)) = self.from_outside
+        if let Some((signal, at)) = self.maybe_stop
             && !self.timeline.stop_signal_came()
             && now < at + MAYBE_BECAUSE
         {
@@ -120,7 +142,7 @@ impl Account {
         if let Some((code, _)) = self.judged {
             return code;
         }
-        let code = exit::code(ending, &self.ends.expected);
+        let code = exit::code(ending, &self.options.expected);
         let rehearses = self.timeline.plan.rehearse.is_some();
         let verdict = rehearses.then(|| self.timeline.verdict(code));
         let code = match &verdict {
@@ -132,10 +154,15 @@ impl Account {
         code
     }
 
+    /// The stop signal, if one came.
+    pub fn stop_signal(&self) -> Option<Signal> {
+        self.timeline.signal
+    }
+
     /// The exit code, once it is settled, and the report by now as JSON.
     pub fn so_far(&self, now: Instant) -> Option<(u8, String)> {
         let (code, verdict) = self.judged.clone()?;
-        Some((code, self.timeline.report(code, verdict, now).json()))
+        Some((code, json::report(&self.timeline.summary(code, verdict, now), MAX_REPORT)))
     }
 
     /// Publishes the report, if there is something to report, and returns our exit code.
@@ -143,20 +170,20 @@ impl Account {
         let code = self.judge(ending);
         if self.timeline.has_news() {
             let verdict = self.judged.take().and_then(|(_, verdict)| verdict);
-            let report = self.timeline.report(code, verdict, now);
-            self.publish(report.to_string(), report.json());
+            self.publish(&self.timeline.summary(code, verdict, now));
         }
         code
     }
 
-    fn publish(&self, text: String, json: String) {
+    fn publish(&self, summary: &Summary) {
+        let (text, json) = (text::report(summary, MAX_REPORT), json::report(summary, MAX_REPORT));
         if !self.timeline.is_worth_reporting() {
             debug!(event = "report", json, "{text}");
             return;
         }
         info!(event = "report", json, "{text}");
-        let content = if self.ends.format == Format::Json { json } else { text };
-        if let Some(path) = &self.ends.report_file
+        let content = if self.options.format == Format::Json { json } else { text };
+        if let Some(path) = &self.options.report_file
             && let Err(error) = log::append(path, content)
         {
             let path = path.display();
@@ -164,3 +191,6 @@ impl Account {
         }
     }
 }
+
+/// What fits into a line of the log, with what the log puts around it.
+const MAX_REPORT: usize = log::LONGEST - 64;

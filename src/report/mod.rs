@@ -1,6 +1,20 @@
-//! What is told of a run: its steps, the record that is kept of them, and the report at its end.
+//! What is said of a run: a line of the log for each step, and the report at the end.
+//!
+//! - `journal.rs`: takes each step, logs it, and publishes the report.
+//! - `step.rs`: the steps of a shutdown, and how much each matters.
+//! - `timeline.rs`: what is kept of the steps.
+//! - `summary.rs`: what the timeline comes to, as the report needs it; the verdict of a rehearsal.
+//! - `text.rs`: the steps and the report as lines for people.
+//! - `json.rs`: the report as one JSON object.
+//! - `words.rs`: names, senders and targets in words.
 
 pub mod journal;
 pub mod json;
 pub mod step;
+pub mod summary;
+pub mod text;
 pub mod timeline;
+pub mod words;
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::signal::Signal;
+use crate::span::Span;
 
 /// After a voluntary exit of the main child its leftovers have this long at most, so that a crash
 /// restarts soon.
@@ -106,7 +107,7 @@ impl Plan {
 
     /// How long we wait for what was sent SIGKILL: half the margin, but what can die has to have
     /// the time for it.
-    pub fn patience(&self) -> Duration {
+    pub fn give_up_after(&self) -> Duration {
         (self.margin / 2).max(TIME_TO_DIE)
     }
 
@@ -196,16 +197,6 @@ impl fmt::Display for Tight {
                  it more"
             ),
         }
-    }
-}
-
-/// A duration as people read it in a log: `15s`, `0.25s`, to the millisecond.
-pub struct Span(pub Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let text = format!("{}.{:03}", self.0.as_secs(), self.0.subsec_millis());
-        write!(f, "{}s", text.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 

@@ -4,11 +4,11 @@ use crate::test_support::plan;
 use std::time::Duration;
 
 const ZERO: Ending = Ending::Exited(0);
-const MAIN_ENDED: Event = Event::Ended(Who::Main, ZERO);
-const ORPHAN_ENDED: Event = Event::Ended(Who::Orphan, ZERO);
+const MAIN_ENDED: Event = Event::MainEnded(ZERO);
 const STOP: Event = Event::Signal(Signal::TERM);
 const OTHER: Event = Event::Signal(Signal::HUP);
 const TASKS_ENDED: Event = Event::TasksEnded;
+const NOTHING: [Action; 0] = [];
 
 /// A run of the core, by a clock that the test moves. Times are seconds after the start.
 struct Story {
@@ -49,8 +49,8 @@ impl Story {
         story
     }
 
-    fn when(&mut self, seconds: f64, event: Event) -> Option<Action> {
-        self.core.handle(event, self.at(seconds))
+    fn when(&mut self, seconds: f64, event: Event) -> Vec<Action> {
+        self.core.handle(event, self.at(seconds)).into_iter().collect()
     }
 
     fn at(&self, seconds: f64) -> Instant {
@@ -67,16 +67,22 @@ fn with_hooks() -> Plan {
     Plan { on_stop: Some(Duration::from_secs(11)), on_exit: true, ..plan() }
 }
 
-fn forward(signal: Signal, why: Why) -> Option<Action> {
-    Some(Action::Forward { signal, why })
+fn forward(signal: Signal, why: Why) -> [Action; 1] {
+    [Action::Forward { signal, why }]
 }
 
-fn sweep(signal: Signal, kill_at: Option<Instant>) -> Option<Action> {
-    Some(Action::Sweep { signal, kill_at })
+fn sweep(signal: Signal, kill_at: Option<Instant>) -> [Action; 1] {
+    [Action::Sweep { signal, kill_at }]
 }
 
-fn swept_already(kill_at: Option<Instant>) -> Option<Action> {
-    Some(Action::Note(Note::SweptAlready { kill_at }))
+fn swept_already(kill_at: Option<Instant>) -> [Action; 1] {
+    [Action::Note(Note::SweptAlready { kill_at })]
+}
+
+/// A shutdown that begins without a hold, for only leftovers are there.
+fn unheld(story: &Story, began_at: f64, kill_at: f64) -> Action {
+    let (now, kill_at) = (story.at(began_at), Some(story.at(kill_at)));
+    Action::Begin { signal: Signal::TERM, may_end_at: now, forward_at: now, kill_at }
 }
 
 fn without_grace_period() -> Plan {
@@ -87,12 +93,6 @@ fn with(leftovers: Leftovers) -> Plan {
     Plan { leftovers, ..plan() }
 }
 
-#[test]
-fn endings_in_words() {
-    assert_eq!(Ending::Exited(3).to_string(), "exited with 3");
-    assert_eq!(Ending::Signaled(Signal::TERM).to_string(), "was killed by SIGTERM");
-}
-
 // Running
 
 #[test]
@@ -101,8 +101,8 @@ fn running_stop_signal_holds() {
     assert_eq!(story.deadline(), None);
     let (forward_at, kill_at) = (story.at(115.0), Some(story.at(159.0)));
     let may_end_at = forward_at;
-    let hold = Action::Hold { signal: Signal::TERM, may_end_at, forward_at, kill_at };
-    assert_eq!(story.when(100.0, STOP), Some(hold));
+    let hold = Action::Begin { signal: Signal::TERM, may_end_at, forward_at, kill_at };
+    assert_eq!(story.when(100.0, STOP), [hold]);
     assert_eq!(story.deadline(), Some(115.0));
 }
 
@@ -119,11 +119,11 @@ fn running_deadline_is_the_stop_signal_of_a_rehearsal() {
     let stop_signals = vec![Signal::QUIT, Signal::TERM];
     let mut story = Story::of(Plan { rehearse, stop_signals, ..plan() });
     assert_eq!(story.deadline(), Some(5.0));
-    assert_eq!(story.when(4.9, Event::Tick), None);
+    assert_eq!(story.when(4.9, Event::Tick), NOTHING);
     let (forward_at, kill_at) = (story.at(20.0), Some(story.at(64.0)));
     let may_end_at = forward_at;
-    let hold = Action::Hold { signal: Signal::QUIT, may_end_at, forward_at, kill_at };
-    assert_eq!(story.when(5.0, Event::Tick), Some(hold));
+    let hold = Action::Begin { signal: Signal::QUIT, may_end_at, forward_at, kill_at };
+    assert_eq!(story.when(5.0, Event::Tick), [hold]);
     assert_eq!(story.when(20.0, Event::Tick), forward(Signal::QUIT, Why::DelayOver));
 }
 
@@ -137,7 +137,7 @@ fn running_main_exit_sweeps_for_five_seconds() {
 
 #[test]
 fn running_nothing_left_means_that_the_main_child_is_gone() {
-    assert_eq!(Story::of(plan()).when(1.0, Event::NothingLeft), Some(Action::Exit(None)));
+    assert_eq!(Story::of(plan()).when(1.0, Event::NothingLeft), [Action::Exit(None)]);
 }
 
 // Holding
@@ -154,7 +154,7 @@ fn holding_stop_signal_hurries_with_the_latest() {
 #[test]
 fn holding_stop_signal_within_a_second_is_the_same_request() {
     let mut story = Story::holding(plan());
-    let same = Some(Action::Note(Note::SameRequest));
+    let same = [Action::Note(Note::SameRequest)];
     assert_eq!(story.when(100.0, STOP), same);
     assert_eq!(story.when(100.999, STOP), same);
     assert_eq!(story.deadline(), Some(115.0));
@@ -163,7 +163,7 @@ fn holding_stop_signal_within_a_second_is_the_same_request() {
 #[test]
 fn holding_stop_signal_may_be_ignored() {
     let mut story = Story::holding(Plan { on_repeat: OnRepeat::Ignore, ..plan() });
-    assert_eq!(story.when(110.0, STOP), Some(Action::Note(Note::StillHeld)));
+    assert_eq!(story.when(110.0, STOP), [Action::Note(Note::StillHeld)]);
     assert_eq!(story.deadline(), Some(115.0));
 }
 
@@ -177,7 +177,7 @@ fn holding_other_signal_is_forwarded() {
 #[test]
 fn holding_deadline_forwards() {
     let mut story = Story::holding(plan());
-    assert_eq!(story.when(114.999, Event::Tick), None);
+    assert_eq!(story.when(114.999, Event::Tick), NOTHING);
     assert!(story.core.holds());
     assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
     assert!(!story.core.holds());
@@ -195,7 +195,7 @@ fn holding_main_exit_sweeps_until_the_kill() {
 #[test]
 fn holding_nothing_left_means_that_the_main_child_is_gone() {
     let gone = Story::holding(plan()).when(101.0, Event::NothingLeft);
-    assert_eq!(gone, Some(Action::Exit(None)));
+    assert_eq!(gone, [Action::Exit(None)]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn holding_traffic_stopped_forwards_once_the_shortest_delay_is_over() {
     let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
     let mut story = Story::holding(Plan { delay, ..plan() });
     assert_eq!(story.deadline(), Some(115.0));
-    assert_eq!(story.when(104.9, Event::TrafficStopped), None);
+    assert_eq!(story.when(104.9, Event::TrafficStopped), NOTHING);
     let quiet = forward(Signal::TERM, Why::Quiet);
     assert_eq!(story.when(105.0, Event::TrafficStopped), quiet);
     assert_eq!(story.deadline(), Some(159.0));
@@ -214,7 +214,7 @@ fn holding_traffic_stopped_forwards_once_the_shortest_delay_is_over() {
 fn holding_goes_on_to_the_longest_delay_while_traffic_does() {
     let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
     let mut story = Story::holding(Plan { delay, ..plan() });
-    assert_eq!(story.when(114.9, Event::Tick), None);
+    assert_eq!(story.when(114.9, Event::Tick), NOTHING);
     assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
 }
 
@@ -222,11 +222,11 @@ fn holding_goes_on_to_the_longest_delay_while_traffic_does() {
 fn holding_lasts_until_the_hooks_have_ended() {
     let mut story = Story::holding(with_hooks());
     assert_eq!(story.deadline(), Some(159.0));
-    assert_eq!(story.when(115.0, Event::Tick), None);
+    assert_eq!(story.when(115.0, Event::Tick), NOTHING);
     assert!(story.core.holds());
     assert_eq!(story.when(120.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
     assert_eq!(story.deadline(), Some(159.0));
-    assert_eq!(story.when(121.0, TASKS_ENDED), None);
+    assert_eq!(story.when(121.0, TASKS_ENDED), NOTHING);
     let mut in_time = Story::holding(with_hooks());
     assert_eq!(in_time.when(115.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
 }
@@ -234,7 +234,7 @@ fn holding_lasts_until_the_hooks_have_ended() {
 #[test]
 fn holding_goes_on_for_the_delay_when_the_hooks_have_ended() {
     let mut story = Story::holding(with_hooks());
-    assert_eq!(story.when(101.0, TASKS_ENDED), None);
+    assert_eq!(story.when(101.0, TASKS_ENDED), NOTHING);
     assert_eq!(story.deadline(), Some(115.0));
     assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
 }
@@ -244,7 +244,7 @@ fn holding_ends_though_hooks_run_when_hurried_or_killed() {
     let mut hurried = Story::holding(with_hooks());
     assert_eq!(hurried.when(101.0, STOP), forward(Signal::TERM, Why::Hurry));
     let mut killed = Story::holding(with_hooks());
-    assert_eq!(killed.when(159.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(killed.when(159.0, Event::Tick), [Action::KillAll]);
     let mut endless = Story::holding(Plan { grace_period: None, ..with_hooks() });
     assert_eq!(endless.deadline(), None);
     assert_eq!(endless.when(900.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
@@ -254,8 +254,8 @@ fn holding_ends_though_hooks_run_when_hurried_or_killed() {
 fn holding_traffic_stopped_waits_for_the_hooks() {
     let delay = Delay { min: Duration::from_secs(5), max: Duration::from_secs(15) };
     let mut story = Story::holding(Plan { delay, ..with_hooks() });
-    assert_eq!(story.when(106.0, Event::TrafficStopped), None);
-    assert_eq!(story.when(107.0, TASKS_ENDED), None);
+    assert_eq!(story.when(106.0, Event::TrafficStopped), NOTHING);
+    assert_eq!(story.when(107.0, TASKS_ENDED), NOTHING);
     assert_eq!(story.when(108.0, Event::TrafficStopped), forward(Signal::TERM, Why::Quiet));
 }
 
@@ -263,12 +263,12 @@ fn holding_traffic_stopped_waits_for_the_hooks() {
 fn traffic_stopped_moves_nothing_but_a_hold() {
     let stories: [fn(Plan) -> Story; 3] = [Story::of, Story::stopping, Story::killed];
     for story in stories {
-        assert_eq!(story(plan()).when(160.0, Event::TrafficStopped), None);
+        assert_eq!(story(plan()).when(160.0, Event::TrafficStopped), NOTHING);
     }
     // A fixed delay is over when it is over.
     let mut fixed = Story::holding(plan());
-    assert_eq!(fixed.when(114.9, Event::TrafficStopped), None);
-    assert_eq!(fixed.when(115.0, Event::TrafficStopped), None);
+    assert_eq!(fixed.when(114.9, Event::TrafficStopped), NOTHING);
+    assert_eq!(fixed.when(115.0, Event::TrafficStopped), NOTHING);
     assert_eq!(fixed.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
 }
 
@@ -290,8 +290,8 @@ fn stopping_other_signal_is_forwarded() {
 #[test]
 fn stopping_deadline_kills() {
     let mut story = Story::stopping(plan());
-    assert_eq!(story.when(158.999, Event::Tick), None);
-    assert_eq!(story.when(159.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.when(158.999, Event::Tick), NOTHING);
+    assert_eq!(story.when(159.0, Event::Tick), [Action::KillAll]);
     assert_eq!(story.deadline(), Some(159.5), "half the margin");
 }
 
@@ -305,7 +305,7 @@ fn stopping_main_exit_sweeps_until_the_kill() {
 #[test]
 fn stopping_nothing_left_means_that_the_main_child_is_gone() {
     let gone = Story::stopping(plan()).when(120.0, Event::NothingLeft);
-    assert_eq!(gone, Some(Action::Exit(None)));
+    assert_eq!(gone, [Action::Exit(None)]);
 }
 
 // Sweeping
@@ -337,8 +337,8 @@ fn sweeping_other_signal_goes_to_the_leftovers() {
 fn sweeping_deadline_kills() {
     let mut story = Story::of(plan());
     story.when(1.0, MAIN_ENDED);
-    assert_eq!(story.when(5.999, Event::Tick), None);
-    assert_eq!(story.when(6.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.when(5.999, Event::Tick), NOTHING);
+    assert_eq!(story.when(6.0, Event::Tick), [Action::KillAll]);
     assert_eq!(story.deadline(), Some(6.5));
 }
 
@@ -346,10 +346,9 @@ fn sweeping_deadline_kills() {
 fn sweeping_nothing_left_exits_with_the_main_childs_ending() {
     let mut story = Story::of(plan());
     let ending = Ending::Exited(7);
-    story.when(1.0, Event::Ended(Who::Main, ending));
-    assert_eq!(story.when(1.5, ORPHAN_ENDED), None);
-    assert_eq!(story.when(1.5, Event::SomeLeft), None);
-    assert_eq!(story.when(2.0, Event::NothingLeft), Some(Action::Exit(Some(ending))));
+    story.when(1.0, Event::MainEnded(ending));
+    assert_eq!(story.when(1.5, Event::SomeLeft), NOTHING);
+    assert_eq!(story.when(2.0, Event::NothingLeft), [Action::Exit(Some(ending))]);
     assert_eq!(story.deadline(), None);
 }
 
@@ -357,7 +356,7 @@ fn sweeping_nothing_left_exits_with_the_main_childs_ending() {
 fn sweeping_has_no_second_main_child() {
     let mut story = Story::of(plan());
     story.when(1.0, MAIN_ENDED);
-    assert_eq!(story.when(2.0, MAIN_ENDED), None);
+    assert_eq!(story.when(2.0, MAIN_ENDED), NOTHING);
     assert_eq!(story.deadline(), Some(6.0));
 }
 
@@ -366,24 +365,24 @@ fn sweeping_has_no_second_main_child() {
 #[test]
 fn killed_takes_no_more_signals() {
     let mut story = Story::killed(plan());
-    assert_eq!(story.when(159.1, STOP), None);
-    assert_eq!(story.when(159.1, OTHER), None);
+    assert_eq!(story.when(159.1, STOP), NOTHING);
+    assert_eq!(story.when(159.1, OTHER), NOTHING);
     assert_eq!(story.deadline(), Some(159.5));
 }
 
 #[test]
 fn killed_deadline_gives_up() {
     let mut story = Story::killed(plan());
-    assert_eq!(story.when(159.499, Event::Tick), None);
-    let by_kill = Ending::Signaled(Signal::KILL);
-    assert_eq!(story.when(159.5, Event::Tick), Some(Action::Exit(Some(by_kill))));
+    assert_eq!(story.when(159.499, Event::Tick), NOTHING);
+    let exit = Action::Exit(Some(Ending::KILLED));
+    assert_eq!(story.when(159.5, Event::Tick), [Action::GiveUp, exit]);
     assert_eq!(story.deadline(), None);
 }
 
 #[test]
 fn killed_has_time_to_die_without_a_margin_too() {
     let mut story = Story::stopping(Plan { margin: Duration::ZERO, ..plan() });
-    assert_eq!(story.when(160.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.when(160.0, Event::Tick), [Action::KillAll]);
     assert_eq!(story.deadline(), Some(160.1));
 }
 
@@ -391,16 +390,16 @@ fn killed_has_time_to_die_without_a_margin_too() {
 fn killed_stays_till_all_are_reaped() {
     let mut story = Story::killed(plan());
     let ending = Ending::Exited(3);
-    assert_eq!(story.when(159.1, Event::Ended(Who::Main, ending)), None);
+    assert_eq!(story.when(159.1, Event::MainEnded(ending)), NOTHING);
     assert_eq!(story.deadline(), Some(159.5));
-    assert_eq!(story.when(159.1, MAIN_ENDED), None, "it has ended already");
-    assert_eq!(story.when(159.2, Event::NothingLeft), Some(Action::Exit(Some(ending))));
+    assert_eq!(story.when(159.1, MAIN_ENDED), NOTHING, "it has ended already");
+    assert_eq!(story.when(159.2, Event::NothingLeft), [Action::Exit(Some(ending))]);
 }
 
 #[test]
 fn killed_kills_again_what_was_forked_meanwhile() {
     let mut story = Story::killed(plan());
-    assert_eq!(story.when(159.1, Event::SomeLeft), Some(Action::KillAll));
+    assert_eq!(story.when(159.1, Event::SomeLeft), [Action::KillAll]);
     assert_eq!(story.deadline(), Some(159.5), "nothing gains time by forking");
 }
 
@@ -409,21 +408,21 @@ fn killed_remembers_the_ending_when_it_gives_up() {
     let mut story = Story::of(plan());
     story.when(1.0, MAIN_ENDED);
     story.when(6.0, Event::Tick);
-    assert_eq!(story.when(6.5, Event::Tick), Some(Action::Exit(Some(ZERO))));
+    assert_eq!(story.when(6.5, Event::Tick), [Action::GiveUp, Action::Exit(Some(ZERO))]);
 }
 
 #[test]
 fn killed_and_reaped_by_another_it_was_our_kill() {
     let mut story = Story::killed(plan());
-    let by_kill = Ending::Signaled(Signal::KILL);
-    assert_eq!(story.when(159.1, Event::NothingLeft), Some(Action::Exit(Some(by_kill))));
+    let exit = Action::Exit(Some(Ending::KILLED));
+    assert_eq!(story.when(159.1, Event::NothingLeft), [exit]);
 }
 
 // Leaving
 
 #[test]
 fn leaving_comes_when_all_are_gone() {
-    let leave = Some(Action::Leave(Some(Ending::Exited(0))));
+    let leave = [Action::StartOnExit(Some(Ending::Exited(0)))];
     let mut stopped = Story::holding(with_hooks());
     stopped.when(120.0, TASKS_ENDED);
     stopped.when(121.0, MAIN_ENDED);
@@ -436,17 +435,17 @@ fn leaving_comes_when_all_are_gone() {
     assert_eq!(crashed.when(2.0, Event::NothingLeft), leave);
     assert_eq!(crashed.deadline(), None);
     let mut lost = Story::of(with_hooks());
-    assert_eq!(lost.when(1.0, Event::NothingLeft), Some(Action::Leave(None)));
+    assert_eq!(lost.when(1.0, Event::NothingLeft), [Action::StartOnExit(None)]);
     assert_eq!(lost.deadline(), None);
     let mut lost = Story::holding(with_hooks());
-    assert_eq!(lost.when(101.0, Event::NothingLeft), Some(Action::Leave(None)));
+    assert_eq!(lost.when(101.0, Event::NothingLeft), [Action::StartOnExit(None)]);
     assert_eq!(lost.deadline(), Some(159.0));
 }
 
 #[test]
 fn leaving_stop_signal_takes_the_earlier_deadline() {
     let mut story = Story::leaving(with_hooks());
-    let note = |kill_at| Some(Action::Note(Note::Leaving { kill_at }));
+    let note = |kill_at| [Action::Note(Note::Leaving { kill_at })];
     let kill_at = Some(story.at(160.0));
     assert_eq!(story.when(101.0, STOP), note(kill_at));
     assert_eq!(story.when(103.0, STOP), note(kill_at));
@@ -455,63 +454,63 @@ fn leaving_stop_signal_takes_the_earlier_deadline() {
 
 #[test]
 fn leaving_other_signal_is_for_nobody() {
-    assert_eq!(Story::leaving(with_hooks()).when(101.0, OTHER), None);
-    assert_eq!(Story::leaving(with_hooks()).when(101.0, Event::Stopped(Signal::TSTP)), None);
+    assert_eq!(Story::leaving(with_hooks()).when(101.0, OTHER), NOTHING);
+    assert_eq!(Story::leaving(with_hooks()).when(101.0, Event::MainStopped(Signal::TSTP)), NOTHING);
 }
 
 #[test]
 fn leaving_deadline_kills_and_ends() {
     let mut story = Story::leaving(with_hooks());
     story.when(101.0, STOP);
-    assert_eq!(story.when(160.0, Event::Tick), Some(Action::KillAll));
-    let exit = Some(Action::Exit(Some(Ending::Exited(0))));
+    assert_eq!(story.when(160.0, Event::Tick), [Action::KillAll]);
+    let exit = [Action::Exit(Some(Ending::Exited(0)))];
     assert_eq!(story.when(160.1, Event::NothingLeft), exit);
 }
 
 #[test]
 fn leaving_ends_with_the_tasks_and_kills_what_they_leave() {
     let mut story = Story::leaving(with_hooks());
-    assert_eq!(story.when(101.0, Event::NothingLeft), None);
-    assert_eq!(story.when(102.0, TASKS_ENDED), Some(Action::KillAll));
-    assert_eq!(story.when(102.0, Event::SomeLeft), Some(Action::KillAll));
+    assert_eq!(story.when(101.0, Event::NothingLeft), NOTHING);
+    assert_eq!(story.when(102.0, TASKS_ENDED), [Action::KillAll]);
+    assert_eq!(story.when(102.0, Event::SomeLeft), [Action::KillAll]);
     assert_eq!(story.deadline(), Some(102.5));
-    let exit = Some(Action::Exit(Some(Ending::Exited(0))));
+    let exit = [Action::Exit(Some(Ending::Exited(0)))];
     assert_eq!(story.when(102.1, Event::NothingLeft), exit);
 }
 
 #[test]
 fn leaving_has_no_second_main_child() {
     let mut story = Story::leaving(with_hooks());
-    assert_eq!(story.when(101.0, MAIN_ENDED), None);
+    assert_eq!(story.when(101.0, MAIN_ENDED), NOTHING);
 }
 
 #[test]
 fn killed_leaves_half_the_margin_for_what_comes_after() {
     let mut story = Story::killed(with_hooks());
-    let killed = Some(Ending::Signaled(Signal::KILL));
-    assert_eq!(story.when(159.1, Event::NothingLeft), Some(Action::Leave(killed)));
+    let leave = Action::StartOnExit(Some(Ending::KILLED));
+    assert_eq!(story.when(159.1, Event::NothingLeft), [leave]);
     assert!((story.deadline().unwrap() - 159.6).abs() < 1e-6);
 }
 
 #[test]
 fn killed_has_no_time_to_leave_when_it_gives_up_at_the_end() {
     let mut late = Story::killed(with_hooks());
-    let killed = Some(Ending::Signaled(Signal::KILL));
-    assert_eq!(late.when(159.5, Event::Tick), Some(Action::Exit(killed)));
+    let exit = Action::Exit(Some(Ending::KILLED));
+    assert_eq!(late.when(159.5, Event::Tick), [Action::GiveUp, exit]);
     // After a crash there is no end but that of the leftovers.
     let mut crashed = Story::of(with_hooks());
     crashed.when(1.0, MAIN_ENDED);
-    assert_eq!(crashed.when(6.0, Event::Tick), Some(Action::KillAll));
-    let leave = Some(Action::Leave(Some(Ending::Exited(0))));
+    assert_eq!(crashed.when(6.0, Event::Tick), [Action::KillAll]);
+    let leave = [Action::GiveUp, Action::StartOnExit(Some(Ending::Exited(0)))];
     assert_eq!(crashed.when(6.5, Event::Tick), leave);
     assert_eq!(crashed.deadline(), None);
     // Nor has a stop signal come to its own end when they are given up.
-    let mut told = Story::of(with_hooks());
-    told.when(1.0, MAIN_ENDED);
-    told.when(2.0, STOP);
-    assert_eq!(told.when(6.0, Event::Tick), Some(Action::KillAll));
-    assert_eq!(told.when(6.5, Event::Tick), leave);
-    assert_eq!(told.deadline(), Some(61.0));
+    let mut asked = Story::of(with_hooks());
+    asked.when(1.0, MAIN_ENDED);
+    asked.when(2.0, STOP);
+    assert_eq!(asked.when(6.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(asked.when(6.5, Event::Tick), leave);
+    assert_eq!(asked.deadline(), Some(61.0));
 }
 
 // Exited
@@ -521,10 +520,10 @@ fn exited_is_the_end() {
     let mut story = Story::of(plan());
     story.when(1.0, MAIN_ENDED);
     story.when(1.0, Event::NothingLeft);
-    let all = [STOP, OTHER, MAIN_ENDED, ORPHAN_ENDED, Event::SomeLeft, Event::NothingLeft];
+    let all = [STOP, OTHER, MAIN_ENDED, Event::SomeLeft, Event::NothingLeft];
     let all = all.into_iter().chain([Event::TrafficStopped]);
-    for event in all.into_iter().chain([Event::Tick, Event::Stopped(Signal::TSTP)]) {
-        assert_eq!(story.when(2.0, event), None, "{event:?}");
+    for event in all.into_iter().chain([Event::Tick, Event::MainStopped(Signal::TSTP)]) {
+        assert_eq!(story.when(2.0, event), NOTHING, "{event:?}");
     }
     assert_eq!(story.deadline(), None);
 }
@@ -545,7 +544,7 @@ fn without_a_delay_the_stop_signal_passes_in_the_same_wake() {
 fn without_a_grace_period_nothing_is_killed() {
     let mut story = Story::stopping(without_grace_period());
     assert_eq!(story.deadline(), None);
-    assert_eq!(story.when(1e6, Event::Tick), None);
+    assert_eq!(story.when(1e6, Event::Tick), NOTHING);
     assert_eq!(story.when(1e6, MAIN_ENDED), sweep(Signal::TERM, None));
     assert_eq!(story.deadline(), None);
     assert_eq!(story.when(1e6, STOP), swept_already(None));
@@ -561,29 +560,31 @@ fn without_a_grace_period_a_crash_has_five_seconds_all_the_same() {
 }
 
 #[test]
-fn leftovers_that_are_waited_for_hear_nothing_until_a_stop_signal() {
+fn leftovers_that_are_waited_for_get_nothing_until_a_stop_signal() {
     let mut story = Story::of(with(Leftovers::Wait));
-    assert_eq!(story.when(1.0, MAIN_ENDED), None);
+    assert_eq!(story.when(1.0, MAIN_ENDED), NOTHING);
     assert_eq!(story.deadline(), None);
     let kill_at = Some(story.at(159.0));
-    assert_eq!(story.when(100.0, STOP), sweep(Signal::TERM, kill_at), "without a hold");
+    let [sweep] = sweep(Signal::TERM, kill_at);
+    assert_eq!(story.when(100.0, STOP), [unheld(&story, 100.0, 159.0), sweep]);
     assert_eq!(story.when(101.0, STOP), swept_already(kill_at));
     assert_eq!(story.deadline(), Some(159.0));
 }
 
 #[test]
-fn leftovers_that_are_waited_for_hear_the_rewritten_signal() {
+fn leftovers_that_are_waited_for_get_the_rewritten_signal() {
     let rewrites = vec![(Signal::TERM, Some(Signal::QUIT))];
     let mut story = Story::of(Plan { rewrites, ..with(Leftovers::Wait) });
     story.when(1.0, MAIN_ENDED);
     let kill_at = Some(story.at(159.0));
-    assert_eq!(story.when(100.0, STOP), sweep(Signal::QUIT, kill_at));
+    let [sweep] = sweep(Signal::QUIT, kill_at);
+    assert_eq!(story.when(100.0, STOP), [unheld(&story, 100.0, 159.0), sweep]);
 
     let rewrites = vec![(Signal::TERM, None)];
     let mut story = Story::of(Plan { rewrites, ..with(Leftovers::Wait) });
     story.when(1.0, MAIN_ENDED);
     let dropped = Action::Drop { signal: Signal::TERM, why: Why::Unheld };
-    assert_eq!(story.when(100.0, STOP), Some(dropped));
+    assert_eq!(story.when(100.0, STOP), [unheld(&story, 100.0, 159.0), dropped]);
     assert_eq!(story.deadline(), Some(159.0), "the kill stands");
 }
 
@@ -596,7 +597,7 @@ fn leftovers_of_a_rehearsal_are_not_waited_for() {
 }
 
 #[test]
-fn leftovers_of_a_shutdown_are_told_though_they_are_waited_for() {
+fn leftovers_of_a_shutdown_are_swept_though_they_are_waited_for() {
     let mut story = Story::stopping(with(Leftovers::Wait));
     let kill_at = Some(story.at(159.0));
     assert_eq!(story.when(120.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
@@ -605,20 +606,26 @@ fn leftovers_of_a_shutdown_are_told_though_they_are_waited_for() {
 #[test]
 fn leftovers_are_not_killed_while_hooks_run() {
     let mut story = Story::holding(Plan { leftovers: Leftovers::Kill, ..with_hooks() });
-    assert_eq!(story.when(101.0, MAIN_ENDED), None);
+    assert_eq!(story.when(101.0, MAIN_ENDED), NOTHING);
     assert_eq!(story.deadline(), Some(159.0));
-    assert_eq!(story.when(105.0, TASKS_ENDED), Some(Action::KillAll));
-    let mut told = Story::holding(with_hooks());
-    told.when(101.0, MAIN_ENDED);
-    assert_eq!(told.when(105.0, TASKS_ENDED), None);
+    assert_eq!(story.when(105.0, TASKS_ENDED), [Action::KillAll]);
+    // A stop signal in the meantime changes nothing of that.
+    let mut asked = Story::holding(Plan { leftovers: Leftovers::Kill, ..with_hooks() });
+    asked.when(101.0, MAIN_ENDED);
+    let kill_at = Some(asked.at(159.0));
+    assert_eq!(asked.when(102.0, STOP), swept_already(kill_at));
+    assert_eq!(asked.when(105.0, TASKS_ENDED), [Action::KillAll]);
+    let mut swept = Story::holding(with_hooks());
+    swept.when(101.0, MAIN_ENDED);
+    assert_eq!(swept.when(105.0, TASKS_ENDED), NOTHING);
 }
 
 #[test]
 fn leftovers_may_be_killed_at_once() {
     for mut story in [Story::of(with(Leftovers::Kill)), Story::stopping(with(Leftovers::Kill))] {
-        assert_eq!(story.when(120.0, MAIN_ENDED), Some(Action::KillAll));
+        assert_eq!(story.when(120.0, MAIN_ENDED), [Action::KillAll]);
         assert_eq!(story.deadline(), Some(120.5));
-        assert_eq!(story.when(120.1, Event::NothingLeft), Some(Action::Exit(Some(ZERO))));
+        assert_eq!(story.when(120.1, Event::NothingLeft), [Action::Exit(Some(ZERO))]);
     }
 }
 
@@ -627,7 +634,7 @@ fn rewritten_signals() {
     let rewrites = vec![(Signal::TERM, Some(Signal::QUIT)), (Signal::HUP, None)];
     let mut story = Story::holding(Plan { rewrites, ..plan() });
     let dropped = Action::Drop { signal: Signal::HUP, why: Why::Passing };
-    assert_eq!(story.when(101.0, OTHER), Some(dropped));
+    assert_eq!(story.when(101.0, OTHER), [dropped]);
     assert_eq!(story.when(115.0, Event::Tick), forward(Signal::QUIT, Why::DelayOver));
     assert_eq!(story.when(116.0, STOP), forward(Signal::QUIT, Why::Again));
 }
@@ -637,8 +644,8 @@ fn a_dropped_stop_signal_holds_and_kills_all_the_same() {
     let rewrites = vec![(Signal::TERM, None)];
     let mut story = Story::holding(Plan { rewrites, ..plan() });
     let dropped = Action::Drop { signal: Signal::TERM, why: Why::DelayOver };
-    assert_eq!(story.when(115.0, Event::Tick), Some(dropped));
-    assert_eq!(story.when(159.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.when(115.0, Event::Tick), [dropped]);
+    assert_eq!(story.when(159.0, Event::Tick), [Action::KillAll]);
 }
 
 // Job control
@@ -649,9 +656,9 @@ fn a_stopped_main_child_is_continued_by_a_session_leader() {
     for mut story in [Story::of(plan.clone()), Story::holding(plan.clone()), Story::stopping(plan)]
     {
         for signal in [Signal::TSTP, Signal::TTIN, Signal::TTOU] {
-            assert_eq!(story.when(120.0, Event::Stopped(signal)), Some(Action::Resume(signal)));
+            assert_eq!(story.when(120.0, Event::MainStopped(signal)), [Action::Resume(signal)]);
         }
-        assert_eq!(story.when(120.0, Event::Stopped(Signal::STOP)), None);
+        assert_eq!(story.when(120.0, Event::MainStopped(Signal::STOP)), NOTHING);
         let cont = story.when(120.0, Event::Signal(Signal::CONT));
         assert_eq!(cont, forward(Signal::CONT, Why::Passing));
     }
@@ -663,13 +670,13 @@ fn a_stopped_main_child_suspends_the_job_of_a_shell() {
     for mut story in [Story::of(plan.clone()), Story::holding(plan.clone()), Story::stopping(plan)]
     {
         for signal in [Signal::TSTP, Signal::STOP] {
-            assert_eq!(story.when(120.0, Event::Stopped(signal)), Some(Action::Suspend(signal)));
+            assert_eq!(story.when(120.0, Event::MainStopped(signal)), [Action::Suspend(signal)]);
         }
         let cont = story.when(120.0, Event::Signal(Signal::CONT));
-        assert_eq!(cont, Some(Action::Resume(Signal::CONT)));
+        assert_eq!(cont, [Action::Resume(Signal::CONT)]);
         assert_eq!(story.when(120.0, OTHER), forward(Signal::HUP, Why::Passing));
         story.when(121.0, MAIN_ENDED);
-        assert_eq!(story.when(121.0, Event::Stopped(Signal::TSTP)), None);
+        assert_eq!(story.when(121.0, Event::MainStopped(Signal::TSTP)), NOTHING);
         let cont = story.when(122.0, Event::Signal(Signal::CONT));
         assert_eq!(cont, forward(Signal::CONT, Why::Passing), "to the leftovers");
     }
@@ -677,7 +684,7 @@ fn a_stopped_main_child_suspends_the_job_of_a_shell() {
 
 #[test]
 fn a_stopped_main_child_without_a_terminal_is_nobodys_business() {
-    assert_eq!(Story::of(plan()).when(1.0, Event::Stopped(Signal::TSTP)), None);
+    assert_eq!(Story::of(plan()).when(1.0, Event::MainStopped(Signal::TSTP)), NOTHING);
 }
 
 // Stories
@@ -686,16 +693,15 @@ fn a_stopped_main_child_without_a_terminal_is_nobodys_business() {
 fn a_late_wake_owes_all_steps_in_their_order() {
     let mut story = Story::holding(plan());
     assert_eq!(story.when(1000.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
-    assert_eq!(story.when(1000.0, Event::Tick), Some(Action::KillAll));
+    assert_eq!(story.when(1000.0, Event::Tick), [Action::KillAll]);
     assert_eq!(story.deadline(), Some(1000.5), "what was killed late has its time to die");
-    assert_eq!(story.when(1000.0, Event::Tick), None);
+    assert_eq!(story.when(1000.0, Event::Tick), NOTHING);
 }
 
 #[test]
-fn an_orphan_that_ends_changes_nothing() {
+fn children_that_are_left_change_nothing() {
     let mut story = Story::holding(plan());
-    assert_eq!(story.when(101.0, ORPHAN_ENDED), None);
-    assert_eq!(story.when(101.0, Event::SomeLeft), None);
+    assert_eq!(story.when(101.0, Event::SomeLeft), NOTHING);
     assert_eq!(story.deadline(), Some(115.0));
 }
 
@@ -707,11 +713,12 @@ struct Watch {
     began: Option<f64>,
     ended: Option<(f64, Ending)>,
     requests: usize,
-    told: usize,
+    forwards: usize,
     swept: usize,
     killed: bool,
-    /// Hooks that began with the hold.
+    /// The on-stop hooks began with the hold, and have not ended.
     hooks: bool,
+    hooks_started: bool,
     /// When a stop signal came first, also where it begins no hold.
     asked: Option<f64>,
     left: bool,
@@ -727,10 +734,11 @@ impl Watch {
             began: None,
             ended: None,
             requests: 0,
-            told: 0,
+            forwards: 0,
             swept: 0,
             killed: false,
             hooks: false,
+            hooks_started: false,
             asked: None,
             left: false,
             exited: false,
@@ -751,7 +759,7 @@ impl Watch {
     fn happen(&mut self, event: Event) {
         // Reaping is not told of a main child twice, and nothing is left after nothing.
         let gone = self.ended.is_some() || self.left;
-        if matches!(event, Event::Ended(Who::Main, _)) && gone {
+        if matches!(event, Event::MainEnded(_)) && gone {
             return;
         }
         self.step(event);
@@ -773,64 +781,74 @@ impl Watch {
             self.asked.get_or_insert(self.now);
         }
         self.hooks &= event != TASKS_ENDED;
-        let action = self.story.when(self.now, event);
+        let actions = self.story.when(self.now, event);
         if self.exited {
-            assert_eq!((action, self.story.deadline()), (None, None), "after the exit");
+            assert_eq!((actions, self.story.deadline()), (vec![], None), "after the exit");
             return;
         }
-        if let Some(Action::Hold { .. }) = action {
-            self.hooks = self.plan.on_stop.is_some();
-        }
         let rehearsed = event == Event::Tick && self.plan.rehearse.is_some();
+        let begins = |action: &Action| matches!(action, Action::Begin { .. });
         if (event == STOP || rehearsed) && running && self.began.is_none() {
-            if let Some(Action::Hold { .. }) = action {
-                self.began = Some(self.now);
-            }
+            self.began = actions.iter().any(begins).then_some(self.now);
             assert!(self.began.is_some() || event == Event::Tick, "a stop signal begins it");
         }
-        if let Event::Ended(Who::Main, ending) = event {
+        if let Event::MainEnded(ending) = event {
             self.ended = Some((self.now, ending));
         }
+        for action in actions {
+            self.act(action, event, deadline);
+        }
+    }
+
+    fn act(&mut self, action: Action, event: Event, deadline: Option<f64>) {
+        let gives_up = self.killed && event == Event::Tick;
         match action {
-            Some(Action::Forward { why, .. } | Action::Drop { why, .. }) => self.forwarded(why),
-            Some(Action::Sweep { kill_at, .. }) => {
+            Action::StartOnStop => {
+                assert!(self.plan.on_stop.is_some() && self.asked(event));
+                assert!(!std::mem::replace(&mut self.hooks_started, true), "hooks start twice");
+                self.hooks = self.ended.is_none();
+            }
+            Action::Forward { why, .. } | Action::Drop { why, .. } => self.forwarded(why),
+            Action::Sweep { kill_at, .. } => {
                 self.swept += 1;
-                assert_eq!(self.swept, 1, "told twice");
+                assert_eq!(self.swept, 1, "swept twice");
                 let (ended_at, _) = self.ended.expect("an ending");
                 assert!(kill_at.is_none_or(|at| at >= self.story.at(ended_at)));
             }
-            Some(Action::KillAll) => {
-                self.kill(event, deadline);
-            }
-            Some(Action::Leave(ending)) => {
+            Action::KillAll => self.kill(event, deadline),
+            Action::GiveUp => assert!(gives_up, "gives up at {event:?}"),
+            Action::StartOnExit(ending) => {
                 assert!(self.plan.on_exit && !std::mem::replace(&mut self.left, true));
-                if let Some((_, seen)) = self.ended {
-                    assert_eq!(ending, Some(seen));
-                }
-                let gone = event == Event::NothingLeft;
-                assert!(gone || self.killed && event == Event::Tick, "leaves at {event:?}");
+                self.ends(ending, event == Event::NothingLeft || gives_up);
             }
-            Some(Action::Exit(ending)) => {
+            Action::Exit(ending) => {
                 self.exited = true;
-                let late = self.killed && event == Event::Tick;
-                assert!(self.left || late || !self.plan.on_exit, "nothing was run");
-                if let Some((_, seen)) = self.ended {
-                    assert_eq!(ending, Some(seen));
-                }
-                let gone = event == Event::NothingLeft;
-                assert!(gone || self.killed && event == Event::Tick, "exit at {event:?}");
+                assert!(self.left || gives_up || !self.plan.on_exit, "nothing was run");
+                self.ends(ending, event == Event::NothingLeft || gives_up);
             }
-            _ => {}
+            Action::Begin { .. } | Action::Note(_) | Action::Suspend(_) | Action::Resume(_) => {}
         }
+    }
+
+    /// Whether this event asks for a stop.
+    fn asked(&self, event: Event) -> bool {
+        event == STOP || event == Event::Tick && self.plan.rehearse.is_some()
+    }
+
+    fn ends(&self, ending: Option<Ending>, in_its_time: bool) {
+        if let Some((_, seen)) = self.ended {
+            assert_eq!(ending, Some(seen));
+        }
+        assert!(in_its_time);
     }
 
     fn forwarded(&mut self, why: Why) {
         if why == Why::Passing {
             return;
         }
-        self.told += 1;
+        self.forwards += 1;
         let rehearsed = usize::from(self.plan.rehearse.is_some());
-        assert!(self.told <= self.requests + rehearsed, "told more often than asked");
+        assert!(self.forwards <= self.requests + rehearsed, "forwarded more often than asked");
         let Delay { min, max } = self.plan.delay;
         let least = match why {
             Why::DelayOver | Why::TasksEnded => max,
@@ -860,7 +878,7 @@ impl Watch {
             return;
         }
         self.killed = true;
-        if self.plan.leftovers == Leftovers::Kill && matches!(event, Event::Ended(..)) {
+        if self.plan.leftovers == Leftovers::Kill && matches!(event, Event::MainEnded(_)) {
             return;
         }
         assert_eq!(event, Event::Tick);
@@ -908,16 +926,15 @@ enum Move {
     Pass(f64),
 }
 
-const MOVES: [Move; 11] = [
+const MOVES: [Move; 10] = [
     Move::Happen(STOP),
     Move::Happen(Event::TrafficStopped),
     Move::Happen(TASKS_ENDED),
     Move::Happen(OTHER),
     Move::Happen(MAIN_ENDED),
-    Move::Happen(ORPHAN_ENDED),
     Move::Happen(Event::SomeLeft),
     Move::Happen(Event::NothingLeft),
-    Move::Happen(Event::Stopped(Signal::TSTP)),
+    Move::Happen(Event::MainStopped(Signal::TSTP)),
     Move::Pass(0.4),
     Move::Pass(2.9),
 ];

@@ -1,57 +1,50 @@
-//! What happens around the app: its readiness as seen from outside, the hooks, and the sidecars that
-//! are told to quit. All of it is checked before the app is spawned.
+//! What is run beside the app, one task after the other: the hooks, and the requests that tell a
+//! sidecar to quit. All of it is checked before the app is spawned.
+//!
+//! - `task.rs`: a task, as plain values.
+//! - `queue.rs`: which task runs, for how long it may, and how it went.
+//! - `hook.rs`: how a hook is run.
+//! - `sidecar.rs`: how a sidecar is waited for, and told to quit.
+//! - `answer.rs`: what a sidecar answered, in words.
 
+pub mod answer;
 pub mod hook;
 pub mod queue;
 pub mod sidecar;
+pub mod task;
 
 use std::ffi::CStr;
 use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::exit::StartError;
-use crate::health::readiness::{Readiness, ReadyFile};
-use crate::health::responder::Health;
-use crate::http::url::{Request, Url};
-use crate::process::family::Family;
+use crate::http::url::Request;
+use crate::process::family::{Family, Helper};
+use crate::process::helper::Words;
 use crate::process::inherited::Inherited;
-use crate::shutdown::Who;
-use crate::tasks::hook::{Hook, Occasion, Place, Told};
-use crate::tasks::queue::{Done, Task, Tasks};
+use crate::shutdown::ending::Ending;
+use crate::tasks::hook::{HookContext, Place};
+use crate::tasks::queue::Queue;
+use crate::tasks::task::{Done, Hook, Occasion, QUIT_TIMEOUT, Task};
 
-/// What of it is asked for.
+/// What is to be run beside the app.
 #[derive(Debug)]
-pub struct Asked {
-    /// Absolute.
-    pub ready_file: Option<PathBuf>,
-    pub health_listen: Option<SocketAddr>,
-    pub health_upstream: Option<Url>,
+pub struct TasksConfig {
     pub on_stop: Vec<Hook>,
     pub on_exit: Vec<Hook>,
     pub hook_timeout: Duration,
+    /// The requests that tell sidecars to quit; they come after the on-exit hooks.
     pub quit: Vec<Request>,
 }
 
-/// All of it, ready to happen.
-pub struct Around {
-    pub readiness: Readiness,
-    pub tasks: Tasks,
-    on_stop: Vec<Task>,
-    on_exit: Vec<Task>,
-    /// Where there are hooks.
-    place: Option<Place>,
-}
-
-impl Asked {
-    /// Prepares it; an error where it could not work.
+impl TasksConfig {
+    /// Prepares the tasks, or says what could not work.
     pub fn prepare(
         self,
         environment: &[&'static CStr],
         inherited: &Inherited,
-    ) -> Result<Around, StartError> {
-        let of = |occasion, hooks: Vec<Hook>| -> Vec<Task> {
+    ) -> Result<Tasks, StartError> {
+        let tasks = |occasion, hooks: Vec<Hook>| -> Vec<Task> {
             hooks.into_iter().map(|hook| Task::Hook(occasion, hook)).collect()
         };
         self.on_stop.iter().try_for_each(|hook| hook.check(Occasion::OnStop))?;
@@ -60,35 +53,37 @@ impl Asked {
             true => None,
             false => Some(Place::here(environment, inherited)?),
         };
-        let on_stop = of(Occasion::OnStop, self.on_stop);
-        let mut on_exit = of(Occasion::OnExit, self.on_exit);
+        let on_stop = tasks(Occasion::OnStop, self.on_stop);
+        let mut on_exit = tasks(Occasion::OnExit, self.on_exit);
         on_exit.extend(self.quit.into_iter().map(Task::Quit));
-        let file = self.ready_file.map(ReadyFile::prepare).transpose()?;
-        let upstream = self.health_upstream;
-        let health =
-            self.health_listen.map(|address| Health::bind(address, upstream)).transpose()?;
-        Ok(Around {
-            readiness: Readiness::new(file, health),
-            tasks: Tasks::new(self.hook_timeout),
-            on_stop,
-            on_exit,
-            place,
-        })
+        let queue = Queue::new(self.hook_timeout);
+        Ok(Tasks { queue, output: None, on_stop, on_exit, place })
     }
 }
 
-impl Around {
-    /// The stop signal has come.
-    pub fn stop(&mut self) {
-        self.tasks.add(std::mem::take(&mut self.on_stop));
+/// The tasks of one run.
+pub struct Tasks {
+    pub queue: Queue,
+    /// What the task that runs has to say.
+    output: Option<Words>,
+    on_stop: Vec<Task>,
+    on_exit: Vec<Task>,
+    /// Where hooks run, if there are any.
+    place: Option<Place>,
+}
+
+impl Tasks {
+    /// The stop signal has come: the on-stop hooks are next.
+    pub fn add_on_stop(&mut self) {
+        self.queue.add(std::mem::take(&mut self.on_stop));
     }
 
-    /// The app and its leftovers are gone.
-    pub fn leave(&mut self) {
-        self.tasks.add(std::mem::take(&mut self.on_exit));
+    /// The app and its leftovers are gone: the on-exit hooks and the requests are next.
+    pub fn add_on_exit(&mut self) {
+        self.queue.add(std::mem::take(&mut self.on_exit));
     }
 
-    /// What sidecars are told, where there is no app that ends.
+    /// The requests to sidecars, where the app could not be started.
     pub fn into_requests(self) -> impl Iterator<Item = Request> {
         self.on_exit.into_iter().filter_map(|task| match task {
             Task::Quit(request) => Some(request),
@@ -96,23 +91,24 @@ impl Around {
         })
     }
 
-    /// Starts a task; tells how it went if it could not be started.
+    /// Starts a task; how it went is returned if it could not be started.
     pub fn start(
         &mut self,
         task: Task,
-        told: impl FnOnce() -> Told,
+        context: impl FnOnce() -> HookContext,
         family: &mut Family,
         now: Instant,
     ) -> Option<Done> {
         let started = match (&task, &self.place) {
-            (Task::Quit(request), _) => sidecar::start(request, sidecar::QUIT_PATIENCE),
-            (Task::Hook(occasion, hook), Some(place)) => place.start(*occasion, hook, &told()),
+            (Task::Quit(request), _) => sidecar::start(request, QUIT_TIMEOUT),
+            (Task::Hook(occasion, hook), Some(place)) => place.start(*occasion, hook, &context()),
             (Task::Hook(..), None) => Err(io::ErrorKind::NotFound.into()),
         };
         match started {
-            Ok((pid, words)) => {
-                family.adopt(Who::Task, pid);
-                self.tasks.started(task, words, now);
+            Ok((pid, output)) => {
+                family.adopt(Helper::Task, pid);
+                self.output = Some(output);
+                self.queue.started(task, now);
                 None
             }
             Err(error) => {
@@ -120,5 +116,11 @@ impl Around {
                 Some(Done { task, how, took: Duration::ZERO })
             }
         }
+    }
+
+    /// The process of the task that ran has ended.
+    pub fn ended(&mut self, ending: Ending, now: Instant) -> Option<Done> {
+        let output = self.output.take().map(|mut output| output.read());
+        self.queue.ended(ending, output.unwrap_or_default(), now)
     }
 }

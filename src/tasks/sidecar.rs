@@ -11,17 +11,13 @@ use crate::exit::StartError;
 use crate::http::url::{Request, Url};
 use crate::process::helper::{self, Words};
 use crate::process::wait::Wait;
-use crate::shutdown::plan::Span;
 use crate::signal::{Signal, SignalSet};
-
-/// How long the request to quit may take.
-pub const QUIT_PATIENCE: Duration = Duration::from_secs(2);
-
-/// A request has as long as this beyond its own patience: the resolver of the system has another.
-pub const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
+use crate::span::Span;
+use crate::tasks::answer;
+use crate::tasks::task::{QUIT_TIMEOUT, TIME_TO_RESOLVE};
 
 /// How long one question may take whether it is ready: some answer only once they are.
-const QUESTION_PATIENCE: Duration = Duration::from_secs(10);
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Between two questions; it doubles up to the second.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
@@ -148,10 +144,10 @@ impl<'a> Asker<'a> {
         let question = Request::get(url.clone());
         let mut last = None;
         loop {
-            let (answer, mut stopped) = self.ask(&question, QUESTION_PATIENCE, until);
-            let answer = match answer.and_then(|words| status(&words)) {
+            let (answer, mut stopped) = self.ask(&question, QUESTION_TIMEOUT, until);
+            let answer = match answer.and_then(|output| answer::status(&output)) {
                 Ok(200..=299) => return Ok(()),
-                Ok(status) => in_words(status),
+                Ok(status) => answer::failure(status),
                 Err(why) => why,
             };
             // What a signal cut short says less than what was answered before.
@@ -179,10 +175,10 @@ impl<'a> Asker<'a> {
     fn ask(
         &mut self,
         request: &Request,
-        patience: Duration,
+        timeout: Duration,
         until: Instant,
     ) -> (Result<String, String>, Option<Signal>) {
-        let (pid, mut words) = match start(request, patience) {
+        let (pid, mut words) = match start(request, timeout) {
             Ok(started) => started,
             Err(error) => return (Err(format!("cannot ask: {error}")), None),
         };
@@ -227,9 +223,9 @@ pub fn tell_to_quit(
 ) {
     let mut asker = Asker::new(wait, stop_signals);
     for request in requests {
-        let until = Instant::now() + QUIT_PATIENCE + TIME_TO_RESOLVE;
-        let (words, stopped) = asker.ask(&request, QUIT_PATIENCE, until);
-        match words.and_then(|words| answer(&request, &words)) {
+        let until = Instant::now() + QUIT_TIMEOUT + TIME_TO_RESOLVE;
+        let (output, stopped) = asker.ask(&request, QUIT_TIMEOUT, until);
+        match output.and_then(|output| answer::to_quit(&request, &output)) {
             Ok(answer) => info!(event = "sidecar_told", "{request}: {answer}"),
             Err(why) => warn!(event = "sidecar_told", "{request}: {why}"),
         }
@@ -246,52 +242,15 @@ fn reap_orphans() {
 }
 
 /// Starts a process of ours that sends the request and says the status, or why there is none.
-pub fn start(request: &Request, patience: Duration) -> std::io::Result<(i32, Words)> {
+pub fn start(request: &Request, timeout: Duration) -> std::io::Result<(i32, Words)> {
     helper::start(c"reprieve-ask", helper::END, |words| {
-        let (text, code) = match request.ask(patience) {
+        let (text, code) = match request.ask(timeout) {
             Ok(status) => (status.to_string(), 0),
             Err(why) => (why.to_string(), helper::FAILED),
         };
         let _ = words.write_all(text.as_bytes());
         code
     })
-}
-
-/// What such a process has said.
-fn status(words: &str) -> Result<u16, String> {
-    match words {
-        "" => Err("no answer".into()),
-        _ => words.parse().map_err(|_| words.into()),
-    }
-}
-
-/// What a sidecar answered that was told to quit, in words: an error if it will not.
-pub fn answer(request: &Request, words: &str) -> Result<String, String> {
-    match status(words)? {
-        status @ 200..=299 => Ok(status.to_string()),
-        status @ (403 | 404) => Err(match request.url().port() {
-            4191 => format!(
-                "{status}: Linkerd's endpoint is off unless the pod has the annotation \
-                     config.linkerd.io/proxy-admin-shutdown: enabled"
-            ),
-            15020 | 15000 => {
-                format!("{status}: Istio answers on loopback only, and to POST only")
-            }
-            _ => format!(
-                "{status}: is it the right path? Linkerd needs \
-                     config.linkerd.io/proxy-admin-shutdown: enabled, Istio answers on loopback only"
-            ),
-        }),
-        status => Err(in_words(status)),
-    }
-}
-
-/// A status that is no success.
-fn in_words(status: u16) -> String {
-    match status {
-        300..=399 => format!("{status}: redirects are not followed"),
-        _ => status.to_string(),
-    }
 }
 
 #[cfg(test)]

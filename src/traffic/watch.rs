@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
-use crate::shutdown::plan::Span;
+use crate::span::Span;
 use crate::traffic::quiet::{Network, Traffic};
 use crate::traffic::sources::{Ports, Unwatched, Watcher, Way};
 

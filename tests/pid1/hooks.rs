@@ -273,7 +273,7 @@ fn on_stop_runs_though_leftovers_of_a_crash_are_swept_already() {
     run.signal(libc::SIGTERM);
     run.hears("hook ran");
     run.signal(libc::SIGTERM);
-    run.hears_times("the leftovers know already", 2);
+    run.hears_times("nothing more is sent to the leftovers", 2);
     tell(&run, "USR2", left);
     let ended = run.ends();
     assert_eq!((ended.code, ended.times("hook ran")), (137, 1), "{}", ended.all());

@@ -133,7 +133,7 @@ fn whom_the_forward_to_the_group_reached_is_not_told_again() {
         assert_eq!(ended.code, 0, "{}", ended.all());
         assert_eq!(ended.times("left got SIGTERM"), times, "{what}: {}", ended.all());
         let in_group = what != "daemon";
-        assert_eq!(ended.said("told already: fixture"), in_group, "{what}: {}", ended.all());
+        assert_eq!(ended.said("signalled already: fixture"), in_group, "{what}: {}", ended.all());
         assert_eq!(ended.said("sent SIGTERM to fixture"), !in_group, "{what}: {}", ended.all());
     }
 }

@@ -389,7 +389,7 @@ fn the_report_says_that_the_status_is_the_shells() {
     let log = ended.log();
     let report = log.last().expect("a report");
     assert!(report.contains("the group took 0.") && report.contains("a shell)"), "{report}");
-    assert!(ended.said("told already: fixture (pid "), "{}", ended.all());
+    assert!(ended.said("signalled already: fixture (pid "), "{}", ended.all());
     let ended = stop(pid1().shell(&["sh"], "exec $FIXTURE listen --name app"));
     assert!(!ended.said("a shell)"), "{}", ended.all());
 }

@@ -367,7 +367,7 @@ fn sweeping_takes_no_more_time_for_a_stop_signal() {
     let swept = run.hears("left got SIGTERM");
     wait_until(swept.at + 500 * MS);
     run.signal(libc::SIGTERM);
-    run.hears("the leftovers know already; SIGKILL at +1.5s");
+    run.hears("nothing more is sent to the leftovers; SIGKILL at +1.5s");
     let ended = run.ends();
     assert_eq!(ended.times("left got SIGTERM"), 1, "{}", ended.all());
     assert!((1500..2000).contains(&at_ms(&ended, "killed_at_ms")));

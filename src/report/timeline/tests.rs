@@ -2,7 +2,7 @@ use super::*;
 use crate::test_support::*;
 
 fn of(steps: Vec<Step>) -> Timeline {
-    told(plan(), steps.into_iter().map(|step| (0, step)).collect()).0
+    recorded(plan(), steps.into_iter().map(|step| (0, step)).collect()).0
 }
 
 #[test]
@@ -43,44 +43,22 @@ fn why_the_hold_ended_and_how_often_it_came_again() {
 #[test]
 fn who_was_killed() {
     let timeline = of(vec![swept(&[3, 4]), killed(&[2, 3], false), killed(&[4], true)]);
-    assert!(timeline.killed() && timeline.app_killed && timeline.deaf);
+    assert!(timeline.killed() && timeline.app_killed && timeline.trap_pending);
     assert_eq!(timeline.left_over, [3, 4].map(name));
-    assert_eq!(timeline.not_yet_killed([3, 5].map(name).into()), Some(vec![name(5)]));
-    assert_eq!(timeline.not_yet_killed([3, 4].map(name).into()), None);
-    assert_eq!(of(vec![]).not_yet_killed(vec![]), Some(vec![]));
     // What was not there at the sweep is left over too.
     let names = vec![name(4)];
     let steps = vec![exited(0), swept(&[3]), killed(&[3, 4], false), Step::GaveUp { names }];
     let timeline = of(steps);
-    assert!(!timeline.app_killed && !timeline.deaf);
+    assert!(!timeline.app_killed && !timeline.trap_pending);
     assert_eq!(timeline.left_over, [3, 4].map(name));
     assert_eq!(timeline.survivors, [name(4)]);
     assert_eq!(timeline.killed.unwrap().1, [name(3)]);
-    assert!(of(vec![killed(&[2], true), killed(&[3], false)]).deaf);
+    assert!(of(vec![killed(&[2], true), killed(&[3], false)]).trap_pending);
     assert!(of(vec![killed(&[2], false), exited(0), killed(&[3], false)]).app_killed);
 }
 
 #[test]
-fn what_is_awaited() {
-    let [group, trap] = [
-        Target::Group(Reason::ShellWithoutTrap("sh".into())),
-        Target::Main(Reason::ShellWithTrap("sh".into())),
-    ];
-    let awaits = |steps: Vec<Step>| {
-        let timeline = of(steps);
-        [timeline.awaits_group(), timeline.awaits_trap()]
-    };
-    assert_eq!(awaits(vec![to(group.clone())]), [false; 2]);
-    assert_eq!(awaits(vec![to(group.clone()), exited(0)]), [true, false]);
-    assert_eq!(awaits(vec![to(group), exited(0), Step::GroupEnded]), [false; 2]);
-    assert_eq!(awaits(vec![to(trap.clone())]), [false, true]);
-    assert_eq!(awaits(vec![to(trap), exited(0)]), [false; 2]);
-    assert_eq!(awaits(vec![exited(0)]), [false; 2]);
-    assert_eq!(awaits(vec![]), [false; 2]);
-}
-
-#[test]
-fn what_is_worth_telling() {
+fn what_is_worth_reporting() {
     let news = |timeline: Timeline| {
         [timeline.stop_signal_came(), timeline.is_worth_reporting(), timeline.has_news()]
     };
@@ -89,7 +67,7 @@ fn what_is_worth_telling() {
     assert_eq!(news(of(vec![exited(1), killed(&[3], false)])), [false, true, true]);
     assert_eq!(news(of(vec![start(outside())])), [true; 3]);
     let rehearse = Some(Duration::from_secs(1));
-    let rehearsal = told(Plan { rehearse, ..plan() }, vec![]).0;
+    let rehearsal = recorded(Plan { rehearse, ..plan() }, vec![]).0;
     assert_eq!(news(rehearsal), [false, true, true]);
 }
 

@@ -1,0 +1,238 @@
+//! What a timeline comes to, as the report needs it, and the verdict of a rehearsal.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::process::target::{Name, Reason, Target};
+use crate::report::step::Sender;
+use crate::report::timeline::Timeline;
+use crate::shutdown::ending::Ending;
+use crate::shutdown::plan::Plan;
+use crate::signal::Signal;
+use crate::traffic::watch::Outcome;
+
+/// What began the shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A stop signal.
+    Signal,
+    /// The stop signal that a rehearsal plays.
+    Rehearsal,
+    /// The main child ended by itself, or crashed.
+    Exit,
+}
+
+/// Why a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldEnd {
+    /// The delay was over.
+    Delay,
+    /// Traffic had stopped.
+    Quiet,
+    /// The hooks had ended, which took longer than the delay.
+    Hooks,
+    /// A second stop signal came.
+    Hurry,
+    /// The app ended by itself.
+    Exit,
+}
+
+/// A hook that failed, or was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedHook {
+    pub hook: String,
+    pub why: String,
+}
+
+impl fmt::Display for FailedHook {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{} ({})", self.hook, self.why)
+    }
+}
+
+/// Whether a rehearsal went well, with the reason where it did not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    pub passed: bool,
+    pub why_not: Option<String>,
+}
+
+/// What happened in one shutdown. Times count from its beginning.
+#[derive(Debug)]
+pub struct Summary<'a> {
+    pub plan: &'a Plan,
+    pub app: &'a Name,
+    pub trigger: Trigger,
+    pub signal: Option<Signal>,
+    pub sender: Option<&'a Sender>,
+    pub repeats: u32,
+    /// How long the hold was, and why it ended.
+    pub hold: Option<(Duration, HoldEnd)>,
+    pub traffic: Option<Traffic<'a>>,
+    /// When the app first got the stop signal, what it got, and who of it.
+    pub forwarded: Option<(Duration, Signal, &'a Target)>,
+    /// From there to the end of the app, or of its group if that got the signal.
+    pub drain: Option<Duration>,
+    pub ending: Option<Ending>,
+    pub left_over: &'a [Name],
+    /// When SIGKILL was sent, and to whom.
+    pub killed: Option<(Duration, &'a [Name])>,
+    /// A shell with a trap had not run it when SIGKILL was sent.
+    pub trap_pending: bool,
+    pub survivors: &'a [Name],
+    pub failed_hooks: &'a [FailedHook],
+    /// From the beginning to our exit.
+    pub total: Duration,
+    /// What was left of a grace period that had begun.
+    pub unused: Option<Duration>,
+    /// A grace period that would have been enough, in whole seconds.
+    pub sufficient_grace_period: Option<Duration>,
+    pub exit_code: u8,
+    pub verdict: Option<Verdict>,
+}
+
+/// What came in during the hold. All is 0 or missing where nothing of the app listens, or where
+/// nothing could be seen.
+#[derive(Debug, Default)]
+pub struct Traffic<'a> {
+    /// How it was seen.
+    pub seen_by: Option<&'static str>,
+    pub unseen_because: Option<&'a str>,
+    pub ports: &'a [u16],
+    pub connections: u64,
+    pub with_data: u64,
+    /// When the last connection with data came.
+    pub last_arrival: Option<Duration>,
+    /// The smallest delay that covers it, in whole seconds.
+    pub sufficient_delay: Duration,
+    /// Whose data made the hold last to its longest.
+    pub kept_by: Option<IpAddr>,
+}
+
+impl Traffic<'_> {
+    /// Whether something of the app listens, as far as can be seen.
+    pub fn listens(&self) -> bool {
+        self.seen_by.is_some() || self.unseen_because.is_some()
+    }
+}
+
+impl Summary<'_> {
+    /// Whether the main child was a shell without a trap, so that its end is not the app's.
+    pub fn ended_as_shell(&self) -> bool {
+        let target = self.forwarded.map(|(_, _, target)| target);
+        matches!(target, Some(Target::Group(Reason::ShellWithoutTrap(_) | Reason::OpaqueShell(_))))
+    }
+}
+
+impl Timeline {
+    /// What it comes to, once it is known with which code we exit.
+    pub fn summary(&self, exit_code: u8, verdict: Option<Verdict>, now: Instant) -> Summary<'_> {
+        let total = self.at(now);
+        Summary {
+            plan: &self.plan,
+            app: &self.app,
+            trigger: self.trigger,
+            signal: self.signal,
+            sender: self.sender.as_ref(),
+            repeats: self.repeats,
+            hold: self.hold_end.map(|(ended_at, why)| (self.at(ended_at), why)),
+            traffic: self.traffic.as_ref().map(|outcome| self.traffic_seen(outcome)),
+            forwarded: self.forwarded.as_ref().map(|(at, signal, to)| (self.at(*at), *signal, to)),
+            drain: self.drain(now),
+            ending: self.ended.map(|(_, ending)| ending),
+            left_over: &self.left_over,
+            killed: self.killed.as_ref().map(|(at, names)| (self.at(*at), &names[..])),
+            trap_pending: self.trap_pending,
+            survivors: &self.survivors,
+            failed_hooks: &self.failed_hooks,
+            total,
+            unused: self.begun_grace_period().map(|granted| granted.saturating_sub(total)),
+            sufficient_grace_period: self.sufficient_grace_period(total),
+            exit_code,
+            verdict,
+        }
+    }
+
+    fn at(&self, at: Instant) -> Duration {
+        self.since(at).unwrap_or_default()
+    }
+
+    /// A shell ends at once: the drain of what it started ends with the group.
+    fn drain(&self, now: Instant) -> Option<Duration> {
+        let (forwarded_at, _, target) = self.forwarded.as_ref()?;
+        let (ended_at, _) = self.ended?;
+        let drained_at = match target {
+            Target::Group(_) => self.group_ended_at.unwrap_or(now),
+            Target::Main(_) | Target::Leftovers(_) => ended_at,
+        };
+        Some(drained_at.saturating_duration_since(*forwarded_at))
+    }
+
+    /// Only a stop signal begins the grace period.
+    fn begun_grace_period(&self) -> Option<Duration> {
+        self.plan.grace_period.filter(|_| self.trigger != Trigger::Exit)
+    }
+
+    /// As long as it would have taken with the whole delay, and the margin.
+    fn sufficient_grace_period(&self, total: Duration) -> Option<Duration> {
+        let clean = !self.killed() && self.survivors.is_empty();
+        let whole = match self.hold_end {
+            Some((ended_at, _)) => total.saturating_sub(self.at(ended_at)) + self.plan.delay.max,
+            None => total,
+        };
+        let needed = whole + self.plan.margin;
+        (clean && self.trigger != Trigger::Exit).then(|| whole_seconds_above(needed))
+    }
+
+    fn traffic_seen<'a>(&'a self, outcome: &'a Outcome) -> Traffic<'a> {
+        match outcome {
+            Outcome::Traffic { ports, way, traffic } => {
+                let lasted_to_max = self.plan.delay.is_range()
+                    && matches!(self.hold_end, Some((_, HoldEnd::Delay)));
+                let last_arrival = traffic.last_arrival.map(|last| self.at(last.at));
+                let kept_by = traffic.last_data.filter(|_| lasted_to_max);
+                Traffic {
+                    seen_by: Some(way.key()),
+                    unseen_because: None,
+                    ports,
+                    connections: traffic.arrived,
+                    with_data: traffic.with_data,
+                    last_arrival,
+                    sufficient_delay: last_arrival.map_or(Duration::ZERO, whole_seconds_above),
+                    kept_by: kept_by.map(|last| last.peer.ip()),
+                }
+            }
+            Outcome::NothingListens => Traffic::default(),
+            Outcome::Nothing(why) => Traffic { unseen_because: Some(why), ..Traffic::default() },
+        }
+    }
+
+    /// Whether a rehearsal went well. The code is the app's, 0 where it was expected.
+    pub fn verdict(&self, app_code: u8) -> Verdict {
+        let why_not = if self.trigger == Trigger::Exit {
+            Some("the app ended before the stop signal of the rehearsal".into())
+        } else if self.app_killed || self.ended.is_none() {
+            Some("the app did not end by itself and had to be killed".into())
+        } else if self.killed() || !self.survivors.is_empty() {
+            Some("the app left processes over that had to be killed".into())
+        } else if app_code != 0 {
+            Some(format!(
+                "the app ended with {app_code}; if that is how it stops, \
+                 --expect-exit {app_code} says so"
+            ))
+        } else {
+            None
+        };
+        Verdict { passed: why_not.is_none(), why_not }
+    }
+}
+
+/// Delays and grace periods are written in seconds, and have to be longer than what they cover.
+fn whole_seconds_above(least: Duration) -> Duration {
+    Duration::from_secs(least.as_secs() + 1)
+}

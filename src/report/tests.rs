@@ -1,0 +1,284 @@
+//! The report of whole shutdowns, as text and as JSON.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::target::{Reason, Target};
+use crate::report::step::Step;
+use crate::report::summary::Summary;
+use crate::report::{json, text};
+use crate::shutdown::Why;
+use crate::shutdown::ending::Ending;
+use crate::shutdown::plan::{Delay, Plan};
+use crate::signal::Signal;
+use crate::tasks::task::{Hook, Occasion, Task};
+use crate::test_support::*;
+use crate::traffic::quiet::{Connection, Look, Traffic};
+use crate::traffic::sources::Way;
+use crate::traffic::watch::Outcome;
+
+const MAX: usize = 4000;
+
+/// After the steps, in the second that is given; with the code that we exit with.
+fn report(plan: Plan, steps: Vec<(u64, Step)>, at: u64, code: u8) -> (String, Value) {
+    let (timeline, t0) = recorded(plan, steps);
+    both(&timeline.summary(code, None, t0 + Duration::from_secs(at)))
+}
+
+fn in_text(plan: Plan, steps: Vec<(u64, Step)>, at: u64, code: u8) -> String {
+    report(plan, steps, at, code).0
+}
+
+fn in_json(plan: Plan, steps: Vec<(u64, Step)>, at: u64, code: u8) -> Value {
+    report(plan, steps, at, code).1
+}
+
+fn both(summary: &Summary) -> (String, Value) {
+    let json = serde_json::from_str(&json::report(summary, MAX)).unwrap();
+    (text::report(summary, MAX), json)
+}
+
+fn stop() -> (u64, Step) {
+    (0, began(outside(), Instant::now()))
+}
+
+fn over() -> (u64, Step) {
+    (15, forwarded(Why::DelayOver))
+}
+
+#[test]
+fn an_ordinary_stop() {
+    let steps = || vec![stop(), over(), (20, exited(0))];
+    assert_eq!(
+        in_text(plan(), steps(), 20, 0),
+        "report: SIGTERM from outside the container; held for 15s, the whole delay; SIGTERM to \
+         app (pid 2) at +15s; it took 5s to end and exited with 0; nothing left over; 40s of the \
+         grace period of 60s unused; a grace period of 22s would have been enough; exit code 0"
+    );
+    let report = in_json(plan(), steps(), 20, 0);
+    for (key, value) in [
+        ("held_ms", 15_000),
+        ("forwarded_at_ms", 15_000),
+        ("drain_ms", 5000),
+        ("total_ms", 20_000),
+        ("unused_ms", 40_000),
+        ("sufficient_grace_period_ms", 22_000),
+    ] {
+        assert_eq!(report[key], value, "{key} in {report}");
+    }
+    assert_eq!(report["app_exit_code"], 0);
+    assert!(report["app_signal"].is_null() && report["killed_at_ms"].is_null(), "{report}");
+}
+
+/// With the whole hold it would have taken longer.
+#[test]
+fn a_hold_that_was_cut_counts_as_a_whole_one() {
+    let steps = || vec![stop(), (5, forwarded(Why::Hurry)), (8, exited(0))];
+    let report = in_json(plan(), steps(), 8, 0);
+    assert_eq!(report["sufficient_grace_period_ms"], 20_000, "{report}");
+    let report = in_text(plan(), steps(), 8, 0);
+    assert!(report.contains("held for 5s of 15s, until it came again; "), "{report}");
+}
+
+#[test]
+fn why_the_hold_ended() {
+    for (step, part) in [
+        (forwarded(Why::Quiet), "held for 9s of 15s, until traffic had stopped; SIGTERM to"),
+        (forwarded(Why::TasksEnded), "held for 9s, until the hooks had ended; SIGTERM to"),
+        (exited(0), "held for 9s of 15s, until the app ended by itself; it exited with 0"),
+    ] {
+        let report = in_text(plan(), vec![stop(), (9, step)], 9, 0);
+        assert!(report.contains(part), "{report}");
+    }
+    let none = Plan { delay: Delay::fixed(Duration::ZERO), ..plan() };
+    let report = in_text(none, vec![stop(), (0, forwarded(Why::DelayOver))], 1, 0);
+    assert!(!report.contains("held"), "{report}");
+}
+
+#[test]
+fn a_stop_signal_that_was_not_forwarded() {
+    let dropped = Step::Dropped { signal: Signal::TERM, why: Why::DelayOver };
+    let report = in_text(plan(), vec![stop(), (15, dropped), (20, exited(0))], 20, 0);
+    assert!(report.contains("delay; not forwarded, as it is rewritten to 0; it ex"), "{report}");
+    let report = in_text(plan(), vec![stop(), (9, exited(0))], 9, 0);
+    assert!(!report.contains("not forwarded"), "{report}");
+}
+
+#[test]
+fn the_group_of_a_shell() {
+    let group = Target::Group(Reason::ShellWithoutTrap("sh".into()));
+    let shell_ended = || vec![stop(), (15, to(group.clone())), (15, exited(3))];
+    let mut steps = shell_ended();
+    steps.push((18, Step::GroupEnded));
+    let report = in_text(plan(), steps, 30, 3);
+    let part = "SIGTERM to the process group of app (pid 2) at +15s; the group took 3s to end and \
+                exited with 3 (the status of app, a shell); ";
+    assert!(report.contains(part), "{report}");
+    // It has not ended yet.
+    assert_eq!(in_json(plan(), shell_ended(), 30, 3)["drain_ms"], 15_000);
+}
+
+#[test]
+fn a_kill() {
+    let steps = || vec![stop(), over(), (59, killed(&[2, 3], true))];
+    let names = vec![name(3)];
+    let mut given_up = steps();
+    given_up.push((60, Step::GaveUp { names }));
+    let report = in_text(plan(), given_up, 60, 137);
+    for part in [
+        "its end was not seen; nothing left over; killed at +59s: app (pid 2); ",
+        "app (pid 2) has a trap",
+        "not even SIGKILL ended app (pid 3); 0s of the grace period",
+    ] {
+        assert!(report.contains(part), "{part} is not in {report}");
+    }
+    let report = in_text(plan(), steps(), 60, 137);
+    assert!(!report.contains("not even") && !report.contains("enough"), "{report}");
+    // Without /proc nobody has a name.
+    let report = in_text(plan(), vec![stop(), over(), (59, killed(&[], false))], 60, 137);
+    let part = "who was left over cannot be seen; killed at +59s: all that was left; ";
+    assert!(report.contains(part), "{report}");
+    let all_survived =
+        vec![stop(), (59, killed(&[3], false)), (60, Step::GaveUp { names: vec![name(3)] })];
+    let report = in_text(plan(), all_survived, 60, 137);
+    assert!(report.contains("nothing left over; SIGKILL at +59s; not even"), "{report}");
+}
+
+#[test]
+fn an_end_by_itself() {
+    let signaled = Step::MainEnded(Ending::Signaled(Signal::QUIT));
+    let steps = || vec![(0, signaled), (0, swept(&[3, 4, 5, 6, 7, 8, 9, 10]))];
+    let report = in_text(plan(), steps(), 1, 131);
+    assert!(report.starts_with("report: app (pid 2) ended by itself; it was killed by SIGQUIT; "));
+    assert!(report.ends_with("app (pid 8) and 2 more; exit code 131"), "{report}");
+    let report = in_json(plan(), vec![(0, exited(0))], 1, 0);
+    assert!(report["unused_ms"].is_null() && report["sufficient_grace_period_ms"].is_null());
+}
+
+#[test]
+fn failed_hooks() {
+    let not_run = Step::NotRun(hook());
+    let report = in_text(plan(), vec![stop(), (60, not_run)], 60, 0);
+    assert!(report.contains("; failed: on-stop hook /bin/deregister (was not run); "), "{report}");
+    assert!(!in_text(plan(), vec![stop()], 60, 0).contains("failed"));
+}
+
+/// What a hold tells that ended so, with so many connections, each with as many bytes.
+fn with_traffic(received: &[u64], why: Why, range: bool) -> (String, Value) {
+    let min = if range { Duration::from_secs(3) } else { plan().delay.max };
+    let delay = Delay { min, ..plan().delay };
+    let (mut timeline, t0) = recorded(Plan { delay, ..plan() }, vec![]);
+    timeline.record(&began(outside(), t0), t0);
+    let open = (1..).zip(received).map(|(cookie, received)| Connection {
+        cookie,
+        port: 80,
+        peer: ([10, 0, 0, 1], 40_000).into(),
+        received: Some(*received),
+    });
+    let mut traffic = Traffic::new(Vec::new(), &Look::default(), t0);
+    let look = Look { open: open.collect(), ..Look::default() };
+    traffic.take(&look, t0 + Duration::from_millis(6500));
+    let ports = (1..=70).collect();
+    timeline.traffic = Some(Outcome::Traffic { ports, way: Way::Dumps, traffic });
+    let at = t0 + Duration::from_secs(15);
+    timeline.record(&forwarded(why), at);
+    both(&timeline.summary(0, None, at))
+}
+
+#[test]
+fn the_traffic_of_a_hold() {
+    for (received, why, text) in [
+        (&[][..], Why::Quiet, "until traffic had stopped; no connection came in; SIGTERM"),
+        (&[0], Why::Quiet, "; a connection came in without data; SIGTERM"),
+        (&[0, 1], Why::Quiet, "; 2 connections came in, none with data; SIGTERM"),
+        (
+            &[0, 9],
+            Why::Quiet,
+            "; 2 connections came in, 1 with data, the last at +6.5s, which a delay of 7s would \
+             have covered; SIGTERM",
+        ),
+        (&[9], Why::DelayOver, " would have covered; data from 10.0.0.1 kept it; SIGTERM"),
+    ] {
+        let (report, _) = with_traffic(received, why, true);
+        assert!(report.contains(text), "{text} is not in {report}");
+    }
+    // A fixed delay nobody kept.
+    assert!(!with_traffic(&[9], Why::DelayOver, false).0.contains("kept"));
+    assert!(!with_traffic(&[9], Why::Quiet, true).0.contains("kept"));
+    let (_, report) = with_traffic(&[9], Why::Quiet, true);
+    let traffic = &report["traffic"];
+    assert_eq!((&traffic["seen_by"], &traffic["last_arrival_ms"]), (&"dumps".into(), &6500.into()));
+    assert_eq!(traffic["ports"].as_array().map(Vec::len), Some(64));
+}
+
+#[test]
+fn traffic_that_was_not_seen() {
+    let report = |outcome| {
+        let (mut timeline, t0) = recorded(plan(), vec![stop(), (9, forwarded(Why::Quiet))]);
+        timeline.traffic = Some(outcome);
+        both(&timeline.summary(0, None, t0 + Duration::from_secs(9)))
+    };
+    let (text, _) = report(Outcome::NothingListens);
+    assert!(text.contains("held for 9s of 15s: nothing listens; SIGTERM"), "{text}");
+    let (text, json) = report(Outcome::Nothing("no netlink".into()));
+    assert!(text.contains("until traffic had stopped; SIGTERM"), "{text}");
+    assert_eq!(json["traffic"]["unseen_because"], "no netlink");
+}
+
+#[test]
+fn the_verdict_of_a_rehearsal() {
+    let rehearsal = || (0, began(None, Instant::now()));
+    let given_up = || (60, Step::GaveUp { names: vec![name(3)] });
+    for (steps, code, why_not) in [
+        (vec![rehearsal(), (16, exited(0))], 0, None),
+        (vec![rehearsal(), (16, exited(7))], 7, Some("--expect-exit 7")),
+        (vec![(0, exited(0))], 0, Some("before the stop signal")),
+        (vec![rehearsal()], 0, Some("did not end by itself")),
+        (vec![rehearsal(), (59, killed(&[2], false)), (59, exited(0))], 0, Some("did not end")),
+        (vec![rehearsal(), (16, exited(0)), (59, killed(&[3], false))], 0, Some("left processes")),
+        (vec![rehearsal(), (16, exited(0)), given_up()], 0, Some("left processes")),
+    ] {
+        let (timeline, t0) = recorded(plan(), steps);
+        let verdict = timeline.verdict(code);
+        assert_eq!(verdict.passed, why_not.is_none(), "{verdict:?}");
+        let text = verdict.why_not.clone().unwrap_or_default();
+        assert!(text.contains(why_not.unwrap_or_default()), "{text}");
+        let ends = if verdict.passed {
+            "; rehearsal passed".into()
+        } else {
+            format!("; rehearsal failed: {text}")
+        };
+        let report = text::report(&timeline.summary(code, Some(verdict), t0), MAX);
+        assert!(report.ends_with(&ends), "{report}");
+    }
+    let (timeline, t0) = recorded(plan(), vec![rehearsal()]);
+    let report = text::report(&timeline.summary(0, None, t0), MAX);
+    assert!(report.starts_with("report: SIGTERM by rehearsal; "), "{report}");
+}
+
+/// Six hooks with long paths once gave a report that was cut in the middle.
+#[test]
+fn a_report_is_bounded_by_leaving_out_and_not_by_cutting() {
+    let hook = |number: u8| {
+        let path = format!("/{}{number}", "long/".repeat(200));
+        Task::Hook(Occasion::OnStop, Hook(vec![path]))
+    };
+    let failed = |number| (1, done(hook(number), Err("\u{1b}[31mno such file".repeat(40))));
+    let mut steps = vec![stop()];
+    steps.extend((0..6).map(failed));
+    steps.push((59, killed(&[3, 4, 5, 6, 7, 8, 9, 10], false)));
+    let (timeline, t0) = recorded(plan(), steps);
+    let summary = timeline.summary(137, None, t0 + Duration::from_secs(60));
+    for max in [4000, 3000, 2000] {
+        let (text, json) = (text::report(&summary, max), json::report(&summary, max));
+        assert!(text.len() <= max && json.len() <= max, "{} {}", text.len(), json.len());
+        assert!(text.ends_with("; exit code 137"), "{text}");
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["failed_hooks"]["count"], &json["exit_code"]), (&6.into(), &137.into()));
+        assert_eq!(json["killed"]["count"], 8);
+    }
+    let json: Value = serde_json::from_str(&json::report(&summary, MAX)).unwrap();
+    let first = json["failed_hooks"]["first"].as_array().unwrap();
+    assert!(first.len() == 6 && first[0]["hook"].as_str().unwrap().ends_with("..."), "{json}");
+}

@@ -1,0 +1,289 @@
+//! The steps and the report as lines for people.
+
+use std::time::Instant;
+
+use crate::process::target::{Swept, Target};
+use crate::report::step::{Sender, Step};
+use crate::report::summary::{HoldEnd, Summary, Traffic, Trigger, Verdict};
+use crate::report::timeline::Timeline;
+use crate::report::words::{Limits, TrapPending, Whom, bounded};
+use crate::shutdown::{Note, Why};
+use crate::signal::Signal;
+use crate::span::Span;
+use crate::tasks::task::{Done, Task};
+
+/// A step, which the timeline has taken in.
+pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
+    let limits = Limits::default();
+    let app = &timeline.app;
+    match step {
+        Step::Began { signal, sender, may_end_at, forward_at, kill_at } => {
+            let whence = match sender {
+                Some(sender) => sender.to_string(),
+                None => "by rehearsal".into(),
+            };
+            let forward = forward_plan(timeline, *signal, *may_end_at, *forward_at, now);
+            let kill = match kill_at {
+                Some(at) => format!("SIGKILL at +{}", since(timeline, *at, now)),
+                None => "no SIGKILL (no --grace-period is given)".into(),
+            };
+            format!("{signal} {whence}: {forward}, {kill}")
+        }
+        Step::Noted { signal, sender, note: what } => {
+            let whence = sender.as_ref().map(Sender::to_string).unwrap_or_default();
+            format!("{signal} {whence}: {}", note(*what, timeline, now))
+        }
+        Step::Forwarded { signal, why, target, .. } => {
+            format!("forwarded {signal} to {}{}", Whom(target, app), reason(*why, timeline))
+        }
+        Step::Dropped { signal, .. } => {
+            format!("{signal} is not forwarded: it is rewritten to 0")
+        }
+        Step::MainEnded(ending) => format!("{app} {ending}"),
+        Step::GroupEnded => format!("the last process of the group of {app} ended"),
+        Step::Swept { signal, swept, kill_at } => {
+            let kill = kill_at.map(|at| format!("SIGKILL at +{}", since(timeline, at, now)));
+            let parts: Vec<String> =
+                who_was_swept(*signal, swept).into_iter().chain(kill).collect();
+            format!("left over by {app}: {}", parts.join("; "))
+        }
+        Step::Killed { names, trap_pending } => {
+            let trap = trap_pending.then(|| format!("; {}", TrapPending(app)));
+            format!("sent SIGKILL to {}{}", limits.names(names), trap.unwrap_or_default())
+        }
+        Step::GaveUp { names } => {
+            format!("SIGKILL has not ended {}; leaving it to the kernel", limits.names(names))
+        }
+        Step::TaskEnded(Done { task, how, took }) => {
+            let how = how.as_ref().unwrap_or_else(|why_not| why_not);
+            let how = match task {
+                Task::Hook(..) => format!(" {how}"),
+                Task::Quit(_) => format!(": {how}"),
+            };
+            format!("{task}{how} ({})", Span(*took))
+        }
+        Step::NotRun(task) => format!("{task} was not run: the time was over"),
+    }
+}
+
+/// The time from the beginning of the shutdown to this one.
+fn since(timeline: &Timeline, at: Instant, now: Instant) -> Span {
+    Span(at.saturating_duration_since(timeline.began_at.unwrap_or(now)))
+}
+
+fn forward_plan(
+    timeline: &Timeline,
+    signal: Signal,
+    may_end_at: Instant,
+    forward_at: Instant,
+    now: Instant,
+) -> String {
+    let until = |at| since(timeline, at, now);
+    // Leftovers get it at once.
+    let waits_for_hooks = timeline.plan.on_stop.is_some() && timeline.ended.is_none();
+    match timeline.plan.rewrite(signal) {
+        None => "it is rewritten to 0 and not forwarded".into(),
+        Some(_) if forward_at <= now && waits_for_hooks => {
+            "forwarding it once the hooks have ended".into()
+        }
+        Some(_) if forward_at <= now => "forwarding it at once".into(),
+        Some(_) if may_end_at < forward_at => {
+            format!("forwarding it between +{} and +{}", until(may_end_at), until(forward_at))
+        }
+        Some(_) => format!("forwarding it at +{}", until(forward_at)),
+    }
+}
+
+fn note(note: Note, timeline: &Timeline, now: Instant) -> String {
+    let kill = |what: &str, kill_at: Option<Instant>| {
+        let at = kill_at.map(|at| format!("SIGKILL at +{}", since(timeline, at, now)));
+        at.map(|at| format!("{what}{at}")).unwrap_or_default()
+    };
+    match note {
+        Note::SameRequest => "so soon after the first, it is the same request".into(),
+        Note::StillHeld => "still held back".into(),
+        Note::SweptAlready { kill_at } => {
+            format!("nothing more is sent to the leftovers{}", kill("; ", kill_at))
+        }
+        Note::Leaving { kill_at } => {
+            format!("the app has ended already{}", kill("; hooks get ", kill_at))
+        }
+    }
+}
+
+fn reason(why: Why, timeline: &Timeline) -> &'static str {
+    match why {
+        Why::Passing | Why::Unheld => "",
+        Why::DelayOver if timeline.plan.delay.max.is_zero() => "",
+        Why::DelayOver => "; the delay is over",
+        Why::Quiet => "; no traffic comes any more",
+        Why::TasksEnded => "; the delay is over and the hooks have ended",
+        Why::Hurry => "; asked twice, the hold ends early",
+        Why::Again => ", again",
+    }
+}
+
+fn who_was_swept(signal: Signal, swept: &Swept) -> Vec<String> {
+    let limits = Limits::default();
+    let mut parts = Vec::new();
+    if !swept.signalled.is_empty() {
+        parts.push(format!("sent {signal} to {}", limits.list(&swept.signalled)));
+    }
+    if !swept.signalled_before.is_empty() {
+        parts.push(format!("signalled already: {}", limits.list(&swept.signalled_before)));
+    }
+    if !swept.refused.is_empty() {
+        parts.push(format!("could not signal {}", limits.list(&swept.refused)));
+    }
+    parts
+}
+
+/// The report, in as many bytes at most: entries of lists are left out and texts are cut until it
+/// fits.
+pub fn report(summary: &Summary, max: usize) -> String {
+    bounded(max, |limits| {
+        let parts = [
+            vec![beginning(summary)],
+            hold(summary),
+            forward(summary),
+            vec![ending(summary)],
+            leftovers(summary, limits),
+            time(summary),
+            vec![format!("exit code {}", summary.exit_code)],
+            summary.verdict.iter().map(verdict).collect(),
+        ];
+        format!("report: {}", parts.concat().join("; "))
+    })
+}
+
+fn beginning(summary: &Summary) -> String {
+    match (summary.trigger, summary.signal, summary.sender) {
+        (Trigger::Signal, Some(signal), Some(sender)) => format!("{signal} {sender}"),
+        (Trigger::Rehearsal, Some(signal), _) => format!("{signal} by rehearsal"),
+        _ => format!("{} ended by itself", summary.app),
+    }
+}
+
+/// How long the hold was and why, and what came in meanwhile.
+fn hold(summary: &Summary) -> Vec<String> {
+    let seen = summary.traffic.as_ref();
+    let nothing_listens = seen.is_some_and(|seen| !seen.listens());
+    let delay = summary.plan.delay;
+    let held = summary.hold.and_then(|(held, why)| {
+        let held = Span(held);
+        Some(match why {
+            HoldEnd::Delay if delay.max.is_zero() => return None,
+            HoldEnd::Delay => format!("held for {held}, the whole delay"),
+            HoldEnd::Quiet if nothing_listens => {
+                format!("held for {held} of {delay}: nothing listens")
+            }
+            HoldEnd::Quiet => format!("held for {held} of {delay}, until traffic had stopped"),
+            HoldEnd::Hooks => format!("held for {held}, until the hooks had ended"),
+            HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
+            HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
+        })
+    });
+    held.into_iter().chain(seen.filter(|seen| seen.seen_by.is_some()).map(traffic)).collect()
+}
+
+fn traffic(seen: &Traffic) -> String {
+    let came = match (seen.connections, seen.with_data, seen.last_arrival) {
+        (0, ..) => "no connection came in".into(),
+        (1, 0, _) => "a connection came in without data".into(),
+        (all, 0, _) => format!("{all} connections came in, none with data"),
+        (all, some, last) => format!(
+            "{all} connections came in, {some} with data, the last at +{}, which a delay of {} would \
+             have covered",
+            Span(last.unwrap_or_default()),
+            Span(seen.sufficient_delay)
+        ),
+    };
+    match seen.kept_by {
+        Some(peer) => format!("{came}; data from {peer} kept it"),
+        None => came,
+    }
+}
+
+fn forward(summary: &Summary) -> Vec<String> {
+    let app = summary.app;
+    match summary.forwarded {
+        Some((at, signal, target)) => {
+            let whom = match target {
+                Target::Group(_) => "the process group of ",
+                Target::Main(_) | Target::Leftovers(_) => "",
+            };
+            vec![format!("{signal} to {whom}{app} at +{}", Span(at))]
+        }
+        None if summary.hold.is_some_and(|(_, why)| why != HoldEnd::Exit) => {
+            vec!["not forwarded, as it is rewritten to 0".into()]
+        }
+        None => Vec::new(),
+    }
+}
+
+fn ending(summary: &Summary) -> String {
+    let Some(ending) = summary.ending else {
+        return "its end was not seen".into();
+    };
+    let is_shell = summary.ended_as_shell();
+    let of_shell = match is_shell {
+        true => format!(" (the status of {}, a shell)", summary.app.command),
+        false => String::new(),
+    };
+    let whole = if is_shell { "the group" } else { "it" };
+    match summary.drain {
+        Some(took) => format!("{whole} took {} to end and {ending}{of_shell}", Span(took)),
+        None => format!("it {ending}{of_shell}"),
+    }
+}
+
+/// Who was left over and who was killed, and which hooks failed.
+fn leftovers(summary: &Summary, limits: Limits) -> Vec<String> {
+    let killed = summary.killed.map_or(&[][..], |(_, names)| names);
+    // Without /proc nobody has a name.
+    let nameless = summary.killed.is_some() && killed.is_empty() && summary.survivors.is_empty();
+    let mut parts = vec![match summary.left_over {
+        [] if nameless => "who was left over cannot be seen".into(),
+        [] => "nothing left over".into(),
+        names => format!("left over: {}", limits.list(names)),
+    }];
+    if let Some((at, names)) = summary.killed {
+        let at = Span(at);
+        parts.push(match names {
+            [] if nameless => format!("killed at +{at}: all that was left"),
+            [] => format!("SIGKILL at +{at}"),
+            names => format!("killed at +{at}: {}", limits.list(names)),
+        });
+    }
+    if summary.trap_pending {
+        parts.push(TrapPending(summary.app).to_string());
+    }
+    if !summary.survivors.is_empty() {
+        parts.push(format!("not even SIGKILL ended {}", limits.list(summary.survivors)));
+    }
+    if !summary.failed_hooks.is_empty() {
+        parts.push(format!("failed: {}", limits.list(summary.failed_hooks)));
+    }
+    parts
+}
+
+/// What of the grace period was used.
+fn time(summary: &Summary) -> Vec<String> {
+    let unused = summary.unused.zip(summary.plan.grace_period).map(|(unused, all)| {
+        format!("{} of the grace period of {} unused", Span(unused), Span(all))
+    });
+    let enough = summary.sufficient_grace_period;
+    let enough =
+        enough.map(|enough| format!("a grace period of {} would have been enough", Span(enough)));
+    unused.into_iter().chain(enough).collect()
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    match &verdict.why_not {
+        Some(why_not) => format!("rehearsal failed: {why_not}"),
+        None => "rehearsal passed".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

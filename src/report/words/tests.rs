@@ -1,0 +1,51 @@
+use super::*;
+use crate::test_support::name;
+
+#[test]
+fn lists_are_short() {
+    let limits = Limits { entries: 2, text: 12 };
+    let names = [3, 4, 5].map(name);
+    assert_eq!(limits.list(&names[..2]), "app (pid 3), app (pid 4)");
+    assert_eq!(limits.list(&names), "app (pid 3), app (pid 4) and 1 more");
+    assert_eq!(Limits { entries: 0, ..limits }.list(&names), "3 in all");
+    assert_eq!(
+        (limits.names(&[]).as_str(), limits.list::<Name>(&[]).as_str()),
+        ("all that is left", "")
+    );
+}
+
+#[test]
+fn texts_are_cut_between_characters() {
+    let limits = Limits { entries: 1, text: 8 };
+    for (text, short) in
+        [("", ""), ("12345678", "12345678"), ("123456789", "12345..."), ("1234éééé", "1234...")]
+    {
+        assert_eq!(limits.short(text), short);
+        assert!(short.len() <= limits.text);
+    }
+    let tiny = Limits { entries: 1, text: 2 };
+    assert_eq!(tiny.short("123"), "...");
+}
+
+#[test]
+fn a_report_has_the_most_that_fits() {
+    let write = |limits: Limits| "x".repeat(limits.entries * 10 + limits.text.min(300));
+    assert_eq!(bounded(360, write).len(), 360);
+    assert_eq!(bounded(359, write).len(), 316);
+    assert_eq!(bounded(100, write).len(), 94);
+    assert_eq!(bounded(30, write).len(), 24, "the least there is");
+    assert_eq!(bounded(3, write).len(), 24);
+}
+
+#[test]
+fn senders_in_words() {
+    for (pid, command, text) in [
+        (0, None, "from outside the container"),
+        (0, Some("kernel"), "from the kernel"),
+        (7, Some("sh"), "from sh (pid 7, uid 5)"),
+        (7, None, "from pid 7 (uid 5)"),
+    ] {
+        let sender = Sender { pid, uid: 5, command: command.map(str::to_owned) };
+        assert_eq!(sender.to_string(), text);
+    }
+}

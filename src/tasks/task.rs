@@ -1,0 +1,104 @@
+//! What is run beside the app, as plain values: a hook, or a request that tells a sidecar to quit.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::http::url::Request;
+
+/// How long the request to quit may take.
+pub const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A request has as long as this beyond its own timeout: the resolver of the system has another.
+pub const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
+
+/// From SIGTERM to SIGKILL, for a hook that has used up its time; and from there until we wait for it
+/// no longer.
+pub const TIME_TO_END: Duration = Duration::from_secs(1);
+
+/// One thing to be run.
+#[derive(Clone, Debug)]
+pub enum Task {
+    Hook(Occasion, Hook),
+    /// Tells a sidecar to quit.
+    Quit(Request),
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Task::Hook(occasion, hook) => write!(f, "{occasion} hook {hook}"),
+            Task::Quit(request) => write!(f, "{request}"),
+        }
+    }
+}
+
+/// How a task went: what is to be said of it, as a success or as a failure.
+#[derive(Debug)]
+pub struct Done {
+    pub task: Task,
+    pub how: Result<String, String>,
+    pub took: Duration,
+}
+
+/// When a hook runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// When the stop signal arrives.
+    OnStop,
+    /// After the app and its leftovers are gone.
+    OnExit,
+}
+
+impl fmt::Display for Occasion {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Occasion::OnStop => "on-stop",
+            Occasion::OnExit => "on-exit",
+        })
+    }
+}
+
+/// A command, split into words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook(pub Vec<String>);
+
+impl fmt::Display for Hook {
+    /// The program alone: arguments are long, and may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.0.first().map_or("", String::as_str))
+    }
+}
+
+/// The commands of one value, a line each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hooks(pub Vec<Hook>);
+
+impl Hooks {
+    /// Splits lines into words as a shell would; a line ends where no quote is open. The error says
+    /// what would be right.
+    pub fn parse(text: &str) -> Result<Hooks, String> {
+        let mut hooks = Vec::new();
+        let mut command = String::new();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            command.push_str(line);
+            let backslashes = line.len() - line.trim_end_matches('\\').len();
+            let goes_on = lines.peek().is_some() && backslashes % 2 == 1;
+            match shell_words::split(&command) {
+                Ok(words) if !goes_on => {
+                    hooks.extend((!words.is_empty()).then_some(Hook(words)));
+                    command.clear();
+                }
+                _ if lines.peek().is_some() => command.push('\n'),
+                _ => return Err("a quote is not closed".into()),
+            }
+        }
+        match hooks.is_empty() {
+            true => Err("write a command, as \"/bin/deregister --now\"".into()),
+            false => Ok(Hooks(hooks)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
