@@ -97,7 +97,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let main = match started {
         Ok(main) => main,
         Err(error) => {
-            sidecar::tell_to_quit(tasks.into_requests(), &mut wait, &plan.stop_signals);
+            sidecar::ask_to_quit(tasks.into_requests(), &mut wait, &plan.stop_signals);
             return Err(error);
         }
     };

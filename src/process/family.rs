@@ -42,7 +42,7 @@ pub fn adopt_orphans(parent_death_signal: Option<Signal>) {
     let Some(signal) = parent_death_signal else {
         return;
     };
-    // 0 for PID 1 of a container, so only a change tells.
+    // It is 0 for PID 1 of a container, so only a change shows that the parent has died.
     let parent = getppid();
     // SAFETY: neither call takes a pointer. Not nix's, whose signals know no real-time ones.
     unsafe {
@@ -214,7 +214,8 @@ impl Family {
         Some(Reaped::Orphan)
     }
 
-    /// Reaps a process of ours that executes nothing, which the kernel tells of only when asked.
+    /// Reaps a process of ours that executes nothing: the kernel leaves it out unless `__WCLONE` asks
+    /// for it.
     fn reap_helper(&self, status: &mut i32) -> Option<i32> {
         if self.helpers.is_empty() {
             return None;

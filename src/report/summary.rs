@@ -1,6 +1,5 @@
 //! What a timeline comes to, as the report needs it, and the verdict of a rehearsal.
 
-use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -47,12 +46,6 @@ pub enum HoldEnd {
 pub struct FailedHook {
     pub hook: String,
     pub why: String,
-}
-
-impl fmt::Display for FailedHook {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} ({})", self.hook, self.why)
-    }
 }
 
 /// Whether a rehearsal went well, with the reason where it did not.

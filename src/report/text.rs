@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::process::target::{Swept, Target};
 use crate::report::step::{Sender, Step};
-use crate::report::summary::{HoldEnd, Summary, Traffic, Trigger, Verdict};
+use crate::report::summary::{FailedHook, HoldEnd, Summary, Traffic, Trigger, Verdict};
 use crate::report::timeline::Timeline;
 use crate::report::words::{Limits, TrapPending, Whom, bounded};
 use crate::shutdown::{Note, Why};
@@ -262,7 +262,11 @@ fn leftovers(summary: &Summary, limits: Limits) -> Vec<String> {
         parts.push(format!("not even SIGKILL ended {}", limits.list(summary.survivors)));
     }
     if !summary.failed_hooks.is_empty() {
-        parts.push(format!("failed: {}", limits.list(summary.failed_hooks)));
+        let of = |FailedHook { hook, why }: &FailedHook| {
+            format!("{} ({})", limits.short(hook), limits.short(why))
+        };
+        let failed: Vec<String> = summary.failed_hooks.iter().map(of).collect();
+        parts.push(format!("failed: {}", limits.list(&failed)));
     }
     parts
 }

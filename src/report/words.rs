@@ -56,8 +56,7 @@ impl Limits {
     /// A list in words: the first entries, and how many more there are.
     pub fn list<T: fmt::Display>(self, all: &[T]) -> String {
         let first = self.first(all);
-        let words: Vec<String> =
-            first.iter().map(|entry| self.short(&entry.to_string()).into_owned()).collect();
+        let words: Vec<String> = first.iter().map(T::to_string).collect();
         match all.len() - first.len() {
             0 => words.join(", "),
             more if first.is_empty() => format!("{more} in all"),

@@ -40,8 +40,7 @@ pub struct Plan {
     /// Behave as if the stop signal had come this long after the start.
     pub rehearse: Option<Duration>,
     pub job_control: JobControl,
-    /// The longest that hooks take which run when the stop signal arrives, and until which the hold
-    /// lasts at least.
+    /// How long the on-stop hooks may take in all, if there are any: the hold lasts until they end.
     pub on_stop: Option<Duration>,
     /// Something is run after the app and its leftovers are gone.
     pub on_exit: bool,
@@ -132,7 +131,7 @@ impl Plan {
         let room = room.ok_or(Misfit { delay, margin, grace_period })?;
         // Hooks are expected to end long before their timeout.
         let after_hooks =
-            self.on_stop.map(|longest| grace_period.saturating_sub(longest.saturating_add(margin)));
+            self.on_stop.map(|hooks| grace_period.saturating_sub(hooks.saturating_add(margin)));
         let (room, hooks) = match after_hooks {
             Some(less) if less < room => (less, true),
             _ => (room, false),

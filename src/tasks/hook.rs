@@ -48,7 +48,7 @@ impl Place {
     /// Here, where we were started.
     pub fn here(environment: &[&'static CStr], inherited: &Inherited) -> Result<Place, StartError> {
         let directory = std::env::current_dir().map_err(|error| {
-            StartError::Failed(format!("cannot tell the directory that hooks run in: {error}"))
+            StartError::Failed(format!("cannot find out the directory that hooks run in: {error}"))
         })?;
         // We may run in a hook ourselves; of two variables of one name the first counts.
         let ours = [PHASE, SIGNAL, EXIT_CODE, REPORT].map(str::as_bytes);
@@ -62,8 +62,8 @@ impl Place {
         Ok(Place { directory, environment, inherited })
     }
 
-    /// Starts a hook in a process group of its own. It is a child as the app is one, and what it
-    /// says is why it could not execute its command. Returns its pid.
+    /// Starts a hook in a process group of its own, and returns its pid. It is a child as the app is
+    /// one. Its output is why it could not execute its command.
     pub fn start(
         &self,
         occasion: Occasion,

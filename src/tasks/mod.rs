@@ -1,10 +1,10 @@
-//! What is run beside the app, one task after the other: the hooks, and the requests that tell a
+//! What is run beside the app, one task after the other: the hooks, and the requests that ask a
 //! sidecar to quit. All of it is checked before the app is spawned.
 //!
 //! - `task.rs`: a task, as plain values.
 //! - `queue.rs`: which task runs, for how long it may, and how it went.
 //! - `hook.rs`: how a hook is run.
-//! - `sidecar.rs`: how a sidecar is waited for, and told to quit.
+//! - `sidecar.rs`: how a sidecar is waited for, and asked to quit.
 //! - `answer.rs`: what a sidecar answered, in words.
 
 pub mod answer;
@@ -33,7 +33,7 @@ pub struct TasksConfig {
     pub on_stop: Vec<Hook>,
     pub on_exit: Vec<Hook>,
     pub hook_timeout: Duration,
-    /// The requests that tell sidecars to quit; they come after the on-exit hooks.
+    /// The requests that ask sidecars to quit; they come after the on-exit hooks.
     pub quit: Vec<Request>,
 }
 

@@ -1,5 +1,5 @@
-//! A proxy beside the app: the app starts once it is ready, and when the app has ended it is told to
-//! quit, or a job would never end.
+//! A proxy beside the app: the app starts once the proxy is ready, and when the app has ended the
+//! proxy is asked to quit, or a job would never end.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -35,8 +35,8 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// What answers 2xx once it is ready, and what tells it to quit (by POST), as the projects
-    /// document them for their proxies.
+    /// What answers 2xx once it is ready, and what makes it quit (by POST), as the projects document
+    /// them for their proxies.
     fn urls(self) -> Option<[&'static str; 2]> {
         Some(match self {
             Preset::None => return None,
@@ -214,9 +214,9 @@ impl<'a> Asker<'a> {
     }
 }
 
-/// Where the app could not be started, nobody sees it end: tells each to quit, or a job that failed
-/// would go on with them. A signal that would end the wait ends this too.
-pub fn tell_to_quit(
+/// Asks each sidecar to quit where the app could not be started: nobody would see it end, and a job
+/// that failed would go on with its sidecars. A signal that would end the wait ends this too.
+pub fn ask_to_quit(
     requests: impl IntoIterator<Item = Request>,
     wait: &mut Wait,
     stop_signals: &[Signal],

@@ -1,4 +1,4 @@
-//! What is run beside the app, as plain values: a hook, or a request that tells a sidecar to quit.
+//! What is run beside the app, as plain values: a hook, or a request that asks a sidecar to quit.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub const TIME_TO_END: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub enum Task {
     Hook(Occasion, Hook),
-    /// Tells a sidecar to quit.
+    /// Asks a sidecar to quit.
     Quit(Request),
 }
 

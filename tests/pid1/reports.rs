@@ -623,3 +623,40 @@ fn there_are_no_colours_in_a_pipe() {
     let ended = shutdown("-vv --grace-period 2s", "listen");
     assert!(ended.said("warning") && !ended.said("\x1b"), "{}", ended.all());
 }
+
+/// Six failing hooks with long paths: the report once was cut in the middle.
+#[test]
+fn a_long_report_is_whole() {
+    let folder = Folder::new();
+    let deep = (0..4).fold(String::new(), |path, level| {
+        let path = format!("{path}{}{level}/", "d".repeat(200));
+        std::fs::create_dir(folder.path(&path)).expect("a folder");
+        path
+    });
+    let hooks = (0..6).map(|number| {
+        let hook = folder.script(&format!("{deep}hook{number}"), "#!/bin/sh\nexit 3\n");
+        hook.display().to_string()
+    });
+    let hooks = hooks.collect::<Vec<_>>().join("\n");
+    for format in ["json", "text"] {
+        let path = folder.path(format);
+        let run = pid1()
+            .options(&format!("--log-format {format}"))
+            .option("--report-file", path.as_os_str())
+            .variable("REPRIEVE_ON_STOP", &hooks)
+            .fixture("listen");
+        run.ready("");
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        let file = std::fs::read_to_string(path).expect("a report file");
+        let line = file.strip_suffix('\n').expect("a whole line");
+        assert!(line.len() < 4096 && !line.contains('\n'), "{} bytes: {line}", line.len());
+        if format == "json" {
+            let report: Value = serde_json::from_str(line).expect("an object");
+            assert_eq!(report["failed_hooks"]["count"], 6, "{report}");
+            assert_eq!(report, ended.report());
+        } else {
+            assert!(line.starts_with("report: ") && line.ends_with("; exit code 0"), "{line}");
+        }
+    }
+}
