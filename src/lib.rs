@@ -59,12 +59,12 @@ pub fn main() -> ExitCode {
     let inherited = inherited::take_over();
     let code = match cli::parse(std::env::args_os().collect()) {
         Ok(Call::Print(text)) => print(&text),
-        Ok(Call::Run(options)) => {
-            let log = log::start(options.level, options.format);
-            run(*options, &inherited, log).unwrap_or_else(|error| fail(&error))
+        Ok(Call::Run(mut options)) => {
+            let log = log::start(options.level, options.format, options.report_file.take());
+            run(*options, &inherited, &log).unwrap_or_else(|error| fail(&error))
         }
         Err(error) => {
-            log::start(tracing::Level::ERROR, log::Format::Text);
+            log::start(tracing::Level::ERROR, log::Format::Text, None);
             fail(&error)
         }
     };
@@ -102,15 +102,12 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
         }
     };
 
-    let ours = [tty.as_ref().map(Tty::descriptor), log.descriptor(), readiness.descriptor()];
+    let ours =
+        [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);
-    let report = ReportOptions {
-        expected: options.expected,
-        format: options.format,
-        report_file: options.report_file,
-    };
+    let report = ReportOptions { expected: options.expected, report_file: log.report_file };
     let watched = options.watched;
     let parts = Parts { plan, watched, family, tty, readiness, tasks, report };
     Ok(Supervisor::new(parts).run(wait))

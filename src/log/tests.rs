@@ -1,33 +1,54 @@
+use tracing::{debug, info, trace, warn};
+
 use super::*;
-
-fn fields(message: &str, at_ms: Option<u64>) -> Fields {
-    let event = Some("forwarded".into());
-    Fields { event, at_ms, message: message.into(), json: None }
-}
+use crate::log::capture::{Capture, Logged, logged, logged_with};
 
 #[test]
-fn a_line_of_text_is_one_line() {
-    let line = text_line(Level::INFO, &fields("it is \"x\ny\"", Some(15_003)), false);
-    assert_eq!(line, "reprieve: +15.003s it is \"x?y\"\n");
-    let line = text_line(Level::WARN, &fields("bad", None), false);
-    assert_eq!(line, "reprieve: warning: bad\n");
+fn what_is_logged_can_be_captured() {
+    let all = logged(|| {
+        warn!(event = "tight", at_ms = 7u64, "only {}s", 2);
+        debug!(event = "report", json = "{}", "report");
+    });
+    let warning = Logged {
+        level: Level::WARN,
+        event: "tight".into(),
+        at_ms: Some(7),
+        message: "only 2s".into(),
+        json: None,
+    };
+    let report = Logged {
+        level: Level::DEBUG,
+        event: "report".into(),
+        at_ms: None,
+        message: "report".into(),
+        json: Some("{}".into()),
+    };
+    assert_eq!(all, [warning, report]);
 }
 
+/// As with a report file in a quiet log.
 #[test]
-fn no_line_is_longer_than_a_pipe_takes_at_once() {
-    let long = fields(&"\u{1}".repeat(2 * LONGEST), Some(u64::MAX));
-    assert_eq!(text_line(Level::ERROR, &long, true).len(), LONGEST);
-    let json = json_line(Level::ERROR, &long);
-    assert!(json.len() <= LONGEST, "{}", json.len());
-    assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{json}");
+fn each_layer_has_a_level_of_its_own() {
+    let quiet = Capture::default();
+    let all = logged_with(FromLevel(LevelFilter::WARN, quiet.clone()), || {
+        warn!(event = "one", "");
+        info!(event = "two", "");
+        trace!(event = "three", "");
+    });
+    let events = |logged: &[Logged]| -> Vec<String> {
+        logged.iter().map(|logged| logged.event.clone()).collect()
+    };
+    assert_eq!(events(&all), ["one", "two", "three"]);
+    assert_eq!(events(&quiet.take()), ["one"]);
 }
 
+/// Below the least of the levels nothing is even made.
 #[test]
-fn a_line_of_json_is_one_object() {
-    let line = json_line(Level::WARN, &fields("it is \"x\ny\"", Some(7)));
-    assert_eq!(
-        line,
-        "{\"level\":\"warn\",\"event\":\"forwarded\",\"at_ms\":7,\
-         \"message\":\"it is \\\"x\\ny\\\"\"}\n"
-    );
+fn layers_want_the_least_of_their_levels() {
+    let [quiet, verbose] =
+        [LevelFilter::WARN, LevelFilter::INFO].map(|level| FromLevel(level, Capture::default()));
+    assert_eq!(NoSpans.with(quiet).with(Some(verbose)).max_level_hint(), Some(LevelFilter::INFO));
+    let quiet = FromLevel(LevelFilter::WARN, Capture::default());
+    let hint = NoSpans.with(quiet).with(None::<FromLevel<Capture>>).max_level_hint();
+    assert_eq!(hint, Some(LevelFilter::WARN));
 }

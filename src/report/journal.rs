@@ -1,13 +1,12 @@
 //! The journal of one run: each step is logged and taken into the timeline, and the report comes
 //! last. Until a stop signal arrives, or something has to be killed, the log has only warnings.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tracing::{Level, debug, enabled, info, warn};
 
 use crate::exit;
-use crate::log::{self, Format};
+use crate::log::{self, ReportFile};
 use crate::process::target::Name;
 use crate::report::step::Step;
 use crate::report::summary::{Summary, Verdict};
@@ -25,10 +24,7 @@ const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
 pub struct ReportOptions {
     /// Exit codes of the app that count as success.
     pub expected: Vec<u8>,
-    /// The format of the report file.
-    pub format: Format,
-    /// An absolute path.
-    pub report_file: Option<PathBuf>,
+    pub report_file: Option<&'static ReportFile>,
 }
 
 /// What is known of one run, and logged of it.
@@ -175,6 +171,7 @@ impl Journal {
         code
     }
 
+    /// Logs the report. If there is a report file, a layer of the log has written it by then.
     fn publish(&self, summary: &Summary) {
         let (text, json) = (text::report(summary, MAX_REPORT), json::report(summary, MAX_REPORT));
         if !self.timeline.is_worth_reporting() {
@@ -182,10 +179,7 @@ impl Journal {
             return;
         }
         info!(event = "report", json, "{text}");
-        let content = if self.options.format == Format::Json { json } else { text };
-        if let Some(path) = &self.options.report_file
-            && let Err(error) = log::append(path, content)
-        {
+        if let Some((path, error)) = self.options.report_file.and_then(ReportFile::error) {
             let path = path.display();
             warn!(event = "no_report_file", "cannot write the report to {path}: {error}");
         }
@@ -193,4 +187,4 @@ impl Journal {
 }
 
 /// What fits into a line of the log, with what the log puts around it.
-const MAX_REPORT: usize = log::LONGEST - 64;
+const MAX_REPORT: usize = log::MAX_LINE - 64;

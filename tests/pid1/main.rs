@@ -11,6 +11,7 @@ mod hooks;
 mod inherited;
 mod laptop;
 mod leftovers;
+mod log;
 mod options;
 mod peers;
 mod prober;

@@ -279,7 +279,7 @@ fn blocks(app: i32) -> bool {
 }
 
 /// Writes until there is no room, as an app does whose log nobody reads.
-fn fill(full: impl AsFd) {
+pub fn fill(full: impl AsFd) {
     let flags = OFlag::from_bits_retain(fcntl(&full, FcntlArg::F_GETFL).expect("flags"));
     fcntl(&full, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).expect("flags set");
     for length in [4096, 64, 1] {
@@ -333,7 +333,10 @@ fn lines_that_a_full_pipe_dropped_are_counted() {
     let mut log = String::new();
     reader.read_to_string(&mut log).expect("a log");
     let log: Vec<&str> = log.trim_start_matches('.').lines().collect();
-    assert_eq!(log[0], "reprieve: warning: lines of the log dropped, as stderr was full: 2");
+    assert_eq!(
+        log[0],
+        "reprieve: warning: lines of the log dropped, as stderr did not take them: 2"
+    );
     assert!(log.last().is_some_and(|line| line.contains("report: ")), "{log:?}");
     assert_eq!(log.iter().filter(|line| line.contains("dropped")).count(), 1, "{log:?}");
 }

@@ -1,0 +1,143 @@
+//! An event as a line: as text for people, or as a JSON object.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+use serde::ser::{SerializeMap, Serializer};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
+
+use crate::log::MAX_LINE;
+
+/// What stands for the rest of a message that was too long.
+const MARK: &str = "...";
+
+/// The fields that our events have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    pub event: Option<String>,
+    /// Milliseconds since the shutdown began.
+    pub at_ms: Option<u64>,
+    pub message: String,
+    /// A whole JSON object, in which the report is written in place of the other fields.
+    pub json: Option<String>,
+}
+
+impl Fields {
+    pub fn of(event: &Event<'_>) -> Fields {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        fields
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            let _ = write!(self.message, "{value:?}");
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "event" => self.event = Some(value.to_owned()),
+            "json" => self.json = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "at_ms" {
+            self.at_ms = Some(value);
+        }
+    }
+}
+
+/// `reprieve: warning: +15.000s message`, with the parts that there are, in at most [`MAX_LINE`]
+/// bytes.
+pub fn text(level: Level, fields: &Fields, color: bool) -> String {
+    const BOLD: &str = "\x1b[1m";
+    const YELLOW: &str = "\x1b[33m";
+    const RED: &str = "\x1b[31m";
+    let (style, label) = match level {
+        Level::ERROR => (RED, "error: "),
+        Level::WARN => (YELLOW, "warning: "),
+        _ => (BOLD, ""),
+    };
+    let mut line = match color {
+        true => format!("{style}reprieve: {label}\x1b[0m"),
+        false => format!("reprieve: {label}"),
+    };
+    if let Some(ms) = fields.at_ms {
+        let _ = write!(line, "+{}.{:03}s ", ms / 1000, ms % 1000);
+    }
+    line.push_str(&plain(&fields.message, MAX_LINE - line.len()));
+    line
+}
+
+/// A message alone, as one line of at most so many bytes, its newline among them.
+pub fn plain(message: &str, max: usize) -> String {
+    // The name of a command can contain anything, a newline too.
+    let message = message.replace(char::is_control, "?");
+    let mut line = shorten(&message, max - 1, char::len_utf8).into_owned();
+    line.push('\n');
+    line
+}
+
+/// One object, in at most [`MAX_LINE`] bytes. Only a report can be longer: it comes as an object,
+/// which nothing can be cut from.
+pub fn json(level: Level, fields: &Fields) -> String {
+    let mut line = match &fields.json {
+        Some(object) => object.clone(),
+        None => {
+            let around = object(level, fields, "").len();
+            let message = shorten(&fields.message, MAX_LINE - 1 - around, size_in_json);
+            object(level, fields, &message)
+        }
+    };
+    line.push('\n');
+    line
+}
+
+fn object(level: Level, fields: &Fields, message: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::new(&mut bytes);
+    // Writing to memory does not fail.
+    let _ = serializer.serialize_map(None).and_then(|mut map| {
+        map.serialize_entry("level", &level.as_str().to_ascii_lowercase())?;
+        map.serialize_entry("event", &fields.event)?;
+        map.serialize_entry("at_ms", &fields.at_ms)?;
+        map.serialize_entry("message", message)?;
+        map.end()
+    });
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The bytes of a character in a JSON string, as serde_json writes them.
+fn size_in_json(c: char) -> usize {
+    match c {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0c' => 2,
+        '\0'..' ' => 6,
+        _ => c.len_utf8(),
+    }
+}
+
+/// The message, if it takes no more than `max` bytes where each character takes `size` of them;
+/// else as much of it as goes, and a mark.
+fn shorten(message: &str, max: usize, size: impl Fn(char) -> usize) -> Cow<'_, str> {
+    let (mut taken, mut fits) = (0, 0);
+    for (at, c) in message.char_indices() {
+        // Up to here there is room for the mark.
+        if taken + MARK.len() <= max {
+            fits = at;
+        }
+        taken += size(c);
+        if taken > max {
+            return format!("{}{MARK}", &message[..fits]).into();
+        }
+    }
+    message.into()
+}
+
+#[cfg(test)]
+mod tests;
