@@ -26,7 +26,7 @@ pub struct Stderr {
     output: OnceLock<Output>,
     /// The lines that were dropped since the last one that was written.
     dropped: AtomicU64,
-    /// Of the last line only a part was written, so that the next one has to begin a new line.
+    /// The last line has no newline yet, since only a part of it was written.
     is_cut: AtomicBool,
 }
 
@@ -77,7 +77,8 @@ impl Stderr {
         }
     }
 
-    /// Whether the whole line was written, in a line of its own.
+    /// Whether the line was written, in a line of its own. Where only its newline was not, the next
+    /// line begins with that.
     fn write(&self, line: &str, timeout: u8) -> bool {
         let output = self.output.get_or_init(|| Output::new(self.shared));
         if line.len() > MAX_LINE {
@@ -91,7 +92,7 @@ impl Stderr {
         }
         let written = output.write(line.as_bytes(), timeout);
         self.is_cut.store((1..line.len()).contains(&written), Ordering::Relaxed);
-        written == line.len()
+        written + 1 >= line.len()
     }
 }
 
