@@ -102,8 +102,7 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
         }
     };
 
-    let ours =
-        [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
+    let ours = [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     stack::give_back();
     let family = Family::new(main, options.aim, options.warn_on_reap);

@@ -49,20 +49,18 @@ impl Output {
     /// Writes as much of the line as goes without waiting, and returns how many bytes that is. For
     /// a terminal that takes nothing this waits once, for up to `timeout` milliseconds.
     pub fn write(&self, line: &[u8], timeout: u8) -> usize {
-        let mut written = match (&self.kind, self.write_some(line)) {
-            (Kind::Reopened(file), Err(error))
-                if error.kind() == WouldBlock
-                    && file.is_terminal()
-                    && has_room(file.as_fd(), timeout) =>
-            {
-                self.write_some(line).unwrap_or(0)
-            }
-            (_, some) => some.unwrap_or(0),
-        };
+        let mut some = self.write_some(line);
+        if let (Kind::Reopened(file), Err(error)) = (&self.kind, &some)
+            && error.kind() == WouldBlock
+            && file.is_terminal()
+            && has_room(file.as_fd(), timeout)
+        {
+            some = self.write_some(line);
+        }
+        let mut written = some.unwrap_or(0);
         // There is more room only where it came in parts (a terminal, a socket), or came just now.
-        while let Some(rest @ [_, ..]) = line.get(written..)
-            && written > 0
-            && let Ok(some @ 1..) = self.write_some(rest)
+        while (1..line.len()).contains(&written)
+            && let Ok(some @ 1..) = self.write_some(&line[written..])
         {
             written += some;
         }
@@ -78,19 +76,7 @@ impl Output {
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 Ok(send(self.shared.as_raw_fd(), line, flags)?)
             }
-            Kind::NotReopened => match write_without_waiting(self.shared, line) {
-                // The pipe is full, or nobody reads it any more.
-                Err(error) if [WouldBlock, BrokenPipe].contains(&error.kind()) => Err(error),
-                // Not to be had: an older kernel, a terminal, a sandbox. Where poll says that there
-                // is room, it is room for a line in a pipe, and for one byte in a terminal.
-                Err(_) if has_room(self.shared, 0) => {
-                    let room = if self.shared.is_terminal() { 1 } else { MAX_LINE };
-                    let piece = &line[..line.len().min(room)];
-                    Ok(nix::unistd::write(self.shared, piece)?)
-                }
-                Err(_) => Err(WouldBlock.into()),
-                Ok(written) => Ok(written),
-            },
+            Kind::NotReopened => write_where_there_is_room(self.shared, line),
         }
     }
 }
@@ -113,8 +99,26 @@ impl Kind {
     }
 }
 
-/// A single write that does not wait, though the open file would (RWF_NOWAIT of pwritev2(2)), which
-/// newer kernels know for pipes.
+/// One write to a pipe or terminal whose open file would wait.
+fn write_where_there_is_room(to: BorrowedFd, line: &[u8]) -> io::Result<usize> {
+    let is_terminal = to.is_terminal();
+    if !is_terminal {
+        match write_without_waiting(to, line) {
+            // Not to be had: an older kernel, or a sandbox.
+            Err(error) if ![WouldBlock, BrokenPipe].contains(&error.kind()) => {}
+            written => return written,
+        }
+    }
+    if !has_room(to, 0) {
+        return Err(WouldBlock.into());
+    }
+    // What poll(2) calls room is room for a line in a pipe, and for one byte in a terminal.
+    let room = if is_terminal { 1 } else { MAX_LINE };
+    Ok(nix::unistd::write(to, &line[..line.len().min(room)])?)
+}
+
+/// A single write that does not wait, though the open file would (RWF_NOWAIT of pwritev2(2)), which newer
+/// kernels know for pipes.
 fn write_without_waiting(to: BorrowedFd, line: &[u8]) -> io::Result<usize> {
     let part = libc::iovec { iov_base: line.as_ptr().cast_mut().cast(), iov_len: line.len() };
     // SAFETY: one part, of one slice, which is only read. The offset -1 is none. The bare call,
