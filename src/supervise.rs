@@ -305,7 +305,7 @@ impl Supervisor {
 
     /// Starts the tasks that are next, if none runs.
     fn start_tasks(&mut self, now: Instant) {
-        while let Some(task) = self.tasks.queue.next() {
+        while let Some(task) = self.tasks.queue.take_next() {
             let journal = &self.journal;
             let context =
                 || HookContext { signal: journal.stop_signal(), end: journal.so_far(now) };

@@ -51,7 +51,7 @@ impl Queue {
     }
 
     /// What is to be started now.
-    pub fn next(&mut self) -> Option<Task> {
+    pub fn take_next(&mut self) -> Option<Task> {
         if self.running.is_some() { None } else { self.waiting.pop_front() }
     }
 

@@ -9,7 +9,7 @@ fn running(task: Task) -> (Queue, Instant) {
     let t0 = Instant::now();
     let mut queue = Queue::new(TIMEOUT);
     queue.add([task]);
-    let task = queue.next().unwrap();
+    let task = queue.take_next().unwrap();
     queue.started(task, t0);
     (queue, t0)
 }
@@ -25,13 +25,13 @@ fn one_runs_after_the_other_and_the_end_of_all_is_said_once() {
     queue.add([]);
     for name in ["on-stop hook /bin/deregister", "POST http://127.0.0.1:4191/shutdown"] {
         assert!(!queue.have_ended());
-        let task = queue.next().unwrap();
+        let task = queue.take_next().unwrap();
         assert_eq!(task.to_string(), name);
         queue.started(task, t0);
-        assert!(queue.next().is_none() && !queue.have_ended());
+        assert!(queue.take_next().is_none() && !queue.have_ended());
         assert!(queue.ended(Ending::Exited(0), String::new(), t0).is_some());
     }
-    assert!(queue.next().is_none());
+    assert!(queue.take_next().is_none());
     assert_eq!([queue.have_ended(), queue.have_ended()], [true, false]);
     assert!(queue.ended(Ending::Exited(0), String::new(), t0).is_none());
 }
