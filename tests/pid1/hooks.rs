@@ -7,15 +7,6 @@ use nix::libc;
 use crate::harness::*;
 use crate::pty::*;
 
-const MS: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-
-/// Longer than any test lives: what ends such a hold is no clock.
-const ENDLESS: &str = "--delay 1h --grace-period 2h --hook-timeout 1h --log-format json";
-
-/// No delay, and a kill that no test waits for.
-pub const PATIENT: &str = "--grace-period 2h --hook-timeout 1h --log-format json";
-
 /// A hook that listens under a name, and goes on until it gets SIGUSR1 from [`tell`].
 pub fn listening(name: &str) -> String {
     format!("{} listen --name {name} --until SIGUSR1", fixture().display())
@@ -35,21 +26,6 @@ pub fn script(lines: &str) -> String {
 /// Sends a signal from inside to one whose pid is the init's.
 fn tell(run: &Run, signal: &str, pid: i32) {
     assert_eq!(run.enter(&["kill", "-s", signal, &pid.to_string()]).rest(), "");
-}
-
-fn at_ms(ended: &Ended, key: &str) -> u64 {
-    let report = ended.report();
-    report[key].as_u64().unwrap_or_else(|| panic!("no {key} in {report}"))
-}
-
-/// The lines of a text, which must come in this order.
-#[track_caller]
-fn assert_order(ended: &Ended, parts: &[&str]) {
-    let mut lines = ended.lines.iter().filter(|line| !line.text.contains("\"event\":\"report\""));
-    for part in parts {
-        let found = lines.any(|line| line.text.contains(part));
-        assert!(found, "no {part:?} in its turn; {}", ended.all());
-    }
 }
 
 /// The whole lines of the app and the hooks, which share a pipe.
@@ -705,7 +681,7 @@ fn the_signals_for_the_app_do_not_reach_hooks() {
         wait_until(plan.at + SECOND);
         run.signal(libc::SIGTERM);
         run.hears("\"app_ended\"");
-        match run.is_pid1() {
+        match run.is_pid1 {
             true => tell(&run, "USR1", hook),
             false => send(hook, libc::SIGUSR1),
         }
@@ -752,7 +728,7 @@ fn leftovers_that_are_killed_at_once_do_not_take_the_hooks_along() {
         let hook = run.ready("hook ");
         run.signal(libc::SIGUSR1);
         run.hears("\"app_ended\"");
-        match run.is_pid1() {
+        match run.is_pid1 {
             true => tell(&run, "USR1", hook),
             false => send(hook, libc::SIGUSR1),
         }

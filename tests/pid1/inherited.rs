@@ -103,10 +103,6 @@ fn nohup_works() {
     assert_eq!(run.ends().code, 143);
 }
 
-fn is_program(pid: i32, name: &str) -> bool {
-    status(pid, "Name").is_some_and(|comm| comm == name)
-}
-
 /// tini dies of a closed stdin. peers.rs shows it.
 #[test]
 fn closed_standard_descriptors_stay_closed_in_the_app_and_harm_nobody() {

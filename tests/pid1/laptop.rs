@@ -10,18 +10,6 @@ use nix::unistd::geteuid;
 
 use crate::harness::*;
 
-/// Whether a process runs; a zombie does not.
-fn runs(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
-}
-
-fn parent(pid: i32) -> i32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
-    let (_, rest) = stat.rsplit_once(") ").expect("a stat");
-    rest.split(' ').nth(1).and_then(|parent| parent.parse().ok()).expect("a parent")
-}
-
 /// A process that is none of ours, in the process group and session of an init, or not.
 struct Stranger(Child);
 

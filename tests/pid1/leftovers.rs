@@ -1,14 +1,11 @@
 //! Processes that outlive the main child.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::harness::*;
-
-const MS: Duration = Duration::from_millis(1);
 
 /// tini, dumb-init and catatonit leave them all to the kernel's SIGKILL, with no chance to finish:
 /// peers.rs shows it.

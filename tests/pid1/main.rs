@@ -5,6 +5,9 @@
 //! allows them). Where neither works the tests fail and show unshare's own message.
 
 mod harness;
+mod processes;
+mod programs;
+mod visitor;
 
 mod commands;
 mod hooks;
@@ -27,5 +30,13 @@ mod terminal;
 mod timeline;
 mod traffic;
 
-#[path = "../shared/terminal.rs"]
-mod new_terminal;
+#[path = "../shared"]
+mod shared {
+    pub mod ended;
+    pub mod folder;
+    pub mod init;
+    pub mod lateness;
+    pub mod said;
+    pub mod terminal;
+    pub mod waiting;
+}

@@ -200,12 +200,7 @@ fn keeps_a_stop_signal_of_the_first_moment(who: &Contestant) -> String {
 
 /// Whether it sleeps and has no signal to look at.
 fn is_idle(pid: i32) -> bool {
-    let pending = status(pid, "ShdPnd").unwrap_or_default();
-    (process_state(pid) == 'S') && pending.trim_matches('0').is_empty()
-}
-
-fn is_program(pid: i32, name: &str) -> bool {
-    status(pid, "Name").is_some_and(|comm| comm == name)
+    process_state(pid) == 'S' && signals(pid, "ShdPnd") == 0
 }
 
 fn gives_the_app_the_inherited_signals(who: &Contestant) -> String {

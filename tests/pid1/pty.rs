@@ -12,7 +12,7 @@ use nix::libc;
 use nix::unistd::setsid;
 
 use crate::harness::*;
-use crate::new_terminal;
+use crate::shared::terminal;
 
 /// The keys of a person.
 pub const CTRL_C: &str = "\x03";
@@ -48,7 +48,7 @@ impl Pty {
     }
 
     fn launch(mut command: Command, output: Output, controls: bool) -> Pty {
-        let (master, slave) = new_terminal::open();
+        let (master, slave) = terminal::open();
         without_echo(&slave);
         let end = || Stdio::from(slave.try_clone().expect("a descriptor"));
         command.stdin(end());

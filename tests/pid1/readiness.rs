@@ -12,8 +12,6 @@ use nix::libc;
 use crate::harness::*;
 use crate::prober::*;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 const STOP_SIGNAL: &str = r#""event":"stop_signal""#;
 
 fn ready_file(path: &Path) -> String {
@@ -309,7 +307,7 @@ fn probes_of_readiness_are_no_traffic() {
         let mut probe = run.beside("call 127.0.0.1:8086");
         let began_at = run.signal(libc::SIGTERM);
         let forwarded = || run.lines().iter().any(|line| line.text.contains("forwarded"));
-        while !forwarded() && began_at.elapsed() < PATIENCE && probe.tries("request") {
+        while !forwarded() && began_at.elapsed() < TIMEOUT && probe.tries("request") {
             // The pace of the probes.
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -210,13 +210,9 @@ fn the_report_has_these_keys() {
     assert_eq!(keys(&report["rehearsal"]), sorted(&["passed", "why_not"]));
 }
 
-fn ms(report: &Value, key: &str) -> u64 {
-    report[key].as_u64().unwrap_or_else(|| panic!("no {key} in {report}"))
-}
-
 #[track_caller]
 fn assert_ms(report: &Value, key: &str, at_least: u64) {
-    let value = ms(report, key);
+    let value = number(report, key);
     assert!((at_least..at_least + 3000).contains(&value), "{key}: {value} in {report}");
 }
 
@@ -225,16 +221,16 @@ fn the_report_answers_how_long_it_took() {
     let options = "--log-format json --delay 300ms --grace-period 20s --margin 2s";
     let report = shutdown(options, "listen --drain 400 --code 7").report();
     for (key, value) in [("delay_ms", 300), ("grace_period_ms", 20_000), ("margin_ms", 2000)] {
-        assert_eq!(ms(&report, key), value, "{report}");
+        assert_eq!(number(&report, key), value, "{report}");
     }
     assert_ms(&report, "held_ms", 300);
     assert_ms(&report, "forwarded_at_ms", 300);
     assert_ms(&report, "drain_ms", 400);
     assert_ms(&report, "total_ms", 700);
-    let total = ms(&report, "total_ms");
+    let total = number(&report, "total_ms");
     // Each is rounded down for itself.
-    assert!([19_999, 20_000].contains(&(ms(&report, "unused_ms") + total)), "{report}");
-    let enough = ms(&report, "sufficient_grace_period_ms");
+    assert!([19_999, 20_000].contains(&(number(&report, "unused_ms") + total)), "{report}");
+    let enough = number(&report, "sufficient_grace_period_ms");
     assert!(
         enough.is_multiple_of(1000) && enough >= total + 2000 && enough < total + 3001,
         "{report}"

@@ -13,10 +13,6 @@ fn target(ended: &Ended) -> [serde_json::Value; 2] {
     ["forwarded_to", "forwarded_because"].map(|key| report[key].clone())
 }
 
-fn number(ended: &Ended, key: &str) -> u64 {
-    ended.report()[key].as_u64().unwrap_or_else(|| panic!("no {key} in {}", ended.all()))
-}
-
 /// Waits for the app to be ready and the shell to wait for it, stops it, and waits for the end.
 fn stop(run: Run) -> Ended {
     run.ready("app ");
@@ -38,7 +34,7 @@ fn a_shell_without_a_trap_shares_the_signal(shell: &[&str]) {
     assert_eq!(target(&ended), ["group", "shell_without_trap"], "{}", ended.all());
     assert_eq!(ended.times("app got"), 1, "{}", ended.all());
     assert_eq!((ended.code, &ended.report()["app_signal"]), (143, &json!("SIGTERM")));
-    assert!(number(&ended, "drain_ms") >= 400, "{}", ended.all());
+    assert!(at_ms(&ended, "drain_ms") >= 400, "{}", ended.all());
     assert_eq!(ended.report()["left_over"]["count"], 1, "{}", ended.all());
     assert_eq!(ended.report()["killed"]["count"], 0, "{}", ended.all());
 }
@@ -49,7 +45,7 @@ fn a_shell_that_ignores_the_signal_shares_it(shell: &[&str]) {
     let ended = stop(json().shell(shell, script));
     assert_eq!(target(&ended), ["group", "shell_without_trap"], "{}", ended.all());
     assert_eq!((ended.times("app got"), ended.code), (1, 7), "{}", ended.all());
-    assert!(number(&ended, "drain_ms") >= 200, "{}", ended.all());
+    assert!(at_ms(&ended, "drain_ms") >= 200, "{}", ended.all());
 }
 
 /// It passes the signal on itself, in its own way.
@@ -97,7 +93,7 @@ fn a_trap_that_cannot_run_is_told_at_the_kill(shell: &[&str]) {
     assert_eq!((ended.times("app got"), ended.times("trapped")), (0, 0), "{}", ended.all());
     assert_eq!(ended.report()["waited_for_trap"], true, "{}", ended.all());
     assert_eq!((&ended.report()["killed"]["count"], ended.code), (&json!(2), 137));
-    assert!(number(&ended, "killed_at_ms") >= 400, "{}", ended.all());
+    assert!(at_ms(&ended, "killed_at_ms") >= 400, "{}", ended.all());
 }
 
 /// `-c` has its way: the shell dies alone, and the app is swept as a leftover.
@@ -191,7 +187,7 @@ fn mksh_shares_the_signal_with_a_trap_and_without() {
         let ended = stop(json().shell(&mksh, &script));
         assert_eq!(target(&ended), ["group", "opaque_shell"], "{}", ended.all());
         assert_eq!(ended.times("app got"), 1, "{}", ended.all());
-        assert!(number(&ended, "drain_ms") >= 300, "{}", ended.all());
+        assert!(at_ms(&ended, "drain_ms") >= 300, "{}", ended.all());
     }
     after_exec_the_app_hears_alone(&mksh);
 }
@@ -303,7 +299,7 @@ fn all_processes_below_a_shell_hear_once() {
     run.ready("one ");
     let ended = stop(run);
     assert_eq!((ended.times("one got"), ended.times("app got")), (1, 1), "{}", ended.all());
-    assert!(number(&ended, "drain_ms") >= 300, "{}", ended.all());
+    assert!(at_ms(&ended, "drain_ms") >= 300, "{}", ended.all());
     assert_eq!(ended.report()["left_over"]["count"], 2, "{}", ended.all());
 }
 
@@ -318,7 +314,7 @@ fn a_leftover_of_another_group_is_told_once_too() {
     assert_eq!(ended.times("daemon got SIGTERM"), 1, "{}", ended.all());
     assert_eq!((ended.times("app got SIGTERM"), ended.times("app got")), (1, 1), "{}", ended.all());
     // The drain is the group's, and the daemon is none of it.
-    assert!((100..300).contains(&number(&ended, "drain_ms")), "{}", ended.all());
+    assert!((100..300).contains(&at_ms(&ended, "drain_ms")), "{}", ended.all());
 }
 
 /// bash shows SIGTERM as caught, dies of it at once and leaves the app: only the sweep helps.

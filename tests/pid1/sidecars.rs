@@ -11,9 +11,6 @@ use nix::libc;
 
 use crate::harness::*;
 
-const MS: Duration = Duration::from_millis(1);
-const NOW: Duration = Duration::ZERO;
-
 /// The presets, as the projects document their proxies: what a proxy is to answer to, and the lines
 /// that it says then.
 const PRESETS: [(&str, [&str; 2], [&str; 2]); 6] = [
@@ -91,9 +88,8 @@ fn asked(proxy: Visitor) -> Vec<String> {
 
 /// Our children that ask somebody.
 fn askers(run: &Run) -> Vec<i32> {
-    let name = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
-    let is_asker = |pid: &i32| name(pid).is_ok_and(|name| name == "reprieve-ask\n");
-    run.pid_if_any().map(children).unwrap_or_default().into_iter().filter(is_asker).collect()
+    let children = run.pid_if_any().map(children).unwrap_or_default();
+    children.into_iter().filter(|pid| is_program(*pid, "reprieve-ask")).collect()
 }
 
 #[track_caller]
@@ -277,7 +273,7 @@ fn never_ready(init: Init, proxy: &str) -> (Run, Option<Visitor>) {
 fn after_the_timeout_it_fails_and_tells_the_last_answer() {
     at_once(NEVER_READY, |(proxy, answer)| {
         let (run, _proxy) = never_ready(pod("--await-url http://127.0.0.1:4000/"), proxy);
-        let began_at = run.started_at();
+        let began_at = run.started_at;
         let ended = run.ends();
         assert_after(began_at, ended.at, 1500 * MS);
         assert_eq!(ended.code, 125, "{}", ended.all());
@@ -293,7 +289,7 @@ fn after_the_timeout_it_starts_with_a_warning_if_asked_to() {
     at_once(NEVER_READY, |(proxy, answer)| {
         let urls = "--await-url http://127.0.0.1:4000/ --await-url http://127.0.0.1:4001/";
         let (run, _proxy) = never_ready(pod(&format!("{urls} --await-or-start")), proxy);
-        assert_after(run.started_at(), started(&run).at, 1500 * MS);
+        assert_after(run.started_at, started(&run).at, 1500 * MS);
         run.signal(libc::SIGTERM);
         let ended = run.ends();
         assert_eq!(ended.code, 3, "{}", ended.all());
@@ -308,7 +304,7 @@ fn variables_set_the_timeout_and_what_comes_then() {
     let init = init.variable("REPRIEVE_AWAIT_TIMEOUT", "1s");
     let run = init.variable("REPRIEVE_AWAIT_OR_START", "true").fixture("listen --code 3");
     let warning = run.hears("was not ready after 1s (--await-timeout): connection refused");
-    assert_after(run.started_at(), warning.at, 1000 * MS);
+    assert_after(run.started_at, warning.at, 1000 * MS);
     started(&run);
     run.signal(libc::SIGTERM);
     assert_eq!(run.ends().code, 3);
@@ -379,12 +375,11 @@ fn other_signals_reach_the_app_once_it_is_there() {
     let _proxy = run.proxy("GET=127.0.0.1:4000/=200");
     let app = eventually("the app", || {
         let pid = children(run.pid()).first().copied()?;
-        (std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()? == "sleep\n").then_some(pid)
+        is_program(pid, "sleep").then_some(pid)
     });
     let expected = BTreeSet::from(signals);
     let pending = || {
-        let pending = status(app, "ShdPnd").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
-        let pending = pending.unwrap_or_default();
+        let pending = crate::harness::signals(app, "ShdPnd");
         (1..=64).filter(|signal| pending & 1 << (signal - 1) != 0).collect::<BTreeSet<i32>>()
     };
     eventually_or(
@@ -398,9 +393,7 @@ fn orphans_that_end_meanwhile_are_reaped() {
     let run = waiting(pod("--await-url http://127.0.0.1:4000/"));
     let visitor = run.enter(&["sh", "-c", "(sleep 1000 > /dev/null &)"]);
     let orphan = eventually("an orphan", || {
-        let name = |pid: &i32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
-        let mut children = children(run.pid()).into_iter();
-        children.find(|pid| name(pid).is_ok_and(|name| name == "sleep\n"))
+        children(run.pid()).into_iter().find(|pid| is_program(*pid, "sleep"))
     });
     send(orphan, libc::SIGKILL);
     eventually("its end", || (!children(run.pid()).contains(&orphan)).then_some(()));
@@ -804,7 +797,7 @@ fn a_dead_name_server_does_not_make_the_wait_longer() {
     let run = with_names(&folder, "", options).fixture("listen --code 3");
     let _server = dead_name_server(&run);
     has_been_asked(&run);
-    assert_after(run.started_at(), started(&run).at, 8000 * MS);
+    assert_after(run.started_at, started(&run).at, 8000 * MS);
     // Nothing of ours is left to be the app's; what asked for the name ends with who asked.
     eventually("the end of who asked", || askers(&run).is_empty().then_some(()));
     run.signal(libc::SIGTERM);

@@ -14,7 +14,7 @@ use nix::libc;
 use nix::sys::termios::{FlowArg, tcflow};
 
 use crate::harness::*;
-use crate::new_terminal;
+use crate::shared::terminal;
 
 /// Those that no program catches, that the fixture cannot, and that are not forwarded.
 const NOT_HEARD: [i32; 8] = [
@@ -392,7 +392,7 @@ fn a_closed_socket_on_stderr_harms_nobody() {
 
 #[test]
 fn a_full_terminal_on_stderr_does_not_block_us() {
-    let (master, slave) = new_terminal::open();
+    let (master, slave) = terminal::open();
     fill(&slave);
     a_shutdown_goes_on(pid1().options("-v").stderr(slave).fixture(UNTIL_USR1));
     drop(master);
@@ -402,7 +402,7 @@ fn a_full_terminal_on_stderr_does_not_block_us() {
 #[test]
 #[ignore = "needs root: the init changes its uid: cargo test --test pid1 -- --ignored"]
 fn a_terminal_of_another_uid_that_fills_up_does_not_block_us() {
-    let (mut master, slave) = new_terminal::open();
+    let (mut master, slave) = terminal::open();
     fill(&slave);
     let mut some = [0; 4096];
     for _ in 0..2 {
@@ -424,7 +424,7 @@ fn a_terminal_of_another_uid_that_fills_up_does_not_block_us() {
 /// ^S.
 #[test]
 fn a_terminal_that_someone_has_stopped_does_not_block_us() {
-    let (master, slave) = new_terminal::open();
+    let (master, slave) = terminal::open();
     tcflow(&slave, FlowArg::TCOOFF).expect("^S");
     a_shutdown_goes_on(pid1().options("-v").stderr(slave).fixture(UNTIL_USR1));
     drop(master);

@@ -3,7 +3,6 @@
 use std::process::Command;
 
 use nix::libc;
-use nix::unistd::geteuid;
 
 use crate::harness::*;
 use crate::pty::*;
@@ -20,12 +19,8 @@ fn leader(words: &str) -> Command {
 
 /// The same as PID 1.
 fn leader_as_pid1(words: &str) -> Command {
-    let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]);
-    if !geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["setsid", "--ctty", env!("CARGO_BIN_EXE_reprieve")]);
+    let mut command = pid1_on_terminal();
+    command.args([env!("CARGO_BIN_EXE_reprieve")]);
     command.args(words.split(' ').filter(|word| !word.is_empty())).arg("--").arg(fixture());
     command
 }
@@ -136,12 +131,6 @@ fn sigstop_leaves_the_app_stopped() {
     assert_eq!((process_state(app), pty.times("got ")), ('T', 0));
     send(app, libc::SIGCONT);
     assert_eq!(pty.ends().0, 0);
-}
-
-fn parent(pid: i32) -> i32 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    rest.split(' ').nth(1).and_then(|parent| parent.parse().ok()).unwrap_or_default()
 }
 
 #[test]
@@ -261,19 +250,12 @@ fn closed_streams_do_not_matter() {
         let pty = Pty::start(command, Output::Terminal);
         let app = eventually("the app", || {
             let child = children(pty.pid()).first().copied()?;
-            handles(child, libc::SIGINT).then_some(child)
+            (signals(child, "SigCgt") & 1 << (libc::SIGINT - 1) != 0).then_some(child)
         });
         pty.foreground_becomes(app);
         pty.types(CTRL_C);
         assert_eq!(pty.ends().0, 7, "{closed}");
     }
-}
-
-fn handles(pid: i32, signal: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:\t"));
-    let mask = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default();
-    mask & 1 << (signal - 1) != 0
 }
 
 // An interactive shell inside: its job control is its own.
@@ -297,12 +279,8 @@ fn job_control_inside_an_interactive_shell_works() {
 
 #[test]
 fn job_control_inside_an_interactive_shell_works_as_pid_1() {
-    let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]);
-    if !geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["setsid", "--ctty", env!("CARGO_BIN_EXE_reprieve"), "--"]).args(BASH);
+    let mut command = pid1_on_terminal();
+    command.args([env!("CARGO_BIN_EXE_reprieve"), "--"]).args(BASH);
     jobs_work(&bash_inside(command));
 }
 

@@ -1,31 +1,8 @@
 //! Section 1 of the design: what happens when, in a real namespace.
 
-use std::time::Duration;
-
 use nix::libc;
 
 use crate::harness::*;
-
-const MS: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-
-/// Longer than any test lives: what ends such a hold is no clock.
-const ENDLESS: &str = "--delay 1h --grace-period 2h --log-format json";
-
-fn at_ms(ended: &Ended, key: &str) -> u64 {
-    let report = ended.report();
-    report[key].as_u64().unwrap_or_else(|| panic!("no {key} in {report}"))
-}
-
-/// The lines of a text, which must come in this order.
-#[track_caller]
-fn assert_order(ended: &Ended, parts: &[&str]) {
-    let mut lines = ended.lines.iter();
-    for part in parts {
-        let found = lines.any(|line| line.text.contains(part));
-        assert!(found, "no {part:?} in its turn; {}", ended.all());
-    }
-}
 
 #[test]
 fn the_stop_signal_is_held_for_the_delay() {

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-const MS: Duration = Duration::from_millis(1);
 const WINDOW: Duration = Duration::from_secs(1);
 /// A client comes so often, or data on a connection: many times in a window.
 const PACE: Duration = Duration::from_millis(50);
@@ -79,12 +78,6 @@ fn report(run: Run, ended_by: &str) -> Value {
     report
 }
 
-#[track_caller]
-fn number(report: &Value, key: &str) -> u64 {
-    let value = report.pointer(key).and_then(Value::as_u64);
-    value.unwrap_or_else(|| panic!("no number {key} in {report}"))
-}
-
 // What is traffic.
 
 #[test]
@@ -102,13 +95,13 @@ fn the_hold_ends_a_window_after_the_last_new_connection() {
     let traffic = &report["traffic"];
     let seen = [&traffic["seen_by"], &traffic["ports"], &traffic["kept_by"]];
     assert_eq!(seen, [&json!("events"), &json!([8080]), &Value::Null], "{report}");
-    assert_eq!(number(&report, "/traffic/connections"), count, "{report}");
-    assert_eq!(number(&report, "/traffic/with_data"), count, "{report}");
-    let last = number(&report, "/traffic/last_arrival_ms");
+    assert_eq!(number(&report, "traffic/connections"), count, "{report}");
+    assert_eq!(number(&report, "traffic/with_data"), count, "{report}");
+    let last = number(&report, "traffic/last_arrival_ms");
     assert!(last >= 1000, "{report}");
-    assert_eq!(number(&report, "/traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
-    assert!(number(&report, "/held_ms") >= last + 1000, "{report}");
-    println!("after the last connection: {} ms", number(&report, "/held_ms") - last);
+    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
+    assert!(number(&report, "held_ms") >= last + 1000, "{report}");
+    println!("after the last connection: {} ms", number(&report, "held_ms") - last);
 }
 
 #[test]
@@ -120,10 +113,10 @@ fn requests_on_an_old_connection_are_traffic() {
     let last_at = keep_up(1500 * MS, || client.does("say"));
     assert_after(last_at, run.hears(FORWARDED).at, WINDOW);
     let report = report(run, "quiet");
-    assert!(number(&report, "/held_ms") >= 2500, "{report}");
+    assert!(number(&report, "held_ms") >= 2500, "{report}");
     // None of them is new: no delay would have been too short.
-    assert_eq!(number(&report, "/traffic/connections"), 0, "{report}");
-    assert_eq!(number(&report, "/traffic/sufficient_delay_ms"), 0, "{report}");
+    assert_eq!(number(&report, "traffic/connections"), 0, "{report}");
+    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), 0, "{report}");
 }
 
 #[test]
@@ -135,8 +128,8 @@ fn idle_connections_are_no_traffic() {
     hold(&run);
     client.does("open 5");
     let report = report(run, "quiet");
-    assert_eq!(number(&report, "/traffic/connections"), 5, "{report}");
-    assert_eq!(number(&report, "/traffic/with_data"), 0, "{report}");
+    assert_eq!(number(&report, "traffic/connections"), 5, "{report}");
+    assert_eq!(number(&report, "traffic/with_data"), 0, "{report}");
     assert_eq!(report["traffic"]["last_arrival_ms"], Value::Null, "{report}");
 }
 
@@ -151,7 +144,7 @@ fn a_burst_after_a_silence_shorter_than_the_window_is_awaited() {
     let last_at = keep_up(300 * MS, || client.does("request"));
     assert_after(last_at, run.hears(FORWARDED).at, 2000 * MS);
     let report = report(run, "quiet");
-    assert!(number(&report, "/traffic/last_arrival_ms") >= 1600, "{report}");
+    assert!(number(&report, "traffic/last_arrival_ms") >= 1600, "{report}");
 }
 
 /// What goes on and on holds for the whole delay, and the report names the peer.
@@ -186,8 +179,8 @@ fn is_no_traffic(options: &str, app: &str, client: &str, deed: &str) -> u64 {
     hold(&run);
     while_held(&run, &mut client, deed);
     let report = report(run, "quiet");
-    assert_eq!(number(&report, "/traffic/with_data"), 0, "{report}");
-    number(&report, "/traffic/connections")
+    assert_eq!(number(&report, "traffic/with_data"), 0, "{report}");
+    number(&report, "traffic/connections")
 }
 
 #[test]
@@ -231,9 +224,9 @@ fn clients_of_either_family_are_traffic() {
             assert_after(last_at, run.hears(FORWARDED).at, WINDOW);
             let report = report(run, "quiet");
             let is_new = deed == "request";
-            let arrived = number(&report, "/traffic/with_data") > 0;
+            let arrived = number(&report, "traffic/with_data") > 0;
             assert_eq!(arrived, is_new, "{app}: {report}");
-            assert!(number(&report, "/held_ms") >= 1600, "{app}: {report}");
+            assert!(number(&report, "held_ms") >= 1600, "{app}: {report}");
         });
     });
 }
@@ -261,9 +254,9 @@ fn ten_thousand_idle_connections_cost_little() {
     // shortest delay is over, and the last.
     assert!(cpu < held / 50 + 400 * MS, "{cpu:?} of CPU in {held:?}");
     let report = report(run, "quiet");
-    assert_eq!(number(&report, "/traffic/with_data"), 1, "{report}");
+    assert_eq!(number(&report, "traffic/with_data"), 1, "{report}");
     // Rare looks make no long hold.
-    assert!(number(&report, "/held_ms") < 5500, "{report}");
+    assert!(number(&report, "held_ms") < 5500, "{report}");
 }
 
 // What nobody listens on.
@@ -370,11 +363,11 @@ fn a_fixed_delay_learns_what_would_have_been_enough() {
     });
     assert_after(began_at, run.hears(FORWARDED).at, 2000 * MS);
     let report = report(run, "delay");
-    assert_eq!(number(&report, "/traffic/connections"), count, "{report}");
-    assert_eq!(number(&report, "/traffic/with_data"), count, "{report}");
-    let last = number(&report, "/traffic/last_arrival_ms");
+    assert_eq!(number(&report, "traffic/connections"), count, "{report}");
+    assert_eq!(number(&report, "traffic/with_data"), count, "{report}");
+    let last = number(&report, "traffic/last_arrival_ms");
     assert!((500..2000).contains(&last), "{report}");
-    assert_eq!(number(&report, "/traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
+    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
     assert_eq!(report["traffic"]["kept_by"], Value::Null, "{report}");
 }
 
@@ -459,7 +452,7 @@ fn what_is_refused_has_something_to_take_its_place() {
         let report = ended.report();
         assert_eq!(report["traffic"]["seen_by"], seen_by, "{refused}: {report}");
         assert_eq!(report["hold_ended_by"], "quiet", "{refused}: {report}");
-        assert!(number(&report, "/held_ms") >= 2000, "{refused}: {report}");
+        assert!(number(&report, "held_ms") >= 2000, "{refused}: {report}");
         assert_eq!(ended.times(r#""level":"warn""#), 0, "{refused}: {}", ended.all());
     });
 }
@@ -473,10 +466,6 @@ fn where_all_is_refused_it_is_held_to_the_end() {
 }
 
 // What it costs.
-
-fn sockets(pid: i32) -> usize {
-    descriptors(pid).values().filter(|leads_to| leads_to.starts_with("socket:")).count()
-}
 
 #[test]
 fn before_the_stop_signal_and_after_the_hold_nothing_is_open() {

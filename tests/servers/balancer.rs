@@ -13,7 +13,7 @@ use nix::libc;
 use nix::unistd::geteuid;
 
 use crate::client::{Connection, Failure};
-use crate::harness::*;
+use crate::shared::*;
 use crate::shutdown::version;
 
 /// Some request is always in flight.
@@ -213,7 +213,7 @@ fn restart(checks: Checks, retries: Retries) -> Tally {
             run.hears(r#""event":"forwarded""#);
             proxy.comes_to(first, "DOWN");
             let ended = run.ends();
-            assert_eq!(ended.code, 0, "{}", ended.all());
+            assert_eq!(ended.code, 0, "{ended}");
             serve_on();
             let again = first.start();
             proxy.comes_to(first, "UP");

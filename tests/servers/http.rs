@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread::{self, JoinHandle};
 
-use crate::harness::*;
+use crate::shared::*;
 use crate::shutdown::*;
 use crate::upstream::{Kept, Upstream};
 
@@ -97,7 +97,7 @@ impl Clients for Visitors {
 
 fn get(server: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(server)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     // Of this version, so that the end of the answer is the end of the connection.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: server\r\n\r\n")?;
     let mut answer = String::new();

@@ -14,10 +14,16 @@ mod redis;
 mod shutdown;
 mod upstream;
 
-// The tests of the signals themselves need all of it.
-#[allow(dead_code)]
-#[path = "../pid1/harness.rs"]
-mod harness;
+#[path = "../shared"]
+mod shared {
+    mod ended;
+    mod folder;
+    mod init;
+    mod said;
+    mod waiting;
+
+    pub use self::{ended::*, folder::*, init::*, waiting::*};
+}
 
 #[allow(dead_code)]
 #[path = "../../examples/rolling-restart/http.rs"]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::harness::*;
+use crate::shared::*;
 use crate::shutdown::*;
 
 /// It does not run as root.
@@ -120,8 +120,8 @@ fn stopped(option: &str, start: Start, in_flight: InFlight, code: i32) -> Outcom
     let mut sessions = Sessions { server, idle: None, busy: None };
     let outcome = stop(init.options(option), start(&command), &mut sessions, in_flight, code);
     // As it should, and not as after a crash of one of its processes.
-    assert!(outcome.ended.said("database system is shut down"), "{}", outcome.ended.all());
-    assert!(!outcome.ended.said("terminating any other active"), "{}", outcome.ended.all());
+    assert!(outcome.ended.said("database system is shut down"), "{}", outcome.ended);
+    assert!(!outcome.ended.said("terminating any other active"), "{}", outcome.ended);
     outcome
 }
 

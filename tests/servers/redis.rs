@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::harness::*;
+use crate::shared::*;
 use crate::shutdown::*;
 
 /// Clients that write, and one that waits for an element of a list.
@@ -23,7 +23,7 @@ impl Writers {
 
     fn say(&self, command: &str) -> io::Result<TcpStream> {
         let mut stream = TcpStream::connect(self.server)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         write!(stream, "{command}\r\n")?;
         Ok(stream)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::libc;
 use nix::unistd::geteuid;
 
-use crate::harness::*;
+use crate::shared::*;
 
 /// Those who use a server.
 pub trait Clients {
@@ -134,9 +134,9 @@ pub fn stop(
     }
     let ended = run.ends();
     let report = ended.report();
-    assert_eq!((ended.code, &report["exit_code"]), (code, &code.into()), "{}", ended.all());
-    assert_eq!(report["killed_at_ms"], serde_json::Value::Null, "{}", ended.all());
-    let drain = report["drain_ms"].as_u64().expect("a drain");
+    assert_eq!((ended.code, &report["exit_code"]), (code, &code.into()), "{ended}");
+    assert_eq!(report["killed_at_ms"], serde_json::Value::Null, "{ended}");
+    let drain = number(&report, "drain_ms");
     Outcome { in_flight, drain, ended, folder }
 }
 

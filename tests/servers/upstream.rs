@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
-use crate::harness::PATIENCE;
+use crate::shared::TIMEOUT;
 
 /// It answers at once, but for `/slow`.
 pub struct Upstream {
@@ -29,7 +29,7 @@ impl Upstream {
 
     /// Waits for a slow request, and keeps it.
     pub fn keep(&self) -> Kept {
-        Kept(self.slow.recv_timeout(PATIENCE).expect("a slow request"))
+        Kept(self.slow.recv_timeout(TIMEOUT).expect("a slow request"))
     }
 }
 
