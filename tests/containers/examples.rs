@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::{both, docker, eventually, image, output, run, seconds, unique};
+use crate::harness::{both, docker, eventually, image, output, run, seconds, unique, wait_until};
 use crate::images::{self, scratch_folder};
 
 /// A copy of a file or folder of this repository, for one test.
@@ -302,9 +302,7 @@ fn the_numbers_of_the_deployment_fit() {
     app.kill("TERM");
     let held = app.hears("from outside the container: forwarding it at +15s, SIGKILL at +59s");
     // Long enough to be a request of its own, which ends the hold.
-    while held.at.elapsed() < seconds(1) {
-        std::thread::sleep(seconds(1).saturating_sub(held.at.elapsed()));
-    }
+    wait_until(held.at + seconds(1));
     app.kill("TERM");
     let ended = app.ends();
     assert_eq!(ended.code, 0, "{ended}");

@@ -1,21 +1,18 @@
 //! A container under test: how it is started, what is said in it, and how it ended.
-//!
-//! Tests wait for conditions, never for time; a condition that does not come is a failure that
-//! shows all that was said.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::images;
+pub use crate::shared::{ended::*, lateness::*, said::*, waiting::*};
 
-/// How long a condition may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How late something may come on a busy machine, with a docker command in between.
+pub const MAX_LATENESS: Duration = seconds(10);
 
 /// A call of the docker command line that cannot hang for ever.
 pub fn docker<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Command {
@@ -115,15 +112,17 @@ impl Setup {
         let (words, name) = self.line(&["--detach"], app);
         // Made first, so that what docker could create but not start goes too.
         let remains = Remains(name);
+        let started_at = Instant::now();
         output(&mut docker(words));
-        Container::follow(remains)
+        Container::follow(remains, started_at)
     }
 
     /// Runs it in the foreground to its end, as `docker run --rm` in a CI job.
     pub fn runs_to_its_end(self, app: &[&str]) -> Ended {
         let (words, _) = self.line(&["--rm"], app);
+        let started_at = Instant::now();
         let output = run(&mut docker(words));
-        Ended::new(output.status.code().unwrap_or(-1), &output)
+        Ended::of(output.status.code().unwrap_or(-1), started_at, &output)
     }
 }
 
@@ -136,82 +135,24 @@ impl Drop for Remains {
     }
 }
 
-/// One line, from whom, and when we saw it.
-#[derive(Clone, Debug)]
-pub struct Line {
-    pub source: &'static str,
-    pub text: String,
-    pub at: Instant,
-}
-
-/// What two streams said so far.
-#[derive(Default)]
-pub struct Said {
-    lines: Mutex<Vec<Line>>,
-    more: Condvar,
-}
-
-impl Said {
-    pub fn listen(
-        self: &Arc<Said>,
-        source: &'static str,
-        from: impl Read + Send + 'static,
-    ) -> JoinHandle<()> {
-        let said = self.clone();
-        std::thread::spawn(move || {
-            for text in BufReader::new(from).lines().map_while(Result::ok) {
-                let line = Line { source, text, at: Instant::now() };
-                said.lines.lock().expect("a lock").push(line);
-                said.more.notify_all();
-            }
-        })
-    }
-
-    /// Waits for a line with this in it.
-    #[track_caller]
-    fn hears(&self, part: &str) -> Line {
-        let give_up_at = Instant::now() + PATIENCE;
-        let mut lines = self.lines.lock().expect("a lock");
-        loop {
-            if let Some(line) = lines.iter().find(|line| line.text.contains(part)) {
-                return line.clone();
-            }
-            let left = give_up_at.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                let said: String = lines
-                    .iter()
-                    .map(|line| format!("  {}: {}\n", line.source, line.text))
-                    .collect();
-                drop(lines);
-                panic!("waited in vain for {part:?}; was said:\n{said}");
-            }
-            lines = self.more.wait_timeout(lines, left).expect("a lock").0;
-        }
-    }
-
-    pub fn all(&self) -> String {
-        let lines = self.lines.lock().expect("a lock");
-        lines.iter().map(|line| format!("{}\n", line.text)).collect()
-    }
-}
-
 /// A container that runs.
 pub struct Container {
     remains: Remains,
+    started_at: Instant,
     said: Arc<Said>,
     follower: Child,
 }
 
 impl Container {
-    fn follow(remains: Remains) -> Container {
+    fn follow(remains: Remains, started_at: Instant) -> Container {
         let mut command = Command::new("docker");
         command.args(["logs", "--follow", &remains.0]).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut follower = command.spawn().expect("docker logs");
         let said = Arc::new(Said::default());
-        said.listen("app", follower.stdout.take().expect("a pipe"));
-        said.listen("log", follower.stderr.take().expect("a pipe"));
-        Container { remains, said, follower }
+        said.listen(APP, follower.stdout.take().expect("a pipe"));
+        said.listen(LOG, follower.stderr.take().expect("a pipe"));
+        Container { remains, started_at, said, follower }
     }
 
     pub fn name(&self) -> &str {
@@ -221,11 +162,11 @@ impl Container {
     /// Waits until the app or the log has said a line with this in it, and returns that line.
     #[track_caller]
     pub fn hears(&self, part: &str) -> Line {
-        self.said.hears(part)
+        self.said.hears_times(part, 1)
     }
 
     pub fn said(&self, part: &str) -> bool {
-        self.said.all().contains(part)
+        self.said.lines().iter().any(|line| line.text.contains(part))
     }
 
     /// One field, as a Go template.
@@ -277,14 +218,14 @@ impl Container {
     #[track_caller]
     pub fn ends(self) -> Ended {
         let mut wait = Command::new("timeout");
-        wait.args([&PATIENCE.as_secs().to_string(), "docker", "wait", self.name()]);
+        wait.args([&TIMEOUT.as_secs().to_string(), "docker", "wait", self.name()]);
         let waited = run(&mut wait);
         let code = String::from_utf8_lossy(&waited.stdout).trim().parse();
         let Ok(code) = code else {
-            panic!("it does not end; was said:\n{}", self.said.all());
+            panic!("it does not end; was said:\n{}", show(&self.said.lines()));
         };
         // From its beginning: what we followed may lack the last lines.
-        Ended::new(code, &run(&mut docker(["logs", self.name()])))
+        Ended::of(code, self.started_at, &run(&mut docker(["logs", self.name()])))
     }
 }
 
@@ -323,7 +264,7 @@ impl Visitor {
     /// Waits for a line with this in it.
     #[track_caller]
     pub fn hears(&self, part: &str) {
-        self.said.hears(part);
+        self.said.hears_times(part, 1);
     }
 
     /// Waits for its end, and returns its exit code and all that it said.
@@ -332,84 +273,34 @@ impl Visitor {
         for reader in self.readers {
             reader.join().expect("a reader");
         }
-        (status.code().unwrap_or(-1), self.said.all())
+        let lines = self.said.lines();
+        let said = lines.iter().map(|line| format!("{}\n", line.text)).collect();
+        (status.code().unwrap_or(-1), said)
     }
 }
 
-/// How a container ended, and all that was said.
-pub struct Ended {
-    pub code: i32,
-    app: String,
-    log: String,
-}
-
 impl Ended {
-    fn new(code: i32, output: &Output) -> Ended {
-        let [app, log] =
-            [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
-        Ended { code, app, log }
+    /// What came of a container whose two streams the docker command line keeps apart.
+    fn of(code: i32, started_at: Instant, output: &Output) -> Ended {
+        let at = Instant::now();
+        let streams = [(APP, &output.stdout), (LOG, &output.stderr)];
+        let lines = streams.into_iter().flat_map(|(source, text)| {
+            let text = String::from_utf8_lossy(text).into_owned();
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.into_iter().map(move |text| Line { source, text, at })
+        });
+        Ended { code, started_at, at, lines: lines.collect() }
     }
 
     /// The lines on stdout, which is the app's.
     pub fn app(&self) -> Vec<&str> {
-        self.app.lines().collect()
-    }
-
-    /// The lines on stderr.
-    pub fn log(&self) -> Vec<&str> {
-        self.log.lines().collect()
+        self.from(APP)
     }
 
     /// Our own lines on stderr.
     pub fn ours(&self) -> Vec<&str> {
-        self.log.lines().filter(|line| line.starts_with("reprieve: ")).collect()
+        self.log().into_iter().filter(|line| line.starts_with("reprieve: ")).collect()
     }
-
-    /// Whether any line has this in it.
-    pub fn said(&self, part: &str) -> bool {
-        self.times(part) > 0
-    }
-
-    /// How many lines have this in them.
-    pub fn times(&self, part: &str) -> usize {
-        self.app.lines().chain(self.log.lines()).filter(|line| line.contains(part)).count()
-    }
-
-    /// The report, as the JSON log has it.
-    #[track_caller]
-    pub fn report(&self) -> serde_json::Value {
-        let reports = self.log.lines().filter_map(|line| serde_json::from_str(line).ok());
-        let mut reports = reports.filter(|value: &serde_json::Value| value["event"] == "report");
-        reports.next().unwrap_or_else(|| panic!("no report in:\n{self}"))
-    }
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        write!(f, "exit code {}\nstdout:\n{}stderr:\n{}", self.code, self.app, self.log)
-    }
-}
-
-/// Waits for a condition that nothing announces.
-#[track_caller]
-pub fn eventually<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let give_up_at = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(Instant::now() < give_up_at, "waited in vain: {what}");
-        // The pace of asking, not a guess at when it will be so.
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Asserts that something came no earlier than a duration after another, and not much later.
-#[track_caller]
-pub fn assert_after(began_at: Instant, at: Instant, after: Duration) {
-    let took = at.saturating_duration_since(began_at);
-    assert!(took >= after, "too early: {took:?} instead of {after:?}");
-    assert!(took < after + Duration::from_secs(10), "too late: {took:?} instead of {after:?}");
 }
 
 pub const fn seconds(seconds: u64) -> Duration {

@@ -27,5 +27,11 @@ mod stop;
 mod terminal;
 mod traffic;
 
-#[path = "../shared/terminal.rs"]
-mod new_terminal;
+#[path = "../shared"]
+mod shared {
+    pub mod ended;
+    pub mod lateness;
+    pub mod said;
+    pub mod terminal;
+    pub mod waiting;
+}

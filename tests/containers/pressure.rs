@@ -1,23 +1,18 @@
 //! The promises under hardship: a frozen container, and one that has hardly any memory.
 
 use crate::harness::{
-    Container, Ended, assert_after, busybox, docker, eventually, output, scratch, seconds,
+    Container, assert_after, busybox, docker, eventually, number, output, scratch, seconds,
+    wait_until,
 };
 
 /// Freezes the container until so many seconds after it said this. The clocks go on.
 fn pauses(app: &Container, after: &str, for_seconds: u64) {
     let said = app.hears(after);
     output(&mut docker(["pause", app.name()]));
-    let over = said.at + seconds(for_seconds);
     // It has to be late.
-    std::thread::sleep(over.saturating_duration_since(std::time::Instant::now()));
+    wait_until(said.at + seconds(for_seconds));
     assert!(!app.said("got SIGTERM"));
     output(&mut docker(["unpause", app.name()]));
-}
-
-fn milliseconds(ended: &Ended, key: &str) -> u64 {
-    let report = ended.report();
-    report[key].as_u64().unwrap_or_else(|| panic!("no {key}: {report}"))
 }
 
 #[test]
@@ -47,7 +42,7 @@ fn a_pause_beyond_both_deadlines_forwards_and_kills_at_once() {
     let ended = app.ends();
     assert_eq!(ended.code, 137, "{ended}");
     let told: Vec<u64> =
-        ["forwarded_at_ms", "killed_at_ms"].map(|key| milliseconds(&ended, key)).into();
+        ["forwarded_at_ms", "killed_at_ms"].map(|key| number(&ended.report(), key)).into();
     let since = thawed_at.duration_since(began_at).as_millis() as u64;
     assert!(told.is_sorted() && told[0] + 1000 > since && told[1] < told[0] + 500, "{ended}");
     let place = |part: &str| ended.log().iter().position(|line| line.contains(part));
@@ -88,7 +83,7 @@ fn memory_pressure_changes_no_deadline() {
     drop(visitor);
     assert_eq!(ended.code, 137, "{ended}");
     for (key, promised) in [("forwarded_at_ms", 2000), ("killed_at_ms", 4000)] {
-        let told = milliseconds(&ended, key);
+        let told = number(&ended.report(), key);
         assert!((promised..promised + 1000).contains(&told), "{key} {told}: {ended}");
     }
 }

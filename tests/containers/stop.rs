@@ -1,6 +1,6 @@
 //! `docker stop` and `docker kill -s`.
 
-use crate::harness::{assert_after, image, scratch, seconds};
+use crate::harness::{assert_after, image, scratch, seconds, wait_until};
 use crate::images;
 
 #[test]
@@ -69,9 +69,7 @@ fn a_second_docker_stop_ends_the_hold() {
     let patient = app.stop(60);
     let held = app.hears("forwarding it at +40s");
     // Within a second it would be the same request.
-    while held.at.elapsed() < seconds(1) {
-        std::thread::sleep(seconds(1).saturating_sub(held.at.elapsed()));
-    }
+    wait_until(held.at + seconds(1));
     let impatient = app.stop(10);
     app.hears("got SIGTERM");
     assert!(patient.called_at.elapsed() < seconds(40));

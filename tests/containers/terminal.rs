@@ -13,7 +13,7 @@ use nix::pty::Winsize;
 use nix::sys::termios::{Termios, tcgetattr};
 
 use crate::harness::{Setup, busybox, debian, docker, eventually, output, scratch};
-use crate::new_terminal;
+use crate::shared::terminal;
 
 /// A person at a terminal, who runs `docker run -it`.
 struct Person {
@@ -30,7 +30,7 @@ struct Person {
 impl Person {
     fn runs(setup: Setup, app: &[&str]) -> Person {
         let (words, name) = setup.line(&["--interactive", "--tty", "--rm"], app);
-        let (master, slave) = new_terminal::open();
+        let (master, slave) = terminal::open();
         resize(&master, 24, 80);
         let before = tcgetattr(&slave).expect("its settings");
         let mut command = Command::new("docker");

@@ -1,10 +1,10 @@
 //! Holds that end when traffic has stopped.
 
 use std::path::Path;
-use std::time::Instant;
 
 use crate::harness::{
-    Setup, assert_after, debian, docker, image, output, scratch, seconds, unique,
+    Setup, assert_after, debian, docker, image, number, output, scratch, seconds, unique,
+    wait_until,
 };
 use crate::images;
 use crate::servers::Visits;
@@ -70,7 +70,7 @@ fn the_hold_ends_a_window_after_the_last_request() {
     let called_at = stop.called_at;
     let held = server.hears("from outside the container");
     // The lag of a cluster: longer than the window and the least delay together.
-    std::thread::sleep((held.at + seconds(3)).saturating_duration_since(Instant::now()));
+    wait_until(held.at + seconds(3));
     let visits = visits.stop();
     let forwarded = server.hears("forwarded SIGTERM");
     let took = stop.returns();
@@ -85,16 +85,15 @@ fn the_hold_ends_a_window_after_the_last_request() {
     assert_eq!(report["hold_ended_by"], "quiet", "{ended}");
     let traffic = &report["traffic"];
     assert_eq!((&traffic["seen_by"], &traffic["ports"][0]), (&"events".into(), &PORT.into()));
-    let number = |key: &str| traffic[key].as_u64().unwrap_or_else(|| panic!("{key}: {ended}"));
     // The stop signal arrived between the two.
     let least = visits.iter().filter(|visit| visit.began_at > held.at).count() as u64;
     let most = visits.iter().filter(|visit| visit.over_at > called_at).count() as u64;
     println!("{least} to {most} requests in the hold: {traffic}; docker stop took {took:?}");
-    assert!((least..=most).contains(&number("connections")), "{least}..={most}: {ended}");
-    assert_eq!(number("with_data"), number("connections"), "{ended}");
-    assert!(number("last_arrival_ms") >= 2900, "{ended}");
-    let held_ms = report["held_ms"].as_u64().expect("a time");
-    assert!(held_ms >= number("last_arrival_ms") + 1000, "{ended}");
+    assert!((least..=most).contains(&number(traffic, "connections")), "{least}..={most}: {ended}");
+    assert_eq!(number(traffic, "with_data"), number(traffic, "connections"), "{ended}");
+    assert!(number(traffic, "last_arrival_ms") >= 2900, "{ended}");
+    let held_ms = number(&report, "held_ms");
+    assert!(held_ms >= number(traffic, "last_arrival_ms") + 1000, "{ended}");
 }
 
 /// They ask for a page, as a node's readiness probes may, and go on until the server has ended.

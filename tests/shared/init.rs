@@ -189,8 +189,3 @@ pub fn send(pid: i32, signal: i32) {
     // SAFETY: no pointer is involved.
     unsafe { libc::kill(pid, signal) };
 }
-
-/// Sleeps up to a moment: for a signal that has to come so late and no earlier.
-pub fn wait_until(at: Instant) {
-    std::thread::sleep(at.saturating_duration_since(Instant::now()));
-}

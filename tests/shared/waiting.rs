@@ -24,3 +24,8 @@ pub fn eventually_or<T>(what: impl Fn() -> String, mut found: impl FnMut() -> Op
         std::thread::sleep(Duration::from_millis(1));
     }
 }
+
+/// Sleeps up to a moment: for a signal that has to come so late and no earlier.
+pub fn wait_until(at: Instant) {
+    std::thread::sleep(at.saturating_duration_since(Instant::now()));
+}
