@@ -1,4 +1,5 @@
-//! Hooks as commands: how they are written, what they are given, and how they fail.
+//! Hooks as commands: how they are written, what they are given, and how they fail
+//! (docs/behaviour.md, section 12).
 
 use nix::libc;
 

@@ -1,4 +1,4 @@
-//! Hooks: when they run, as what, and that none of them holds up the end.
+//! Hooks: when they run, and that none of them holds up the end (docs/behaviour.md, section 12).
 
 mod leftovers;
 mod signals;

@@ -1,4 +1,4 @@
-//! Section 3, lines 1, 2, 6, 7 and 9: what the app gets, and what we let go of.
+//! What the app inherits, and what we let go of (docs/behaviour.md, section 2, and 1.1 and 1.6).
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Not PID 1: a subreaper that signals its own descendants alone.
+//! Not PID 1: a subreaper that signals its own descendants alone (docs/behaviour.md, 1.8, 1.9,
+//! 6.3 and 7.10).
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;

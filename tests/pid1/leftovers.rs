@@ -1,4 +1,4 @@
-//! Processes that outlive the main child.
+//! Processes that outlive the main child (docs/behaviour.md, section 7).
 
 use std::os::fd::AsFd;
 

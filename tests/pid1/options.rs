@@ -1,4 +1,5 @@
-//! Section 2: the command line, its environment variables, and bad input.
+//! The command line, its environment variables, and bad input (docs/behaviour.md, sections 1 and
+//! 16).
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;

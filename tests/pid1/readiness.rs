@@ -1,5 +1,5 @@
 //! Readiness that turns with the stop signal: the ready file, what the responder to probes says,
-//! and what is wrong before the app is spawned.
+//! and what is wrong before the app is spawned (docs/behaviour.md, section 11).
 
 mod ready_file;
 
@@ -259,7 +259,7 @@ fn a_stop_signal_while_the_app_is_asked_is_the_answer() {
     assert_eq!(run.ends().code, 0);
 }
 
-// What is wrong before the app is spawned.
+// What is wrong before the app is spawned (docs/behaviour.md, section 11).
 
 /// One line that says what, and no app.
 #[track_caller]

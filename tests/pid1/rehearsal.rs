@@ -1,4 +1,4 @@
-//! Section 6: a rehearsal.
+//! A rehearsal (docs/behaviour.md, section 14).
 
 use std::time::Duration;
 

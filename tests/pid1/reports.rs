@@ -1,4 +1,4 @@
-//! Section 5: the log and the report.
+//! The log and the report (docs/behaviour.md, section 15).
 
 use std::time::Duration;
 

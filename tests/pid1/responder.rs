@@ -1,5 +1,5 @@
 //! The process that answers probes: it is ours and not the app's, and neither its death nor what
-//! comes from the network does any harm.
+//! comes from the network does any harm (docs/behaviour.md, 11.7 to 11.10).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

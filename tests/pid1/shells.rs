@@ -1,4 +1,4 @@
-//! Section 4: whom a signal goes to.
+//! Whom a signal goes to (docs/behaviour.md, section 4).
 
 use std::os::unix::fs::symlink;
 

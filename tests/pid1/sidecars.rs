@@ -1,5 +1,6 @@
 //! Sidecars: the app starts once they are ready, and when it has ended they are told to quit. The
-//! test's proxy plays them, in a network of their own, on the ports of the real ones.
+//! test's proxy plays them, in a network of their own, on the ports of the real ones
+//! (docs/behaviour.md, section 13).
 
 mod bad_input;
 mod names;

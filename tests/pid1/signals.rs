@@ -1,5 +1,5 @@
-//! Section 3, lines 3, 4, 10, 13, 14 and 15: forwarding, reaping, idling, and a stderr that is
-//! full or closed.
+//! Forwarding, reaping, idling, and a stderr that is full or closed (docs/behaviour.md, section 3,
+//! and 7.11, 8.1, 15.4, 15.5, 17.1 and 17.2).
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

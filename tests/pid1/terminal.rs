@@ -1,4 +1,4 @@
-//! Section 3, line 8: a terminal and job control, on a pty.
+//! We lead the session on a terminal, as in `docker run -it` (docs/behaviour.md, section 9).
 
 mod job_control;
 
@@ -8,8 +8,6 @@ use nix::libc;
 
 use crate::harness::*;
 use crate::pty::*;
-
-// As the leader of the session, as in `docker run -it`.
 
 /// Our binary with these words as the session leader, as an ordinary process.
 fn leader(words: &str) -> Command {

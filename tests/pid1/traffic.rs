@@ -1,5 +1,5 @@
-//! Section 7 of the design: the hold that ends when traffic has stopped. Real servers and clients
-//! in a network of their own; the init has no capability there.
+//! The hold that ends when traffic has stopped (docs/behaviour.md, section 10). Real servers and
+//! clients in a network of their own; the init has no capability there.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

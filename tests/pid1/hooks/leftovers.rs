@@ -1,4 +1,4 @@
-//! What hooks leave behind.
+//! What hooks leave behind (docs/behaviour.md, 12.9 and 12.11).
 
 use super::*;
 

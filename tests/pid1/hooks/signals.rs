@@ -1,4 +1,5 @@
-//! Signals for the app and its leftovers: hooks get none of them.
+//! Signals for the app and its leftovers: hooks get none of them
+//! (docs/behaviour.md, 12.10).
 
 use super::*;
 

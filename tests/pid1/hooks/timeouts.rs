@@ -1,4 +1,5 @@
-//! Hooks that hang: each has its own time, and none of them moves the kill.
+//! Hooks that hang: each has its own time, and none of them moves the kill
+//! (docs/behaviour.md, 12.3 and 12.4).
 
 use super::*;
 

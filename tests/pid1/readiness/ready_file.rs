@@ -1,4 +1,4 @@
-//! The ready file: an exec probe looks whether it is there.
+//! The ready file: an exec probe looks whether it is there (docs/behaviour.md, 11.1 to 11.3).
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;

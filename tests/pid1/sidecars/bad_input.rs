@@ -1,4 +1,5 @@
-//! Bad options: they are found before anybody is asked and anything is spawned.
+//! Bad options: they are found before anybody is asked and anything is spawned
+//! (docs/behaviour.md, 1.2, 13.6 and 16.9).
 
 use std::process::Command;
 

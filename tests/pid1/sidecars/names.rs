@@ -1,4 +1,5 @@
-//! Host names in URLs: who resolves them, and a name server that is dead.
+//! Host names in URLs: who resolves them, and a name server that is dead (docs/behaviour.md,
+//! 13.6 and 13.7).
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! After the app: its sidecars are asked to quit.
+//! After the app: its sidecars are asked to quit (docs/behaviour.md, 13.8 to 13.10).
 
 use std::io::Read;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Before the app: it starts once its sidecars are ready.
+//! Before the app: it starts once its sidecars are ready (docs/behaviour.md, 13.1 to 13.4).
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

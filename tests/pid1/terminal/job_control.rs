@@ -1,4 +1,5 @@
-//! Job control: interactive shells inside, and as a job of one outside.
+//! Job control: interactive shells inside, and as a job of one outside
+//! (docs/behaviour.md, 9.1, 9.2, 9.5 and 9.6).
 
 use super::*;
 
