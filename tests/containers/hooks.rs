@@ -117,7 +117,7 @@ fn a_visitor_is_not_in_the_way_of_hooks() {
 
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
-fn a_hook_that_is_not_in_the_image_is_told_before_the_app_is_spawned() {
+fn a_hook_that_is_not_in_the_image_is_an_error_before_the_app_is_spawned() {
     let app = scratch().variable("REPRIEVE_ON_STOP", "sh -c true");
     let ended = app.runs_to_its_end(&[]);
     assert_eq!((ended.code, ended.app().len(), ended.log().len()), (125, 0, 1), "{ended}");

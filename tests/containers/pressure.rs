@@ -90,7 +90,7 @@ fn memory_pressure_changes_no_deadline() {
 
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
-fn an_app_that_runs_out_of_memory_in_the_hold_is_told_of() {
+fn an_app_that_runs_out_of_memory_in_the_hold_is_reported() {
     let script = "trap 'exec tail /dev/zero' USR1; echo ready; while :; do sleep 1 & wait; done";
     let app = busybox()
         .delay("60s")

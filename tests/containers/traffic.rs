@@ -141,7 +141,7 @@ fn a_peer_that_goes_on_keeps_the_hold_and_is_named() {
 /// Docker's name server listens in the same network namespace.
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
-fn a_worker_that_listens_on_nothing_is_told_at_once() {
+fn a_worker_that_listens_on_nothing_is_signalled_at_once() {
     let network = Network::create();
     let worker = locked_down(scratch(), &network).delay("0s..20s").starts();
     worker.hears("ready");

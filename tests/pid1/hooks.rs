@@ -4,6 +4,7 @@ mod leftovers;
 mod signals;
 mod timeouts;
 
+use std::process::Command;
 use std::time::Duration;
 
 use nix::libc;
@@ -14,7 +15,7 @@ use crate::pty::*;
 /// The kill comes as without hooks, and nothing outlives the grace period.
 const DEADLINE: &str = "--grace-period 8s --margin 7s --hook-timeout 1h --log-format json";
 
-/// A hook that listens under a name, and goes on until it gets SIGUSR1 from [`tell`].
+/// A hook that listens under a name, and goes on until it gets SIGUSR1 from [`end_hook`].
 pub fn listening(name: &str) -> String {
     format!("{} listen --name {name} --until SIGUSR1", fixture().display())
 }
@@ -30,9 +31,26 @@ pub fn script(lines: &str) -> String {
     format!("sh -c '{lines}'")
 }
 
-/// Sends a signal from inside to one whose pid is the init's.
-fn tell(run: &Run, signal: &str, pid: i32) {
-    assert_eq!(run.enter(&["kill", "-s", signal, &pid.to_string()]).rest(), "");
+/// Sends a signal to a process whose pid the init's namespace has.
+fn send_inside(run: &Run, signal: &str, pid: i32) {
+    let kill = ["kill", "-s", signal, &pid.to_string()];
+    match run.is_pid1 {
+        true => assert_eq!(run.enter(&kill).rest(), ""),
+        false => assert!(Command::new(kill[0]).args(&kill[1..]).status().expect("kill").success()),
+    }
+}
+
+/// Lets a listening hook end.
+fn end_hook(run: &Run, hook: i32) {
+    send_inside(run, "USR1", hook);
+}
+
+/// Stops an app that listens, and waits for the plan in the log and the listening hook.
+#[track_caller]
+fn stop(run: &Run) -> (Line, i32) {
+    run.ready("");
+    run.signal(libc::SIGTERM);
+    (run.hears("\"stop_signal\""), run.ready("hook "))
 }
 
 /// The whole lines of the app and the hooks, which share a pipe.
@@ -71,10 +89,8 @@ fn assert_killed_in_time(began_at: std::time::Instant, ended: &Ended, kill: Dura
 #[test]
 fn on_stop_runs_at_once_and_the_stop_signal_waits_for_it() {
     let run = pid1().options(PATIENT).option("--on-stop", listening("hook")).fixture("listen");
-    run.ready("");
-    run.signal(libc::SIGTERM);
-    let hook = run.ready("hook ");
-    tell(&run, "USR1", hook);
+    let (_, hook) = stop(&run);
+    end_hook(&run, hook);
     let ended = run.ends();
     // What the hook says, it says before it ends.
     assert_app(&ended, &["hook got SIGUSR1", "got SIGTERM"]);
@@ -87,12 +103,9 @@ fn on_stop_runs_at_once_and_the_stop_signal_waits_for_it() {
 fn a_delay_that_is_shorter_than_the_hook_is_over_with_the_hook() {
     let options = "--delay 300ms --grace-period 2h --hook-timeout 1h --log-format json";
     let run = pid1().options(options).option("--on-stop", listening("hook")).fixture("listen");
-    run.ready("");
-    run.signal(libc::SIGTERM);
-    let plan = run.hears("\"stop_signal\"");
-    let hook = run.ready("hook ");
+    let (plan, hook) = stop(&run);
     wait_until(plan.at + 300 * MS);
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_app(&ended, &["hook got SIGUSR1", "got SIGTERM"]);
     assert_eq!(ended.report()["hold_ended_by"], "hooks");
@@ -117,12 +130,9 @@ fn a_delay_that_is_longer_than_the_hook_lasts_as_without_it() {
 fn a_quiet_hold_ends_with_the_hook() {
     let options = "--delay 200ms..1h --grace-period 2h --hook-timeout 1h --log-format json";
     let run = pid1().options(options).option("--on-stop", listening("hook")).fixture("listen");
-    run.ready("");
-    run.signal(libc::SIGTERM);
-    let plan = run.hears("\"stop_signal\"");
-    let hook = run.ready("hook ");
+    let (plan, hook) = stop(&run);
     wait_until(plan.at + 300 * MS);
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_app(&ended, &["hook got SIGUSR1", "got SIGTERM"]);
     assert_eq!(ended.report()["hold_ended_by"], "quiet");
@@ -152,7 +162,7 @@ fn a_quiet_hold_of_a_server_ends_with_the_hook() {
     let plan = run.hears("\"stop_signal\"");
     let hook = run.ready("hook ");
     wait_until(plan.at + 500 * MS);
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_eq!((ended.code, &ended.report()["hold_ended_by"]), (143, &"quiet".into()));
     assert!(!ended.report()["traffic"]["seen_by"].is_null(), "{}", ended.all());
@@ -170,7 +180,7 @@ fn several_run_in_order_and_the_hold_lasts_until_the_last() {
     run.signal(libc::SIGTERM);
     for name in ["first", "third"] {
         let hook = run.ready(&format!("{name} "));
-        tell(&run, "USR1", hook);
+        end_hook(&run, hook);
     }
     let ended = run.ends();
     assert_app(&ended, &["first got SIGUSR1", "second ran", "third got SIGUSR1", "got SIGTERM"]);
@@ -185,14 +195,11 @@ fn a_second_stop_signal_ends_the_hold_and_not_the_hook() {
         .option("--on-stop", listening("hook"))
         .option("--on-exit", saying("after all"))
         .fixture("listen");
-    run.ready("");
-    run.signal(libc::SIGTERM);
-    let plan = run.hears("\"stop_signal\"");
-    let hook = run.ready("hook ");
+    let (plan, hook) = stop(&run);
     wait_until(plan.at + SECOND);
     run.signal(libc::SIGTERM);
     run.hears("\"app_ended\"");
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_app(&ended, &["got SIGTERM", "hook got SIGUSR1", "after all"]);
     assert_eq!(ended.report()["hold_ended_by"], "hurry");
@@ -208,12 +215,10 @@ fn an_app_that_ends_meanwhile_ends_the_hold_and_not_the_hooks() {
         .option("--on-stop", saying("the next"))
         .option("--on-exit", saying("after all"))
         .fixture("listen --until SIGUSR1 --code 7");
-    run.ready("");
-    run.signal(libc::SIGTERM);
-    let hook = run.ready("hook ");
+    let (_, hook) = stop(&run);
     run.signal(libc::SIGUSR1);
     run.hears("\"app_ended\"");
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_app(&ended, &["got SIGUSR1", "hook got SIGUSR1", "the next", "after all"]);
     assert_eq!((ended.code, &ended.report()["hold_ended_by"]), (7, &"exit".into()));
@@ -222,7 +227,7 @@ fn an_app_that_ends_meanwhile_ends_the_hold_and_not_the_hooks() {
 }
 
 #[test]
-fn on_stop_runs_though_only_leftovers_hear_the_stop_signal() {
+fn on_stop_runs_though_only_leftovers_get_the_stop_signal() {
     let run = pid1()
         .options(PATIENT)
         .options("--leftovers wait")
@@ -236,7 +241,7 @@ fn on_stop_runs_though_only_leftovers_hear_the_stop_signal() {
     // Nobody is there for whom it would be held back.
     run.hears("left got SIGTERM");
     let hook = run.ready("hook ");
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert!(ended.said("forwarding it at once"), "{}", ended.all());
     assert_eq!(ended.report()["left_over"]["count"], 1, "{}", ended.all());
@@ -257,7 +262,7 @@ fn on_stop_runs_though_leftovers_of_a_crash_are_swept_already() {
     run.hears("hook ran");
     run.signal(libc::SIGTERM);
     run.hears_times("nothing more is sent to the leftovers", 2);
-    tell(&run, "USR2", left);
+    send_inside(&run, "USR2", left);
     let ended = run.ends();
     assert_eq!((ended.code, ended.times("hook ran")), (137, 1), "{}", ended.all());
     assert_well(&ended);
@@ -308,7 +313,7 @@ fn a_stop_signal_in_on_exit_is_noted_and_does_not_reach_the_hook() {
         run.signal(signal);
     }
     run.hears("the app has ended already");
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_app(&ended, &["got SIGUSR1", "hook got SIGUSR1"]);
 }

@@ -201,7 +201,7 @@ fn the_death_of_our_parent_can_be_asked_for_by_a_variable() {
 }
 
 #[test]
-fn the_death_of_our_parent_is_nothing_else() {
+fn without_the_option_the_death_of_our_parent_is_ignored() {
     let (run, init) = parent_dies("");
     send(init, libc::SIGHUP);
     run.hears("got SIGHUP");

@@ -9,7 +9,7 @@ use crate::harness::*;
 
 /// tini, dumb-init and catatonit leave them all to the kernel's SIGKILL, with no chance to finish:
 /// peers.rs shows it.
-fn are_told_once_and_may_drain(what: &str) {
+fn are_signalled_once_and_may_drain(what: &str) {
     for (end, options) in [(libc::SIGUSR1, ""), (libc::SIGTERM, "--grace-period 30s")] {
         let run = pid1()
             .options(options)
@@ -43,34 +43,34 @@ fn is_left(run: &Run, what: &str) {
 }
 
 #[test]
-fn a_worker_is_told_once_and_may_drain() {
-    are_told_once_and_may_drain("child");
+fn a_worker_is_signalled_once_and_may_drain() {
+    are_signalled_once_and_may_drain("child");
 }
 
 #[test]
-fn an_orphan_is_told_once_and_may_drain() {
-    are_told_once_and_may_drain("orphan");
+fn an_orphan_is_signalled_once_and_may_drain() {
+    are_signalled_once_and_may_drain("orphan");
 }
 
 #[test]
-fn a_daemon_is_told_once_and_may_drain() {
-    are_told_once_and_may_drain("daemon");
+fn a_daemon_is_signalled_once_and_may_drain() {
+    are_signalled_once_and_may_drain("daemon");
 }
 
 #[test]
 #[ignore = "needs root: a process changes its uid: cargo test --test pid1 -- --ignored"]
-fn a_process_of_another_uid_is_told_once_and_may_drain() {
-    are_told_once_and_may_drain("nobody");
+fn a_process_of_another_uid_is_signalled_once_and_may_drain() {
+    are_signalled_once_and_may_drain("nobody");
 }
 
 /// Under the others it is killed without having heard anything. peers.rs shows it.
 #[test]
-fn a_stopped_process_is_told_once_continued_and_may_drain() {
-    are_told_once_and_may_drain("stopped");
+fn a_stopped_process_is_signalled_once_continued_and_may_drain() {
+    are_signalled_once_and_may_drain("stopped");
 }
 
 #[test]
-fn the_status_is_that_of_a_main_child_that_was_killed() {
+fn the_exit_code_is_that_of_the_main_child_that_was_killed() {
     let run = pid1().fixture("leave daemon --drain 200 --code 9");
     run.hears_times("ready", 2);
     send(run.main_pid(), libc::SIGKILL);
@@ -121,7 +121,7 @@ fn after_a_stop_they_have_what_is_left_of_the_grace_period() {
 }
 
 #[test]
-fn whom_the_forward_to_the_group_reached_is_not_told_again() {
+fn what_the_group_signal_reached_is_not_signalled_again() {
     for (what, times) in [("child", 1), ("daemon", 1), ("stopped", 1)] {
         let run = pid1().options("-g").fixture(&format!("leave {what} --drain 300"));
         is_left(&run, what);
@@ -145,7 +145,7 @@ fn another_signal_to_the_group_is_no_stop_signal() {
 }
 
 #[test]
-fn a_visitor_is_not_told_not_waited_for_and_not_counted() {
+fn a_visitor_is_not_signalled_not_waited_for_and_not_counted() {
     let run = pid1().options("-v --log-format json").fixture("leave daemon --drain 1500");
     run.hears_times("ready", 2);
     let path = fixture().to_string_lossy().into_owned();
@@ -215,7 +215,7 @@ fn signals_during_the_sweep_go_to_them() {
 }
 
 #[test]
-fn with_wait_they_are_told_nothing_and_have_all_the_time() {
+fn with_wait_they_get_no_signal_and_have_no_limit() {
     let options = "--leftovers wait --grace-period 2s --log-format json";
     let run = pid1().options(options).fixture("leave daemon --until SIGUSR2");
     run.hears_times("ready", 2);

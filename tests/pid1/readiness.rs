@@ -26,7 +26,7 @@ fn appears(path: &Path) {
 // What is said to probes.
 
 #[test]
-fn it_is_ready_to_the_stop_signal_and_alive_to_its_end() {
+fn it_is_ready_until_the_stop_signal_and_alive_until_its_end() {
     for init in [pid1(), laptop()] {
         let at = address();
         let init = init.options(&format!("--log-format json --delay 1h --health-listen {at}"));
@@ -157,7 +157,7 @@ fn probes_of_readiness_are_no_traffic() {
 // The app's own word.
 
 #[test]
-fn until_the_stop_signal_it_is_as_ready_as_it_says() {
+fn until_the_stop_signal_the_app_says_whether_it_is_ready() {
     let (at, upstream) = (address(), Upstream::begin(200));
     let options = format!("--delay 1h --health-listen {at} --health-upstream {}", upstream.url);
     let run = pid1().options(&options).fixture("listen --until SIGUSR1");
@@ -176,7 +176,7 @@ fn until_the_stop_signal_it_is_as_ready_as_it_says() {
 }
 
 #[test]
-fn an_app_that_does_not_say_in_a_second_is_not_ready() {
+fn an_app_that_does_not_answer_in_a_second_is_not_ready() {
     let (at, upstream) = (address(), address());
     // Nobody accepts, and so nobody answers.
     let _hangs = TcpListener::bind(upstream).expect("a port");
@@ -241,7 +241,7 @@ fn an_app_that_hangs_delays_nobody_else() {
 }
 
 #[test]
-fn a_stop_signal_while_the_app_is_asked_is_the_answer() {
+fn a_stop_signal_while_the_app_is_asked_answers_the_probe() {
     let (at, upstream) = (address(), address());
     let asked = TcpListener::bind(upstream).expect("a port");
     let options = format!("--delay 1h --health-listen {at} --health-upstream http://{upstream}/");
@@ -277,7 +277,7 @@ fn is_refused(words: &[&str], parts: &[&str]) {
 }
 
 #[test]
-fn a_ready_file_that_cannot_be_is_refused() {
+fn a_ready_file_that_cannot_be_made_is_refused() {
     let folder = Folder::new();
     let path = |name: &str| folder.path(name).display().to_string();
     let (here, missing, slash) = (path(""), path("no/ready"), path("ready/"));
@@ -339,9 +339,9 @@ fn an_upstream_that_nobody_can_ask_is_refused() {
     for (url, part) in [
         ("https://localhost:8080/", "TLS"),
         ("localhost:8080/", "http://"),
-        ("http://user@localhost:8080/", ""),
-        ("http:///ready", ""),
-        ("", ""),
+        ("http://user@localhost:8080/", "leave the user before the @ out"),
+        ("http:///ready", "write a host"),
+        ("", "write http://HOST:PORT/PATH"),
     ] {
         let words = [listens.as_slice(), &["--health-upstream", url]].concat();
         is_refused(&words, &["--health-upstream", part]);

@@ -44,7 +44,7 @@ fn an_app_that_stops_by_itself_passes() {
 }
 
 #[test]
-fn it_is_told_in_words_too() {
+fn the_text_log_says_it_too() {
     let ended = pid1().options("--rehearse 1s").fixture("listen").ends();
     assert_eq!(ended.code, 0);
     assert!(ended.said("SIGTERM by rehearsal: forwarding it at once, SIGKILL at +29s"));

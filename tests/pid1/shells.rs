@@ -305,7 +305,7 @@ fn all_processes_below_a_shell_hear_once() {
 
 /// What left the shell's group has not heard with it, and is swept, once.
 #[test]
-fn a_leftover_of_another_group_is_told_once_too() {
+fn a_leftover_of_another_group_is_signalled_once_too() {
     let script = "setsid $FIXTURE listen --name daemon --drain 300 & \
                   $FIXTURE listen --name app --drain 100; true";
     let run = json().shell(&["sh"], script);
@@ -319,7 +319,7 @@ fn a_leftover_of_another_group_is_told_once_too() {
 
 /// bash shows SIGTERM as caught, dies of it at once and leaves the app: only the sweep helps.
 #[test]
-fn an_exit_trap_alone_is_helped_by_the_sweep() {
+fn behind_a_shell_with_an_exit_trap_alone_the_app_is_a_leftover() {
     let script = "trap 'echo bye' EXIT; $FIXTURE listen --name app --drain 200; true";
     let ended = stop(json().shell(&[installed("bash", "bash")], script));
     assert_eq!(ended.times("app got SIGTERM"), 1, "{}", ended.all());

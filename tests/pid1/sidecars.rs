@@ -109,7 +109,7 @@ fn never_started(ended: &Ended) {
 // The presets.
 
 #[test]
-fn each_preset_awaits_its_proxy_and_tells_it_to_quit() {
+fn each_preset_awaits_its_proxy_and_asks_it_to_quit() {
     at_once(PRESETS, |(name, routes, lines)| {
         let run = waiting(pod(&format!("--sidecar {name}")));
         let proxy = run.proxy(&routes.join(" "));

@@ -147,7 +147,7 @@ fn a_child_that_we_may_not_signal_is_a_warning() {
 
 /// By its group alone it would not hear, whether somebody else is still there or not.
 #[test]
-fn an_app_that_left_its_group_is_told_all_the_same() {
+fn an_app_that_left_its_group_is_signalled_all_the_same() {
     for who in ["nobody", "someone"] {
         let run = pid1().options("-g").fixture(&format!("stray {who} --code 7"));
         run.ready("");

@@ -175,7 +175,7 @@ fn a_hangup_is_heard_once() {
 
 /// One that a person sends is forwarded as any other.
 #[test]
-fn a_hangup_by_hand_is_heard_once_too() {
+fn a_sighup_by_hand_is_forwarded_once() {
     let pty = listening(leader(""), &["--until", "SIGHUP"]);
     pty.ready("");
     send(pty.pid(), libc::SIGHUP);

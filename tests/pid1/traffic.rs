@@ -262,7 +262,7 @@ fn ten_thousand_idle_connections_cost_little() {
 // What nobody listens on.
 
 #[test]
-fn a_worker_that_listens_on_nothing_is_held_for_the_least_only() {
+fn a_worker_that_listens_on_nothing_is_held_for_the_shortest_delay() {
     at_once([("0s..1h", 0), ("1s..1h", 1000)], |(delay, least)| {
         let run = serving(&format!("--delay {delay}"), "serve");
         let began_at = run.signal(libc::SIGTERM);
@@ -320,7 +320,7 @@ fn beside_a_tcp_listener_the_others_do_not_matter() {
 // What else ends a hold, or does not.
 
 #[test]
-fn the_least_is_held_whatever_comes() {
+fn the_shortest_delay_is_held_whatever_comes() {
     let run = serving("--delay 1s..1h --quiet-window 100ms", SERVER);
     let began_at = hold(&run);
     assert_after(began_at, run.hears(FORWARDED).at, 1000 * MS);
@@ -328,7 +328,7 @@ fn the_least_is_held_whatever_comes() {
 }
 
 #[test]
-fn a_second_stop_signal_ends_it() {
+fn a_second_stop_signal_ends_the_hold() {
     let run = serving(UNTIL_QUIET, SERVER);
     let mut client = run.beside(CLIENT);
     client.does("open 1");
@@ -340,7 +340,7 @@ fn a_second_stop_signal_ends_it() {
 }
 
 #[test]
-fn the_end_of_the_app_ends_it() {
+fn the_end_of_the_app_ends_the_hold() {
     let run = serving(UNTIL_QUIET, SERVER);
     let mut client = run.beside(CLIENT);
     hold(&run);
@@ -414,7 +414,7 @@ fn a_port_that_is_named_counts_whoever_listens() {
 }
 
 #[test]
-fn where_it_is_hidden_whose_ports_they_are_all_count() {
+fn where_the_owners_of_ports_are_hidden_all_ports_count() {
     let traffic = traffic_of_a_sidecar("", "serve --unreadable tcp:127.0.0.1:8080");
     assert_eq!(traffic["ports"], json!([8080, 15001]), "{traffic}");
     assert_ne!(traffic["with_data"], 0, "{traffic}");
@@ -434,7 +434,7 @@ fn a_descendant_of_the_app_may_be_the_one_that_listens() {
 // Where some of it is refused.
 
 #[test]
-fn what_is_refused_has_something_to_take_its_place() {
+fn each_refused_source_of_traffic_has_a_substitute() {
     let chain = [
         ("", "events"),
         ("--refuse files", "events"),
@@ -458,7 +458,7 @@ fn what_is_refused_has_something_to_take_its_place() {
 }
 
 #[test]
-fn where_all_is_refused_it_is_held_to_the_end() {
+fn where_all_sources_are_refused_it_is_held_to_the_end() {
     at_once(["netlink", "events"], |refused| {
         let refused = format!("--refuse {refused} --refuse files");
         holds_blindly(&refused, SERVER, "neither netlink nor /proc/net");

@@ -25,6 +25,5 @@ mod shared {
     pub use self::{ended::*, folder::*, init::*, waiting::*};
 }
 
-#[allow(dead_code)]
 #[path = "../../examples/rolling-restart/http.rs"]
 mod client;

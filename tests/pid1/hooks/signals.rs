@@ -12,10 +12,7 @@ fn the_signals_for_the_app_do_not_reach_hooks() {
             .options(options)
             .option("--on-stop", listening("hook"))
             .fixture("listen");
-        run.ready("");
-        run.signal(libc::SIGTERM);
-        let plan = run.hears("\"stop_signal\"");
-        let hook = run.ready("hook ");
+        let (plan, hook) = stop(&run);
         for (signal, name) in
             [(libc::SIGHUP, "SIGHUP"), (libc::SIGUSR2, "SIGUSR2"), (libc::SIGINT, "SIGINT")]
         {
@@ -25,10 +22,7 @@ fn the_signals_for_the_app_do_not_reach_hooks() {
         wait_until(plan.at + SECOND);
         run.signal(libc::SIGTERM);
         run.hears("\"app_ended\"");
-        match run.is_pid1 {
-            true => tell(&run, "USR1", hook),
-            false => send(hook, libc::SIGUSR1),
-        }
+        end_hook(&run, hook);
         let ended = run.ends();
         let got = ["got SIGHUP", "got SIGUSR2", "got SIGINT", "got SIGTERM", "hook got SIGUSR1"];
         assert_app(&ended, &got);
@@ -51,7 +45,7 @@ fn a_hook_is_not_swept_with_the_leftovers() {
     run.hears("left got SIGHUP");
     run.signal(libc::SIGUSR2);
     run.hears("left got SIGUSR2");
-    tell(&run, "USR1", hook);
+    end_hook(&run, hook);
     let ended = run.ends();
     assert_eq!(ended.times("hook got"), 1, "{}", ended.all());
     assert!(ended.said("hook got SIGUSR1"));
@@ -72,10 +66,7 @@ fn leftovers_that_are_killed_at_once_do_not_take_the_hooks_along() {
         let hook = run.ready("hook ");
         run.signal(libc::SIGUSR1);
         run.hears("\"app_ended\"");
-        match run.is_pid1 {
-            true => tell(&run, "USR1", hook),
-            false => send(hook, libc::SIGUSR1),
-        }
+        end_hook(&run, hook);
         let ended = run.ends();
         assert!(ended.said("hook got SIGUSR1"), "{}", ended.all());
         assert_well(&ended);

@@ -5,7 +5,7 @@ use super::*;
 
 /// It is told with SIGTERM and killed a second later, with what is in its group.
 #[test]
-fn a_hook_has_so_long_and_its_group_with_it() {
+fn a_late_hook_and_its_group_get_sigterm_and_then_sigkill() {
     for init in [pid1, laptop] {
         let [hook, child] = ["hook", "child"].map(listening);
         let run = init()

@@ -26,7 +26,7 @@ fn the_ready_file_is_there_from_the_start_of_the_app_to_the_stop_signal() {
 }
 
 #[test]
-fn the_ready_file_has_gone_before_the_app_hears() {
+fn the_ready_file_has_gone_before_the_app_gets_the_stop_signal() {
     let folder = Folder::new();
     let file = folder.path("ready");
     let run = pid1().options(&ready_file(&file)).fixture("listen --until SIGUSR1");
@@ -80,7 +80,7 @@ fn the_ready_file_has_gone_while_leftovers_are_swept() {
 }
 
 #[test]
-fn without_an_app_there_is_no_ready_file_and_no_stale_one_either() {
+fn without_an_app_there_is_no_ready_file_not_even_a_stale_one() {
     let folder = Folder::new();
     let file = folder.file("ready", "stale", 0o600);
     let ended = pid1().options(&ready_file(&file)).app(["/no/such/app"]).ends();
@@ -157,7 +157,7 @@ fn a_ready_file_that_cannot_be_removed_is_a_warning() {
 }
 
 #[test]
-fn a_ready_file_that_somebody_removed_is_not_missed() {
+fn a_ready_file_that_somebody_removed_is_no_warning() {
     let folder = Folder::new();
     let file = folder.path("ready");
     let run = pid1().options(&ready_file(&file)).fixture("listen");

@@ -37,7 +37,7 @@ fn has_been_asked(run: &Run) {
 }
 
 #[test]
-fn names_are_the_systems() {
+fn names_are_resolved_as_the_system_does() {
     let folder = Folder::new();
     let urls = "--await-url http://proxy.test:4000/up --quit-url http://proxy.test:4000/down";
     let run = waiting(with_names(&folder, "127.0.0.7 proxy.test\n", urls));
@@ -90,7 +90,8 @@ fn a_dead_name_server_holds_up_no_stop_signal() {
 #[test]
 fn a_dead_name_server_does_not_make_the_wait_longer() {
     let folder = Folder::new();
-    let options = "-v --await-url http://proxy.test:4000/ --await-timeout 8s --await-or-start";
+    let options = "-v --await-url http://proxy.test:4000/ --await-timeout 8s --await-or-start \
+                   --log-format json";
     let run = with_names(&folder, "", options).fixture("listen --code 3");
     let _server = dead_name_server(&run);
     has_been_asked(&run);
@@ -99,7 +100,7 @@ fn a_dead_name_server_does_not_make_the_wait_longer() {
     eventually("the end of who asked", || askers(&run).is_empty().then_some(()));
     run.signal(libc::SIGTERM);
     let ended = run.ends();
-    assert_eq!((ended.code, ended.times("swept")), (3, 0), "{}", ended.all());
+    assert_eq!((ended.code, &ended.report()["left_over"]["count"]), (3, &0.into()), "{ended}");
 }
 
 #[test]

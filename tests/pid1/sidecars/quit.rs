@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::*;
 
 #[test]
-fn each_is_told_in_turn_by_its_method() {
+fn each_gets_its_quit_request_in_turn_by_its_method() {
     let options = "--quit-url http://127.0.0.1:4000/a --quit-url PUT=http://127.0.0.1:4001/b \
                    --quit-url GET=http://localhost:4000/c,http://127.0.0.1:4001/d?e";
     let routes = "POST=127.0.0.1:4000/a=200 PUT=127.0.0.1:4001/b=202 GET=127.0.0.1:4000/c=204 \
@@ -48,7 +48,7 @@ fn told_after(options: &str, app: &str, end: impl FnOnce(&Run), code: i32) -> En
 }
 
 #[test]
-fn it_is_told_however_the_app_ended() {
+fn quit_requests_are_sent_however_the_app_ended() {
     let to_app = |signal| move |run: &Run| send(run.main_pid(), signal);
     let to_init = |signal| {
         move |run: &Run| {
@@ -66,7 +66,7 @@ fn it_is_told_however_the_app_ended() {
 }
 
 #[test]
-fn it_is_told_after_the_leftovers() {
+fn quit_requests_are_sent_after_the_leftovers_have_ended() {
     let run = pod("--quit-url http://127.0.0.1:4000/quit").fixture("leave orphan --drain 500");
     run.ready("left ");
     run.hears_times("ready", 2);
@@ -79,7 +79,7 @@ fn it_is_told_after_the_leftovers() {
 }
 
 #[test]
-fn a_subreaper_tells_it_too() {
+fn a_subreaper_sends_them_too() {
     let (listener, url) = mute();
     let run = laptop().options(&format!("--quit-url {url}quit")).fixture("listen --code 3");
     run.hears("ready");
@@ -94,7 +94,7 @@ fn a_subreaper_tells_it_too() {
 }
 
 #[test]
-fn each_that_hangs_has_two_seconds() {
+fn each_sidecar_that_hangs_has_two_seconds() {
     let urls = "--quit-url http://127.0.0.1:4000/mute,http://127.0.0.1:4000/trickle,\
                 http://127.0.0.1:4000/quit";
     let run = running(urls);
@@ -120,7 +120,7 @@ const HANGING: &str = "--quit-url http://127.0.0.1:4000/,http://127.0.0.1:4000/,
     http://127.0.0.1:4000/,http://127.0.0.1:4000/,http://127.0.0.1:4000/";
 
 #[test]
-fn what_hangs_does_not_move_the_kill_deadline() {
+fn sidecars_that_hang_do_not_move_the_kill_deadline() {
     // The app ends at once: until the kill at +3s there is time for them.
     let run = running(&format!("{HANGING} --grace-period 4s"));
     let _proxy = run.proxy("POST=127.0.0.1:4000/=mute");
@@ -134,7 +134,7 @@ fn what_hangs_does_not_move_the_kill_deadline() {
 }
 
 #[test]
-fn after_a_kill_they_have_half_the_margin() {
+fn after_a_kill_quit_requests_have_half_the_margin() {
     let run = pod(&format!("{HANGING} --grace-period 4s --margin 2s"))
         .fixture("listen --ignore SIGTERM --code 3");
     run.hears("ready");
@@ -148,7 +148,7 @@ fn after_a_kill_they_have_half_the_margin() {
 }
 
 #[test]
-fn a_stop_signal_while_it_is_told_begins_the_deadline() {
+fn a_stop_signal_during_quit_requests_begins_the_deadline() {
     let run = running(&format!("{HANGING} --grace-period 2s"));
     let mut proxy = run.proxy("POST=127.0.0.1:4000/=mute");
     send(run.main_pid(), libc::SIGUSR1);
@@ -193,7 +193,7 @@ fn an_answer_that_is_no_2xx_is_a_warning_with_its_usual_cause() {
 }
 
 #[test]
-fn nobody_there_to_be_told_is_a_warning() {
+fn a_sidecar_that_is_not_there_is_a_warning() {
     let ended = pod("--quit-url http://127.0.0.1:4000/quit").fixture("state").ends();
     assert_eq!(ended.code, 0, "{}", ended.all());
     let told = "POST http://127.0.0.1:4000/quit: connection refused (";
@@ -214,7 +214,7 @@ fn an_answer_in_bits_or_after_others_counts() {
 
 /// It could not be started: a job that failed is over only once its sidecar is.
 #[test]
-fn it_is_told_where_the_app_never_was() {
+fn quit_requests_are_sent_where_the_app_could_not_be_started() {
     let folder = Folder::new();
     let no_program = folder.file("data", "", 0o644);
     let wait = "-v --await-url http://127.0.0.1:4000/up";
@@ -243,7 +243,7 @@ fn it_is_told_where_the_app_never_was() {
 }
 
 #[test]
-fn a_stop_signal_ends_that() {
+fn a_stop_signal_ends_quit_requests_without_an_app() {
     let run = pod(&format!("-v --await-url http://127.0.0.1:4000/up {HANGING}")).app(["/nowhere"]);
     run.hears("connection refused");
     let mut proxy = run.proxy("GET=127.0.0.1:4000/up=200 POST=127.0.0.1:4000/=mute");

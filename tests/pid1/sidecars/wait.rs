@@ -29,7 +29,7 @@ fn each_of_several_is_awaited_in_turn() {
 }
 
 #[test]
-fn what_is_no_2xx_is_asked_again() {
+fn an_answer_that_is_no_2xx_is_asked_for_again() {
     let answers = [
         ("503", "503"),
         ("404", "404"),
@@ -52,7 +52,7 @@ fn what_is_no_2xx_is_asked_again() {
 }
 
 #[test]
-fn any_2xx_however_it_comes_is_ready() {
+fn any_2xx_means_ready() {
     at_once(["200", "204", "299", "interim", "bytes"], |answer| {
         let run = waiting(pod("--await-url http://127.0.0.1:4000/"));
         let mut proxy = run.proxy(&format!("GET=127.0.0.1:4000/={answer},503"));
@@ -97,7 +97,7 @@ fn an_asker_that_somebody_kills_is_no_harm() {
 }
 
 #[test]
-fn who_waits_long_is_told_for_what() {
+fn a_long_wait_is_logged_with_what_it_waits_for() {
     let run = pod("--await-url http://127.0.0.1:4000/").fixture("listen");
     run.hears("waiting for http://127.0.0.1:4000/: connection refused");
     let _proxy = run.proxy("GET=127.0.0.1:4000/=503,503,200");
@@ -126,7 +126,7 @@ fn never_ready(init: Init, proxy: &str) -> (Run, Option<Visitor>) {
 }
 
 #[test]
-fn after_the_timeout_it_fails_and_tells_the_last_answer() {
+fn after_the_timeout_it_fails_with_the_last_answer() {
     at_once(NEVER_READY, |(proxy, answer)| {
         let (run, _proxy) = never_ready(pod("--await-url http://127.0.0.1:4000/"), proxy);
         let began_at = run.started_at;
@@ -155,7 +155,7 @@ fn after_the_timeout_it_starts_with_a_warning_if_asked_to() {
 }
 
 #[test]
-fn variables_set_the_timeout_and_what_comes_then() {
+fn variables_set_the_timeout_and_what_comes_after_it() {
     let init = pod("").variable("REPRIEVE_AWAIT_URL", "http://127.0.0.1:4000/");
     let init = init.variable("REPRIEVE_AWAIT_TIMEOUT", "1s");
     let run = init.variable("REPRIEVE_AWAIT_OR_START", "true").fixture("listen --code 3");
@@ -263,7 +263,7 @@ fn orphans_that_end_meanwhile_are_reaped() {
 // What is left of us.
 
 #[test]
-fn who_asks_ends_with_the_wait() {
+fn the_asking_process_ends_with_the_wait() {
     let (_listener, url) = mute();
     for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGKILL, 137)] {
         let run = laptop().options(&format!("--await-url {url}")).fixture("listen");
@@ -275,7 +275,7 @@ fn who_asks_ends_with_the_wait() {
 }
 
 #[test]
-fn who_tells_to_quit_ends_with_us() {
+fn the_process_that_sends_a_quit_request_ends_with_us() {
     let (_listener, url) = mute();
     let run = laptop().options(&format!("--quit-url {url}")).fixture("listen --code 3");
     run.hears("ready");
@@ -287,7 +287,7 @@ fn who_tells_to_quit_ends_with_us() {
 }
 
 #[test]
-fn after_the_wait_the_app_has_what_it_has_without_one() {
+fn the_app_inherits_the_same_after_a_wait_as_without_one() {
     let state = |options: &str| {
         let run = pod(options).fixture("state");
         let _proxy = options.contains("--await").then(|| {

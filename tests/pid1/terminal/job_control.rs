@@ -93,6 +93,22 @@ fn assert_usable(pty: &Pty) {
     pty.hears_times("usable 42", n + 1);
 }
 
+/// ^C ends the listening job in the foreground.
+#[track_caller]
+fn ctrl_c_ends(pty: &Pty) {
+    pty.types(CTRL_C);
+    pty.hears("got SIGINT");
+    assert_usable(pty);
+}
+
+/// The job in the foreground reads what a person types, and ends.
+#[track_caller]
+fn reads_a_line(pty: &Pty) {
+    pty.types("hello\n");
+    pty.hears("read \"hello\\n\"");
+    assert_usable(pty);
+}
+
 const LISTEN: &str = "$REPRIEVE $FIXTURE listen --default SIGTSTP --until SIGINT";
 
 #[test]
@@ -142,9 +158,7 @@ fn ctrl_z_stops_the_job_and_fg_continues_it() {
         pty.hears_times("got SIGCONT", n);
         pty.foreground_becomes(app);
     }
-    pty.types(CTRL_C);
-    pty.hears("got SIGINT");
-    assert_usable(&pty);
+    ctrl_c_ends(&pty);
     assert_eq!(pty.times("got SIGCONT"), 3, "{}", pty.said());
 }
 
@@ -161,9 +175,7 @@ fn bg_continues_the_job_without_the_terminal() {
     assert_eq!((process_state(app), process_state(parent(app))), ('S', 'S'));
     pty.types("fg\n");
     foreground_leaves(&pty, pty.pid());
-    pty.types(CTRL_C);
-    pty.hears("got SIGINT");
-    assert_usable(&pty);
+    ctrl_c_ends(&pty);
 }
 
 /// Of this we are not told: the keys come to us until the app has the terminal.
@@ -181,9 +193,7 @@ fn ctrl_z_works_after_bg_and_fg() {
     pty.types("fg\n");
     pty.hears("got SIGCONT");
     pty.foreground_becomes(app);
-    pty.types(CTRL_C);
-    pty.hears("got SIGINT");
-    assert_usable(&pty);
+    ctrl_c_ends(&pty);
 }
 
 #[test]
@@ -197,9 +207,7 @@ fn an_app_that_came_forward_can_read() {
     foreground_leaves(&pty, pty.pid());
     std::fs::write(&fifo, "go\n").expect("a reader");
     pty.hears("foreground: ");
-    pty.types("hello\n");
-    pty.hears("read \"hello\\n\"");
-    assert_usable(&pty);
+    reads_a_line(&pty);
 }
 
 #[test]
@@ -217,7 +225,7 @@ fn in_the_background_we_never_touch_the_terminal() {
 
 /// The app reads the terminal from the background: it stops, and so do we, until it is asked for.
 #[test]
-fn reading_in_the_background_stops_the_job_and_burns_nothing() {
+fn reading_in_the_background_stops_the_job_and_takes_no_cpu() {
     let pty = bash_outside();
     pty.types("$REPRIEVE $FIXTURE foreground &\n");
     pty.hears("foreground: false");
@@ -233,9 +241,7 @@ fn reading_in_the_background_stops_the_job_and_burns_nothing() {
     assert_eq!(switches(init), before, "it does not sleep");
     pty.types("fg\n");
     pty.foreground_becomes(children(init)[0]);
-    pty.types("hello\n");
-    pty.hears("read \"hello\\n\"");
-    assert_usable(&pty);
+    reads_a_line(&pty);
 }
 
 /// What `bg` continues and reads stops again: that is no loop.
@@ -256,14 +262,12 @@ fn reading_after_bg_stops_again() {
     assert!(switches(init) < 200, "{} switches", switches(init));
     pty.types("fg\n");
     pty.foreground_becomes(children(init)[0]);
-    pty.types("hello\n");
-    pty.hears("read \"hello\\n\"");
-    assert_usable(&pty);
+    reads_a_line(&pty);
 }
 
 /// Nobody could continue us, so the kernel does not let us stop: then the app alone is stopped.
 #[test]
-fn reading_in_an_orphaned_background_burns_nothing() {
+fn reading_in_an_orphaned_background_takes_no_cpu() {
     let folder = Folder::new();
     let fifo = folder.fifo("fifo");
     let app = "$REPRIEVE sh -c 'echo app ready $$; exec $FIXTURE foreground' </dev/tty";
@@ -293,12 +297,16 @@ fn an_app_that_gave_its_terminal_away_and_reads_stays_stopped() {
     let pty = start(command);
     let app = pty.ready("");
     eventually("the stop", || (process_state(app) == 'T').then_some(()));
-    // When we hear a second signal we are done with the stop.
-    for n in 1..=3 {
+    let forwards = |n| {
         send(pty.pid(), libc::SIGWINCH);
         pty.hears_times("forwarded SIGWINCH", n);
-    }
-    assert_eq!((process_state(app), pty.times("continued")), ('T', 0), "{}", pty.said());
+    };
+    // When we hear a second signal we are done with the stop.
+    forwards(1);
+    let before = switches(app);
+    forwards(2);
+    forwards(3);
+    assert_eq!((process_state(app), switches(app)), ('T', before), "{}", pty.said());
     send(app, libc::SIGKILL);
     assert_eq!(pty.ends().0, 137);
 }
@@ -336,9 +344,7 @@ fn in_a_pipeline_ctrl_c_and_ctrl_z_work() {
     pty.types("fg\n");
     pty.hears("got SIGCONT");
     pty.foreground_becomes(app);
-    pty.types(CTRL_C);
-    pty.hears("got SIGINT");
-    assert_usable(&pty);
+    ctrl_c_ends(&pty);
 }
 
 /// The script runs us without job control: we share its group, and it waits.
