@@ -324,7 +324,7 @@ fn the_shortest_delay_is_held_whatever_comes() {
     let run = serving("--delay 1s..1h --quiet-window 100ms", SERVER);
     let began_at = hold(&run);
     assert_after(began_at, run.hears(FORWARDED).at, 1000 * MS);
-    assert!(number(&report(run, "quiet"), "/held_ms") >= 1000);
+    assert!(number(&report(run, "quiet"), "held_ms") >= 1000);
 }
 
 #[test]
