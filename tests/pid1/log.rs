@@ -1,5 +1,5 @@
 //! The log on a stderr that has room for a part of a line: a line goes out whole, or is dropped
-//! and counted, and no two lines are ever glued together.
+//! and counted, and no two lines are ever glued together (docs/behaviour.md, 15.1 and 15.4).
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -11,7 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::Value;
 
 use crate::harness::*;
-use crate::new_terminal;
+use crate::shared::terminal;
 use crate::signals::fill;
 
 /// The most that a pipe takes at once or not at all (pipe(7)).
@@ -99,7 +99,7 @@ fn a_line_that_a_socket_took_in_part_is_dropped_and_counted() {
 fn a_line_that_a_terminal_took_in_part_is_dropped_and_counted() {
     // More lines than the 64 KiB that a terminal may have room for.
     const HANGUPS: usize = 1600;
-    let (mut master, slave) = new_terminal::open();
+    let (mut master, slave) = terminal::open();
     fill(&slave);
     let mut some = [0; 4096];
     for _ in 0..2 {
