@@ -19,7 +19,7 @@ use crate::signal::Signal;
 use crate::tasks::Tasks;
 use crate::tasks::hook::HookContext;
 use crate::tasks::task::Task;
-use crate::traffic::watch::{Times, Watch, Watched};
+use crate::traffic::watch::{Times, Watch, WatchConfig};
 
 /// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
 /// the log could keep us busy for ever.
@@ -33,7 +33,7 @@ pub struct Supervisor {
     journal: Journal,
     /// There may be more to reap.
     reaping: bool,
-    watched: Watched,
+    watched: WatchConfig,
     /// While a stop signal is held back.
     watch: Option<Watch>,
     readiness: Readiness,
@@ -43,7 +43,7 @@ pub struct Supervisor {
 /// What a supervisor is made of, prepared before the spawn.
 pub struct Parts {
     pub plan: Plan,
-    pub watched: Watched,
+    pub watched: WatchConfig,
     pub family: Family,
     pub tty: Option<Tty>,
     pub readiness: Readiness,

@@ -14,7 +14,7 @@ use crate::shutdown::plan::{Delay, Leftovers, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
 use crate::tasks::task::Hooks;
-use crate::traffic::quiet::Network;
+use crate::traffic::network::Network;
 
 const ABOUT: &str = "\
 A tiny init (PID 1) for containers that gives the app a reprieve: it holds the stop signal back

@@ -27,7 +27,7 @@ use crate::tasks::TasksConfig;
 use crate::tasks::sidecar::{Await, Preset};
 use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
 use crate::traffic::sources::Ports;
-use crate::traffic::watch::{QUIET_WINDOW, Watched};
+use crate::traffic::watch::{QUIET_WINDOW, WatchConfig};
 
 /// What our variables are called: this and the long name of the option.
 const PREFIX: &str = "REPRIEVE_";
@@ -63,7 +63,7 @@ pub enum Call {
 #[derive(Debug)]
 pub struct Options {
     pub plan: Plan,
-    pub watched: Watched,
+    pub watched: WatchConfig,
     pub aim: Aim,
     pub parent_death_signal: Option<Signal>,
     pub expected: Vec<u8>,
@@ -180,12 +180,12 @@ fn variable(long: &str) -> String {
 }
 
 impl TrafficOptions {
-    fn watched(self, delay: Delay) -> Result<Watched, StartError> {
+    fn watched(self, delay: Delay) -> Result<WatchConfig, StartError> {
         if self.quiet_window.is_some() && !delay.is_range() {
             let why = "--quiet-window is for a hold that may end early: --delay 5s..20s";
             return Err(failed(why.into()));
         }
-        Ok(Watched {
+        Ok(WatchConfig {
             quiet_window: self.quiet_window.unwrap_or(QUIET_WINDOW),
             ports: match self.traffic_port.is_empty() {
                 true => Ports::OfFamily,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::shutdown::plan::Delay;
 use crate::signal::{NoSignal, Signal};
-use crate::traffic::quiet::{Network, NoNetwork};
+use crate::traffic::network::{Network, ParseNetworkError};
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -100,7 +100,7 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
 
 /// The addresses of peers.
 pub fn network(text: &str) -> Result<Network, String> {
-    text.parse().map_err(|error: NoNetwork| error.to_string())
+    text.parse().map_err(|error: ParseNetworkError| error.to_string())
 }
 
 pub fn exit_code(text: &str) -> Result<u8, String> {

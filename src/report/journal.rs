@@ -15,7 +15,7 @@ use crate::report::{json, text};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::{Signal, SignalSet};
-use crate::traffic::watch::Outcome;
+use crate::traffic::seen::HoldTraffic;
 
 /// An app that ends this soon after a signal from outside may have taken it for a stop signal.
 const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
@@ -94,8 +94,8 @@ impl Journal {
     }
 
     /// What was seen of the traffic while the stop signal was held back.
-    pub fn record_traffic(&mut self, outcome: Outcome) {
-        self.timeline.traffic = Some(outcome);
+    pub fn record_traffic(&mut self, seen: HoldTraffic) {
+        self.timeline.traffic = Some(seen);
     }
 
     /// A terminal's new size reaches us by Docker's client too, with no stop in mind.

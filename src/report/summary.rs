@@ -11,7 +11,7 @@ use crate::report::timeline::Timeline;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
-use crate::traffic::watch::Outcome;
+use crate::traffic::seen::HoldTraffic;
 
 /// What began the shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -134,7 +134,7 @@ impl Timeline {
             sender: self.sender.as_ref(),
             repeats: self.repeats,
             hold: self.hold_end.map(|(ended_at, why)| (self.at(ended_at), why)),
-            traffic: self.traffic.as_ref().map(|outcome| self.traffic_seen(outcome)),
+            traffic: self.traffic.as_ref().map(|seen| self.traffic_seen(seen)),
             forwarded: self.forwarded.as_ref().map(|(at, signal, to)| (self.at(*at), *signal, to)),
             drain: self.drain(now),
             ending: self.ended.map(|(_, ending)| ending),
@@ -182,26 +182,26 @@ impl Timeline {
         (clean && self.trigger != Trigger::Exit).then(|| whole_seconds_above(needed))
     }
 
-    fn traffic_seen<'a>(&'a self, outcome: &'a Outcome) -> Traffic<'a> {
-        match outcome {
-            Outcome::Traffic { ports, way, traffic } => {
+    fn traffic_seen<'a>(&'a self, seen: &'a HoldTraffic) -> Traffic<'a> {
+        match seen {
+            HoldTraffic::Seen { ports, source, counts } => {
                 let lasted_to_max = self.plan.delay.is_range()
                     && matches!(self.hold_end, Some((_, HoldEnd::Delay)));
-                let last_arrival = traffic.last_arrival.map(|last| self.at(last.at));
-                let kept_by = traffic.last_data.filter(|_| lasted_to_max);
+                let last_arrival = counts.last_arrival.map(|last| self.at(last.at));
+                let kept_by = counts.last_data.filter(|_| lasted_to_max);
                 Traffic {
-                    seen_by: Some(way.key()),
+                    seen_by: Some(source.key()),
                     unseen_because: None,
                     ports,
-                    connections: traffic.arrived,
-                    with_data: traffic.with_data,
+                    connections: counts.arrived,
+                    with_data: counts.with_data,
                     last_arrival,
                     sufficient_delay: last_arrival.map_or(Duration::ZERO, whole_seconds_above),
                     kept_by: kept_by.map(|last| last.peer.ip()),
                 }
             }
-            Outcome::NothingListens => Traffic::default(),
-            Outcome::Nothing(why) => Traffic { unseen_because: Some(why), ..Traffic::default() },
+            HoldTraffic::NothingListens => Traffic::default(),
+            HoldTraffic::Unseen(why) => Traffic { unseen_because: Some(why), ..Traffic::default() },
         }
     }
 

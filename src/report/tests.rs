@@ -15,8 +15,7 @@ use crate::signal::Signal;
 use crate::tasks::task::{Hook, Occasion, Task};
 use crate::test_support::*;
 use crate::traffic::quiet::{Connection, Look, Traffic};
-use crate::traffic::sources::Way;
-use crate::traffic::watch::Outcome;
+use crate::traffic::seen::{HoldTraffic, Source};
 
 const MAX: usize = 4000;
 
@@ -178,9 +177,10 @@ fn with_traffic(received: &[u64], why: Why, range: bool) -> (String, Value) {
     });
     let mut traffic = Traffic::new(Vec::new(), &Look::default(), t0);
     let look = Look { open: open.collect(), ..Look::default() };
-    traffic.take(&look, t0 + Duration::from_millis(6500));
+    traffic.add(&look, t0 + Duration::from_millis(6500));
     let ports = (1..=70).collect();
-    timeline.traffic = Some(Outcome::Traffic { ports, way: Way::Dumps, traffic });
+    let counts = traffic.counts();
+    timeline.traffic = Some(HoldTraffic::Seen { ports, source: Source::Dumps, counts });
     let at = t0 + Duration::from_secs(15);
     timeline.record(&forwarded(why), at);
     both(&timeline.summary(0, None, at))
@@ -219,9 +219,9 @@ fn traffic_that_was_not_seen() {
         timeline.traffic = Some(outcome);
         both(&timeline.summary(0, None, t0 + Duration::from_secs(9)))
     };
-    let (text, _) = report(Outcome::NothingListens);
+    let (text, _) = report(HoldTraffic::NothingListens);
     assert!(text.contains("held for 9s of 15s: nothing listens; SIGTERM"), "{text}");
-    let (text, json) = report(Outcome::Nothing("no netlink".into()));
+    let (text, json) = report(HoldTraffic::Unseen("no netlink".into()));
     assert!(text.contains("until traffic had stopped; SIGTERM"), "{text}");
     assert_eq!(json["traffic"]["unseen_because"], "no netlink");
 }

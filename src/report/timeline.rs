@@ -11,7 +11,7 @@ use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
 use crate::tasks::task::{Done, Task};
-use crate::traffic::watch::Outcome;
+use crate::traffic::seen::HoldTraffic;
 
 /// All that happened so far.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Timeline {
     pub repeats: u32,
     pub hold_end: Option<(Instant, HoldEnd)>,
     /// What was seen of the traffic while the stop signal was held back.
-    pub traffic: Option<Outcome>,
+    pub traffic: Option<HoldTraffic>,
     /// The first time that the stop signal was forwarded.
     pub forwarded: Option<(Instant, Signal, Target)>,
     pub ended: Option<(Instant, Ending)>,

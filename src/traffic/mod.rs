@@ -1,7 +1,18 @@
-//! The traffic that comes in while a stop signal is held back.
+//! The traffic that comes in while a stop signal is held back:
+//!
+//! - `watch.rs`: watches one hold: when to look, and whether traffic has stopped
+//! - `quiet.rs`: counts the traffic that looks find, and knows since when it is quiet; pure
+//! - `seen.rs`: what a report says of the traffic of a hold; pure
+//! - `network.rs`: the peers that `--ignore-peer` names: an address or a network
+//! - `sources.rs`: lists the connections to our ports by the best source that is permitted
+//! - `sock_diag.rs`: lists TCP sockets over netlink, and receives an event for each that ends
+//! - `proc_net.rs`: lists sockets as /proc/net has them, where netlink is refused
+//! - `socket.rs`: a listed socket, its states and its timer, as both number them
 
+pub mod network;
 pub mod proc_net;
 pub mod quiet;
+pub mod seen;
 pub mod sock_diag;
 pub mod socket;
 pub mod sources;

@@ -1,46 +1,46 @@
-//! What /proc/net says of our network namespace (proc_pid_net(5)): the sockets in tcp, udp and unix,
-//! without what came in on them; and how many connections came, in snmp.
+//! Reads /proc/net, which is about our network namespace (proc_pid_net(5)): the sockets in tcp, udp
+//! and unix, without how many bytes came in on them; and how many connections were accepted, in snmp.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::traffic::socket::{REMEMBERED, Row};
+use crate::traffic::socket::{ListedSocket, TIME_WAIT_TIMER};
 
-/// A file that says what is in our network namespace.
 fn open_file(name: &str) -> io::Result<BufReader<File>> {
     File::open(format!("/proc/net/{name}")).map(BufReader::new)
 }
 
-/// The sockets in these states, of both families. Without IPv6 in the kernel there is no second
-/// file.
-pub fn rows(protocol: &str, states: u32) -> io::Result<Vec<Row>> {
-    let mut rows = Vec::new();
+/// The sockets of a protocol, `tcp` or `udp`, in these states, of IPv4 and IPv6. A kernel without
+/// IPv6 has no second file.
+pub fn list(protocol: &str, states: u32) -> io::Result<Vec<ListedSocket>> {
+    let mut sockets = Vec::new();
     for (family, required) in [("", true), ("6", false)] {
         match open_file(&format!("{protocol}{family}")) {
             Ok(file) => {
                 for line in file.lines().skip(1) {
-                    rows.extend(row(&line?).filter(|row| row.state & states != 0));
+                    sockets.extend(parse_line(&line?).filter(|socket| socket.state & states != 0));
                 }
             }
             Err(error) if required || error.kind() != ErrorKind::NotFound => return Err(error),
             Err(_) => {}
         }
     }
-    Ok(rows)
+    Ok(sockets)
 }
 
-/// A line of /proc/net/tcp, tcp6, udp or udp6.
-fn row(line: &str) -> Option<Row> {
+/// Parses a line of /proc/net/tcp, tcp6, udp or udp6; None if it cannot be parsed, or is
+/// that of a socket that has ended and is kept in TIME_WAIT.
+fn parse_line(line: &str) -> Option<ListedSocket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (_, port) = endpoint(fields.next()?)?;
     let (address, peer_port) = endpoint(fields.next()?)?;
     let state = u32::from_str_radix(fields.next()?, 16).ok()?;
     let (timer, _) = fields.nth(1)?.split_once(':')?;
-    if timer.parse() == Ok(REMEMBERED) {
+    if timer.parse() == Ok(TIME_WAIT_TIMER) {
         return None;
     }
-    Some(Row {
+    Some(ListedSocket {
         state: 1u32.checked_shl(state)?,
         port,
         peer: SocketAddr::new(address, peer_port),
@@ -50,7 +50,8 @@ fn row(line: &str) -> Option<Row> {
     })
 }
 
-/// `0100007F:1F90`: words of an address as they lie in memory, read as numbers, and a port.
+/// Parses an address and a port, `0100007F:1F90`. Each 32-bit word of the address is printed as the
+/// number that its bytes in memory are on this machine.
 fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
     let word = |at| u32::from_str_radix(address.get(at..at + 8)?, 16).ok();
@@ -73,7 +74,7 @@ pub fn unix_listeners() -> io::Result<Vec<(u64, String)>> {
     // __SO_ACCEPTCON in linux/net.h
     const ACCEPTS: u32 = 1 << 16;
     let mut listeners = Vec::new();
-    // A path may be any bytes.
+    // Not by lines(), since a path may be any bytes and need not be UTF-8.
     for line in open_file("unix")?.split(b'\n').skip(1) {
         let line = line?;
         let line = String::from_utf8_lossy(&line);
@@ -90,23 +91,23 @@ pub fn unix_listeners() -> io::Result<Vec<(u64, String)>> {
 }
 
 /// How many connections were ever accepted in our network namespace: PassiveOpens (RFC 4022).
-pub struct Opens(u64);
+pub struct AcceptedCount(u64);
 
-impl Opens {
-    pub fn read() -> io::Result<Opens> {
+impl AcceptedCount {
+    pub fn read() -> io::Result<AcceptedCount> {
         let lines: Vec<String> = open_file("snmp")?.lines().collect::<io::Result<_>>()?;
         let mut tcp = lines.iter().filter_map(|line| line.strip_prefix("Tcp: "));
         let (names, numbers) = (tcp.next().unwrap_or_default(), tcp.next().unwrap_or_default());
         let mut pairs = names.split(' ').zip(numbers.split(' '));
-        let opens = pairs.find(|(name, _)| *name == "PassiveOpens");
-        let opens = opens.and_then(|(_, number)| number.parse().ok());
-        opens.map(Opens).ok_or(ErrorKind::InvalidData.into())
+        let accepted = pairs.find(|(name, _)| *name == "PassiveOpens");
+        let accepted = accepted.and_then(|(_, number)| number.parse().ok());
+        accepted.map(AcceptedCount).ok_or(ErrorKind::InvalidData.into())
     }
 
-    /// Whether a connection came since the last time: nobody tells to which port, and whether it
-    /// brought data.
-    pub fn grew(&mut self) -> io::Result<bool> {
-        let before = std::mem::replace(self, Opens::read()?);
+    /// Reads it again. Whether a connection was accepted since the last time: to which port, and
+    /// whether it brought data, is not known.
+    pub fn has_grown(&mut self) -> io::Result<bool> {
+        let before = std::mem::replace(self, AcceptedCount::read()?);
         Ok(self.0 != before.0)
     }
 }

@@ -1,183 +1,154 @@
-//! Whether traffic still comes in: looks at the connections and times in, "quiet since" out. No
-//! system call, no clock.
+//! Whether traffic still comes in: takes what was found at each look, and knows since when it is
+//! quiet. No system call, no clock.
 //!
-//! Traffic is data: a connection that brings none is a probe's, and an idle one is nobody's. The
-//! kernel counts the end of what a peer sends (its FIN) as one byte, so one byte more is none.
+//! Only data counts as traffic: a connection without any is a probe's, and an idle one keeps no
+//! hold. The kernel counts the end of what a peer sends (its FIN) as one byte, so one byte more than
+//! before is no data.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::str::FromStr;
+use std::net::SocketAddr;
 use std::time::Instant;
 
-use ipnet::IpNet;
+use crate::traffic::network::Network;
 
-/// An inbound connection as a look found it.
+/// An inbound connection, as it was found at one look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection {
-    /// The kernel's name for its socket, never used twice; 0 where it tells none.
+    /// The kernel's id of its socket, which is never used twice; 0 where the source has none.
     pub cookie: u64,
-    /// Ours.
+    /// The local port.
     pub port: u16,
     /// In IPv4 where it is an IPv4 client of an IPv6 socket.
     pub peer: SocketAddr,
-    /// The bytes that came in on it so far, where the kernel tells them.
+    /// The bytes that came in on it so far; None where the source does not say.
     pub received: Option<u64>,
 }
 
-/// What one look found.
+/// What was found at one look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// Those that are open, in any order.
+    /// The connections that are open, in any order.
     pub open: Vec<Connection>,
-    /// Those that ended since the last look, as far as the kernel tells them.
+    /// Those that ended since the look before, as far as the source reports them.
     pub ended: Vec<Connection>,
-    /// Something may have come and gone that is in neither. It counts as traffic.
+    /// A connection may have come and gone that is in neither. That counts as traffic.
     pub missed: bool,
 }
 
-/// When something arrived, and from where. The later one is the greater.
+/// When something arrived, and from where. They are ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrival {
     pub at: Instant,
     pub peer: SocketAddr,
 }
 
-/// The traffic since the stop signal.
-#[derive(Debug)]
-pub struct Traffic {
-    ignored_peers: Vec<Network>,
-    known: HashMap<(u64, u16, SocketAddr), Known>,
-    quiet_since: Instant,
-    /// Connections that came after the stop signal, probes too. This and the next are the least
-    /// that there were, where `missed` is set.
+/// What came in since the stop signal, without what ignored peers sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections that came after the stop signal, those of probes too. Where `missed` is set,
+    /// there may have been more of them, and more with data.
     pub arrived: u64,
     /// Those of them that carried data.
     pub with_data: u64,
-    /// The last of those with data: a delay until then would have covered them all.
+    /// When the last of those with data arrived: a delay until then would have covered them all.
     pub last_arrival: Option<Arrival>,
-    /// The last data, on a new connection or an old one: who kept the hold.
+    /// The last data, on a new connection or an old one: it kept the hold.
     pub last_data: Option<Arrival>,
     /// Some traffic could not be seen.
     pub missed: bool,
 }
 
-/// A connection until its end is told, and where no end is ever told, for good.
+/// The traffic since the stop signal.
 #[derive(Debug)]
-struct Known {
-    /// None if it was there at the stop signal.
+pub struct Traffic {
+    ignored_peers: Vec<Network>,
+    tracked: HashMap<ConnectionId, Tracked>,
+    quiet_since: Instant,
+    counts: Counts,
+}
+
+/// Cookie, local port and peer: where there is no cookie, the two ends of a connection tell it from
+/// the others that are open.
+type ConnectionId = (u64, u16, SocketAddr);
+
+/// What is known of a connection, until its end is reported; for good where ends are not reported.
+#[derive(Debug)]
+struct Tracked {
+    /// None if it was open at the stop signal.
     arrived_at: Option<Instant>,
     carried_data: bool,
-    /// What had come in when it last brought data.
+    /// How many bytes had come in when it last brought data.
     received: u64,
 }
 
 impl Traffic {
-    /// Begins at the stop signal, with what is open then.
+    /// Begins at the stop signal, with the connections that are open then.
     pub fn new(ignored_peers: Vec<Network>, first: &Look, at: Instant) -> Traffic {
-        let known = |connection: &Connection| {
+        let tracked = |connection: &Connection| {
             let received = connection.received.unwrap_or(0);
-            (identity(connection), Known { arrived_at: None, carried_data: false, received })
+            (id(connection), Tracked { arrived_at: None, carried_data: false, received })
         };
         Traffic {
             ignored_peers,
-            known: first.open.iter().map(known).collect(),
+            tracked: first.open.iter().map(tracked).collect(),
             quiet_since: at,
-            arrived: 0,
-            with_data: 0,
-            last_arrival: None,
-            last_data: None,
-            missed: false,
+            counts: Counts::default(),
         }
     }
 
-    /// Takes in a look. What it found came since the one before, so at the latest now.
-    pub fn take(&mut self, look: &Look, now: Instant) {
-        // What ended right after it was found open is in both.
+    /// Adds what was found at a look. It came in after the look before, and by now.
+    pub fn add(&mut self, look: &Look, now: Instant) {
+        // A connection that ended right after it was found open is in both.
         for connection in look.open.iter().chain(&look.ended) {
-            self.note(connection, now);
+            self.record(connection, now);
         }
         for connection in &look.ended {
-            self.known.remove(&identity(connection));
+            self.tracked.remove(&id(connection));
         }
         if look.missed {
-            self.missed = true;
+            self.counts.missed = true;
             self.quiet_since = now;
         }
     }
 
-    /// No data came in after this. It says nothing about the time after the last look.
+    /// No data was found that came in after this. Nothing is known of the time after the last look.
     pub fn quiet_since(&self) -> Instant {
         self.quiet_since
     }
 
-    fn note(&mut self, connection: &Connection, now: Instant) {
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    fn record(&mut self, connection: &Connection, now: Instant) {
         let peer = connection.peer;
         if self.ignored_peers.iter().any(|network| network.contains(peer.ip())) {
             return;
         }
-        let known = self.known.entry(identity(connection)).or_insert_with(|| {
-            self.arrived += 1;
-            Known { arrived_at: Some(now), carried_data: false, received: 0 }
+        let tracked = self.tracked.entry(id(connection)).or_insert_with(|| {
+            self.counts.arrived += 1;
+            Tracked { arrived_at: Some(now), carried_data: false, received: 0 }
         });
         match connection.received {
-            Some(received) if received <= known.received.saturating_add(1) => return,
-            Some(received) => known.received = received,
-            // Nothing gets shorter because we cannot tell.
+            Some(received) if received <= tracked.received.saturating_add(1) => return,
+            Some(received) => tracked.received = received,
+            // It may have brought data: the hold must not get shorter because that is unknown.
             None => {}
         }
         self.quiet_since = now;
-        self.last_data = self.last_data.max(Some(Arrival { at: now, peer }));
-        if let Some(at) = known.arrived_at
-            && !known.carried_data
+        self.counts.last_data = self.counts.last_data.max(Some(Arrival { at: now, peer }));
+        if let Some(at) = tracked.arrived_at
+            && !tracked.carried_data
         {
-            self.with_data += 1;
-            self.last_arrival = self.last_arrival.max(Some(Arrival { at, peer }));
+            self.counts.with_data += 1;
+            self.counts.last_arrival = self.counts.last_arrival.max(Some(Arrival { at, peer }));
         }
-        known.carried_data = true;
+        tracked.carried_data = true;
     }
 }
 
-/// Without a cookie, both ends tell a connection from the others that are open.
-fn identity(connection: &Connection) -> (u64, u16, SocketAddr) {
+fn id(connection: &Connection) -> ConnectionId {
     (connection.cookie, connection.port, connection.peer)
-}
-
-/// The addresses of a network, `10.0.0.0/8`, or a single one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(IpNet);
-
-impl Network {
-    /// An IPv4 address is in a network that is written as IPv6 too: `::ffff:10.0.0.0/104`.
-    fn contains(&self, address: IpAddr) -> bool {
-        let in_ipv6 = match address {
-            IpAddr::V4(address) => address.to_ipv6_mapped().into(),
-            IpAddr::V6(_) => address,
-        };
-        [address, in_ipv6].iter().any(|address| self.0.contains(address))
-    }
-}
-
-/// Not an address, nor one of a network.
-#[derive(Debug, PartialEq, Eq)]
-pub struct NoNetwork;
-
-impl fmt::Display for NoNetwork {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("write an address or a network, such as 10.0.0.1, 10.0.0.0/8 or fd00::/8")
-    }
-}
-
-impl std::error::Error for NoNetwork {}
-
-impl FromStr for Network {
-    type Err = NoNetwork;
-
-    fn from_str(text: &str) -> Result<Network, NoNetwork> {
-        let text = text.trim();
-        let network = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse());
-        network.map(Network).map_err(|_| NoNetwork)
-    }
 }
 
 #[cfg(test)]

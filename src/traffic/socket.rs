@@ -1,15 +1,15 @@
-//! A socket as the kernel lists it, by netlink and in /proc/net alike, and the states in which it
+//! A socket as the kernel lists it, over netlink and in /proc/net alike, and the states in which it
 //! can be (the kernel's include/net/tcp_states.h).
 
 use std::net::SocketAddr;
 
 use crate::traffic::quiet::Connection;
 
-// What the kernel numbers, as sets of them.
+// The bit of each state; the kernel's number of it is the shift.
 pub const ESTABLISHED: u32 = 1 << 1;
 const FIN_WAIT1: u32 = 1 << 4;
 pub const FIN_WAIT2: u32 = 1 << 5;
-/// UDP that is not connected.
+/// Also that of a UDP socket that is not connected.
 pub const CLOSE: u32 = 1 << 7;
 const CLOSE_WAIT: u32 = 1 << 8;
 const LAST_ACK: u32 = 1 << 9;
@@ -20,27 +20,30 @@ pub const RECEIVING: u32 = ESTABLISHED | FIN_WAIT1 | FIN_WAIT2;
 /// Those of a connection that has been established and has not ended.
 pub const OPEN: u32 = RECEIVING | CLOSE_WAIT | LAST_ACK | CLOSING;
 
-/// The timer of what is left of a socket that has ended, in TIME_WAIT or FIN_WAIT2: it takes no data
-/// and tells of none (idiag_timer in sock_diag(7)).
-pub const REMEMBERED: u8 = 3;
+/// The timer of what the kernel keeps of a socket that has ended, in TIME_WAIT or FIN_WAIT2: it
+/// receives no data, and no count of bytes is kept (idiag_timer in sock_diag(7)).
+pub const TIME_WAIT_TIMER: u8 = 3;
 
 /// A socket as the kernel lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ListedSocket {
     /// One of the bits above.
     pub state: u32,
+    /// The local port.
     pub port: u16,
+    /// Port 0 where it has no peer.
     pub peer: SocketAddr,
     pub inode: u64,
+    /// As in [`Connection`], and so is `received`.
     pub cookie: u64,
     pub received: Option<u64>,
 }
 
-impl Row {
-    /// A listener that ends has no peer.
+impl ListedSocket {
+    /// The connection, if it is one to these ports: the end of a listener is reported too.
     pub fn connection(self, ports: &[u16]) -> Option<Connection> {
-        let Row { port, peer, cookie, received, .. } = self;
-        let ours = ports.contains(&port) && peer.port() != 0;
-        ours.then_some(Connection { cookie, port, peer, received })
+        let ListedSocket { port, peer, cookie, received, .. } = self;
+        let is_watched = ports.contains(&port) && peer.port() != 0;
+        is_watched.then_some(Connection { cookie, port, peer, received })
     }
 }

@@ -1,8 +1,8 @@
-//! Who is connected to our ports, as far as the best way that we are given shows it.
+//! Lists the connections to our ports, from the best source that is permitted.
 //!
-//! Over netlink the kernel lists the TCP sockets, with what came in on each, and tells of each that
-//! ends. Where that is refused, /proc/net lists them without bytes, and what came and went between
-//! two looks is only counted.
+//! Over netlink the kernel lists the TCP sockets, with how many bytes came in on each, and sends an
+//! event for each that ends. Where netlink is refused, /proc/net lists them without the bytes. Where
+//! there are no events, a connection that came and went between two looks is only counted.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -11,10 +11,11 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::process::proc;
-use crate::traffic::proc_net::{self, Opens};
+use crate::traffic::proc_net::{self, AcceptedCount};
 use crate::traffic::quiet::{Connection, Look};
-use crate::traffic::sock_diag::{Dumps, Events};
-use crate::traffic::socket::{CLOSE, LISTEN, OPEN, RECEIVING, Row};
+use crate::traffic::seen::Source;
+use crate::traffic::sock_diag::{DumpSocket, EventSocket};
+use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket, OPEN, RECEIVING};
 
 /// Which ports are watched.
 #[derive(Clone, Debug)]
@@ -26,194 +27,191 @@ pub enum Ports {
 
 /// Why there is no traffic to look at.
 #[derive(Debug)]
-pub enum Unwatched {
-    /// None of ours listens: there is no traffic to wait for.
+pub enum OpenError {
+    /// Neither the app nor a descendant of it listens: there is no traffic to wait for.
     NothingListens,
-    /// There may be traffic, and we cannot see it.
-    Unseen(Unseen),
+    /// There may be traffic, but it cannot be seen.
+    Unseen(UnseenReason),
 }
 
-impl From<io::Error> for Unwatched {
-    fn from(error: io::Error) -> Unwatched {
-        Unwatched::Unseen(Unseen::Refused(error))
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> OpenError {
+        OpenError::Unseen(UnseenReason::Refused(error))
     }
 }
 
 #[derive(Debug)]
-pub enum Unseen {
-    /// The port of a UDP socket, which has no connections.
+pub enum UnseenReason {
+    /// The app listens on no TCP port, but has a UDP socket on this one, which has no connections.
     Udp(u16),
-    /// The path of a socket on which the app listens, and on TCP it does not.
+    /// It listens on no TCP port, but on the Unix socket with this path.
     Unix(String),
     /// Neither netlink nor /proc/net can be read.
     Refused(io::Error),
 }
 
-impl fmt::Display for Unseen {
+impl fmt::Display for UnseenReason {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Unseen::Udp(port) => write!(f, "UDP on port {port} has no connections to look at"),
-            Unseen::Unix(path) => write!(f, "what comes in on the Unix socket {path} is not shown"),
-            Unseen::Refused(error) => {
+            UnseenReason::Udp(port) => {
+                write!(f, "UDP on port {port} has no connections to look at")
+            }
+            UnseenReason::Unix(path) => {
+                write!(f, "what comes in on the Unix socket {path} is not shown")
+            }
+            UnseenReason::Refused(error) => {
                 write!(f, "neither netlink nor /proc/net shows the connections: {error}")
             }
         }
     }
 }
 
-/// How we look, the best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// The kernel lists what is open, and tells what ended.
-    Events,
-    /// It lists what is open.
-    Dumps,
-    /// It lists what is open, but not what came in on it.
-    Files,
-}
+/// The best first.
+const SOURCES: [Source; 3] = [Source::Events, Source::Dumps, Source::Files];
 
-impl Way {
-    /// Its name in JSON.
-    pub fn key(self) -> &'static str {
-        match self {
-            Way::Events => "events",
-            Way::Dumps => "dumps",
-            Way::Files => "files",
-        }
-    }
-}
-
-const WAYS: [Way; 3] = [Way::Events, Way::Dumps, Way::Files];
-
-/// Looks at the connections to our ports.
-pub struct Watcher {
+/// Lists the connections to our ports.
+pub struct SocketSource {
     ports: Vec<u16>,
-    eyes: Eyes,
-    /// On the clock of our own CPU time.
+    backend: Backend,
+    /// How much CPU time we had used when the last look began.
     look_began: Duration,
 }
 
-enum Eyes {
-    Events(Dumps, Events),
-    Dumps(Dumps, Opens),
-    Files(Opens),
+/// What each [`Source`] needs.
+enum Backend {
+    Events(DumpSocket, EventSocket),
+    Dumps(DumpSocket, AcceptedCount),
+    Files(AcceptedCount),
 }
 
-impl Watcher {
-    /// Begins to watch, with the first look. The pids are the app's and its descendants'.
+impl SocketSource {
+    /// Opens the best source that works, and looks for the first time. The pids are the app's and
+    /// its descendants'.
     pub fn open(
         ports: &Ports,
         ignored_ports: &[u16],
         pids: &[i32],
-    ) -> Result<(Watcher, Look), Unwatched> {
-        Watcher::open_by(&WAYS, ports, ignored_ports, pids)
+    ) -> Result<(SocketSource, Look), OpenError> {
+        SocketSource::open_one_of(&SOURCES, ports, ignored_ports, pids)
     }
 
-    fn open_by(
-        ways: &[Way],
+    fn open_one_of(
+        kinds: &[Source],
         ports: &Ports,
         ignored_ports: &[u16],
         pids: &[i32],
-    ) -> Result<(Watcher, Look), Unwatched> {
+    ) -> Result<(SocketSource, Look), OpenError> {
         let look_began = cpu_time();
         let mut ports = match ports {
             Ports::Named(ports) => ports.clone(),
-            Ports::OfFamily => listening(ignored_ports, pids)?,
+            Ports::OfFamily => listening_ports(ignored_ports, pids)?,
         };
         ports.retain(|port| !ignored_ports.contains(port));
         if ports.is_empty() {
-            return Err(Unwatched::NothingListens);
+            return Err(OpenError::NothingListens);
         }
-        // The first look shows whether this way can be gone.
-        let open = |way| Eyes::open(way).and_then(|mut eyes| Ok((eyes.look(&ports)?, eyes)));
+        // Some are refused only when they are used: the first look shows it.
+        let open =
+            |kind| Backend::open(kind).and_then(|mut backend| Ok((backend.look(&ports)?, backend)));
         let none = Err(ErrorKind::Unsupported.into());
-        let opened = ways.iter().fold(none, |opened, way| opened.or_else(|_| open(*way)));
-        let (look, eyes) = opened?;
-        Ok((Watcher { ports, eyes, look_began }, look))
+        let opened = kinds.iter().fold(none, |opened, kind| opened.or_else(|_| open(*kind)));
+        let (look, backend) = opened?;
+        Ok((SocketSource { ports, backend, look_began }, look))
     }
 
+    /// The ports that are watched.
     pub fn ports(&self) -> &[u16] {
         &self.ports
     }
 
-    pub fn way(&self) -> Way {
-        match self.eyes {
-            Eyes::Events(..) => Way::Events,
-            Eyes::Dumps(..) => Way::Dumps,
-            Eyes::Files(..) => Way::Files,
+    pub fn kind(&self) -> Source {
+        match self.backend {
+            Backend::Events(..) => Source::Events,
+            Backend::Dumps(..) => Source::Dumps,
+            Backend::Files(..) => Source::Files,
         }
     }
 
     /// What is open, and what ended since the last look.
     pub fn look(&mut self) -> Look {
         self.look_began = cpu_time();
-        let blind = Look { missed: true, ..Look::default() };
-        self.eyes.look(&self.ports).unwrap_or(blind)
+        let failed = Look { missed: true, ..Look::default() };
+        self.backend.look(&self.ports).unwrap_or(failed)
     }
 
-    /// How long until the next look, where this is called after all that the last one entailed:
-    /// looking is to take at most 2 % of a CPU.
+    /// How long to wait until the next look, so that looks take at most 2 % of a CPU. It counts the
+    /// CPU time since the last look began, so it is to be called when that has been evaluated.
     pub fn pause(&self) -> Duration {
-        const LEAST: Duration = Duration::from_millis(250);
-        LEAST.max(cpu_time().saturating_sub(self.look_began) * 50)
+        const MIN_PAUSE: Duration = Duration::from_millis(250);
+        MIN_PAUSE.max(cpu_time().saturating_sub(self.look_began) * 50)
     }
 }
 
-impl Eyes {
-    fn open(way: Way) -> io::Result<Eyes> {
-        match way {
+impl Backend {
+    fn open(kind: Source) -> io::Result<Backend> {
+        Ok(match kind {
             // The events first, so that nothing ends unseen between the two.
-            Way::Events => {
-                Events::open().and_then(|events| Ok(Eyes::Events(Dumps::open()?, events)))
+            Source::Events => {
+                let events = EventSocket::open()?;
+                Backend::Events(DumpSocket::open()?, events)
             }
-            Way::Dumps => Opens::read().and_then(|opens| Ok(Eyes::Dumps(Dumps::open()?, opens))),
-            Way::Files => Opens::read().map(Eyes::Files),
-        }
+            Source::Dumps => {
+                let accepted = AcceptedCount::read()?;
+                Backend::Dumps(DumpSocket::open()?, accepted)
+            }
+            Source::Files => Backend::Files(AcceptedCount::read()?),
+        })
     }
 
     fn look(&mut self, ports: &[u16]) -> io::Result<Look> {
         let (open, ended, missed) = match self {
-            Eyes::Events(dumps, events) => {
-                let open = dumps.tcp(OPEN)?;
-                let (ended, lost) = events.take();
+            Backend::Events(dumps, events) => {
+                let open = dumps.list(OPEN)?;
+                let (ended, lost) = events.drain();
                 (open, ended, lost)
             }
-            Eyes::Dumps(dumps, opens) => (dumps.tcp(OPEN)?, Vec::new(), opens.grew()?),
-            Eyes::Files(opens) => (proc_net::rows("tcp", RECEIVING)?, Vec::new(), opens.grew()?),
+            Backend::Dumps(dumps, accepted) => {
+                (dumps.list(OPEN)?, Vec::new(), accepted.has_grown()?)
+            }
+            Backend::Files(accepted) => {
+                (proc_net::list("tcp", RECEIVING)?, Vec::new(), accepted.has_grown()?)
+            }
         };
-        let connections = |rows: Vec<Row>| -> Vec<Connection> {
-            rows.into_iter().filter_map(|row| row.connection(ports)).collect()
+        let connections = |sockets: Vec<ListedSocket>| -> Vec<Connection> {
+            sockets.into_iter().filter_map(|socket| socket.connection(ports)).collect()
         };
         Ok(Look { open: connections(open), ended: connections(ended), missed })
     }
 }
 
-/// The ports on which ours listen.
-fn listening(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, Unwatched> {
-    let sockets = proc::sockets(pids);
-    // Where whose socket it is cannot be told, all are ours.
-    let is_ours = |inode| sockets.as_ref().is_none_or(|sockets| sockets.contains(&inode));
-    let dumped = Dumps::open().and_then(|mut dumps| dumps.tcp(LISTEN));
-    let rows = dumped.or_else(|_| proc_net::rows("tcp", LISTEN))?;
-    let ours = |row: &Row| is_ours(row.inode) && !ignored.contains(&row.port);
-    let mut ports: Vec<u16> = rows.iter().filter(|row| ours(row)).map(|row| row.port).collect();
+/// The TCP ports on which these processes listen; where there is none, why.
+fn listening_ports(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, OpenError> {
+    let inodes = proc::sockets(pids);
+    // Where it cannot be known whose sockets they are, all count as theirs.
+    let is_theirs = |inode| inodes.as_ref().is_none_or(|inodes| inodes.contains(&inode));
+    let listed = DumpSocket::open().and_then(|mut dumps| dumps.list(LISTEN));
+    let listeners = listed.or_else(|_| proc_net::list("tcp", LISTEN))?;
+    let counts =
+        |socket: &&ListedSocket| is_theirs(socket.inode) && !ignored.contains(&socket.port);
+    let mut ports: Vec<u16> = listeners.iter().filter(counts).map(|socket| socket.port).collect();
     ports.sort_unstable();
     ports.dedup();
     if !ports.is_empty() {
         return Ok(ports);
     }
-    let unconnected = proc_net::rows("udp", CLOSE)?;
-    if let Some(row) = unconnected.iter().find(|row| ours(row)) {
-        return Err(Unwatched::Unseen(Unseen::Udp(row.port)));
+    // A connected one is a client's.
+    let unconnected = proc_net::list("udp", CLOSE)?;
+    if let Some(socket) = unconnected.iter().find(counts) {
+        return Err(OpenError::Unseen(UnseenReason::Udp(socket.port)));
     }
-    match proc_net::unix_listeners()?.into_iter().find(|(inode, _)| is_ours(*inode)) {
-        Some((_, path)) => Err(Unwatched::Unseen(Unseen::Unix(path))),
-        None => Err(Unwatched::NothingListens),
+    match proc_net::unix_listeners()?.into_iter().find(|(inode, _)| is_theirs(*inode)) {
+        Some((_, path)) => Err(OpenError::Unseen(UnseenReason::Unix(path))),
+        None => Err(OpenError::NothingListens),
     }
 }
 
-/// The CPU time that we have used. It knows no other process, so a busy machine does not make a
-/// look seem dear.
+/// The CPU time that we have used. On a machine that is busy with other processes, a look takes
+/// longer, but no more of this.
 fn cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

@@ -1,20 +1,22 @@
-//! The watch over a hold: it looks at the traffic from time to time, and tells when that has
-//! stopped. What it needs is opened at the stop signal and closed when the hold ends.
+//! The watch over one hold: looks at the traffic from time to time, and knows when that has stopped.
+//! What it needs is opened at the stop signal and closed when the hold ends.
 
 use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
 use crate::span::Span;
-use crate::traffic::quiet::{Network, Traffic};
-use crate::traffic::sources::{Ports, Unwatched, Watcher, Way};
+use crate::traffic::network::Network;
+use crate::traffic::quiet::Traffic;
+use crate::traffic::seen::HoldTraffic;
+use crate::traffic::sources::{OpenError, Ports, SocketSource};
 
-/// What is quiet for so long has stopped, unless `--quiet-window` says otherwise.
+/// How long it has to be quiet until traffic has stopped, unless `--quiet-window` says otherwise.
 pub const QUIET_WINDOW: Duration = Duration::from_secs(3);
 
 /// What is to be watched.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct WatchConfig {
     /// Traffic has stopped when nothing came in for so long.
     pub quiet_window: Duration,
     pub ports: Ports,
@@ -31,17 +33,18 @@ pub struct Times {
 }
 
 impl Times {
-    /// When to look next: many connections make it later, but not the verdict.
+    /// When to look next: after the pause that the source wants, but no later than when traffic may
+    /// turn out to have stopped.
     fn next_look(
         &self,
         now: Instant,
-        watcher: &Watcher,
+        source: &SocketSource,
         traffic: &Traffic,
         quiet_window: Duration,
     ) -> Instant {
-        let soon = now + watcher.pause();
-        let verdict_at = (traffic.quiet_since() + quiet_window).max(self.may_end_at);
-        if verdict_at > now { soon.min(verdict_at) } else { soon }
+        let paused_until = now + source.pause();
+        let may_stop_at = (traffic.quiet_since() + quiet_window).max(self.may_end_at);
+        if may_stop_at > now { paused_until.min(may_stop_at) } else { paused_until }
     }
 }
 
@@ -50,48 +53,34 @@ pub struct Watch {
     quiet_window: Duration,
     times: Times,
     next_at: Option<Instant>,
-    seen: Seen,
+    view: View,
 }
 
-/// What can be seen.
+/// What of the traffic can be seen.
 #[expect(clippy::large_enum_variant, reason = "there is one, in a hold")]
-enum Seen {
-    Traffic(Watcher, Traffic),
-    /// None of ours listens.
+enum View {
+    Traffic(SocketSource, Traffic),
+    /// Neither the app nor a descendant of it listens.
     NothingListens,
-    /// There may be traffic; why it cannot be seen.
-    Nothing(String),
-}
-
-/// What was seen in a hold.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one, in a shutdown")]
-pub enum Outcome {
-    Traffic {
-        ports: Vec<u16>,
-        way: Way,
-        traffic: Traffic,
-    },
-    NothingListens,
-    /// Why nothing was seen.
-    Nothing(String),
+    /// There may be traffic, but it cannot be seen, for this reason.
+    Unseen(String),
 }
 
 impl Watch {
     /// Begins with a first look. The pids are the app's and its descendants'.
-    pub fn begin(watched: &Watched, pids: &[i32], times: Times) -> Watch {
-        let opened = Watcher::open(&watched.ports, &watched.ignored_ports, pids);
-        let (next_at, seen) = match opened {
-            Ok((watcher, first)) => {
-                let traffic = Traffic::new(watched.ignored_peers.clone(), &first, times.began_at);
+    pub fn begin(config: &WatchConfig, pids: &[i32], times: Times) -> Watch {
+        let opened = SocketSource::open(&config.ports, &config.ignored_ports, pids);
+        let (next_at, view) = match opened {
+            Ok((source, first)) => {
+                let traffic = Traffic::new(config.ignored_peers.clone(), &first, times.began_at);
                 let next_at =
-                    times.next_look(times.began_at, &watcher, &traffic, watched.quiet_window);
-                (Some(next_at), Seen::Traffic(watcher, traffic))
+                    times.next_look(times.began_at, &source, &traffic, config.quiet_window);
+                (Some(next_at), View::Traffic(source, traffic))
             }
-            Err(Unwatched::NothingListens) => (Some(times.may_end_at), Seen::NothingListens),
-            Err(Unwatched::Unseen(why)) => (None, Seen::Nothing(why.to_string())),
+            Err(OpenError::NothingListens) => (Some(times.may_end_at), View::NothingListens),
+            Err(OpenError::Unseen(why)) => (None, View::Unseen(why.to_string())),
         };
-        if let Seen::Nothing(why) = &seen
+        if let View::Unseen(why) = &view
             && times.may_end_at < times.ends_at
         {
             let latest = Span(times.ends_at.saturating_duration_since(times.began_at));
@@ -100,7 +89,7 @@ impl Watch {
                 "the hold lasts until +{latest}, for traffic cannot be seen: {why}"
             );
         }
-        Watch { quiet_window: watched.quiet_window, times, next_at, seen }
+        Watch { quiet_window: config.quiet_window, times, next_at, view }
     }
 
     /// When to look next.
@@ -108,40 +97,42 @@ impl Watch {
         self.next_at
     }
 
-    /// Looks, and takes what is found as having come by the time that the clock then tells.
+    /// Looks. What is found came in by the time that the clock says after the look.
     pub fn look(&mut self, clock: impl Fn() -> Instant) {
-        let Seen::Traffic(watcher, traffic) = &mut self.seen else {
+        let View::Traffic(source, traffic) = &mut self.view else {
             self.next_at = self.next_at.filter(|at| *at > clock());
             return;
         };
-        let before = traffic.last_arrival;
-        let look = watcher.look();
+        let before = traffic.counts().last_arrival;
+        let look = source.look();
         let now = clock();
-        traffic.take(&look, now);
-        if let Some(last) = traffic.last_arrival.filter(|last| Some(*last) != before) {
+        traffic.add(&look, now);
+        if let Some(last) = traffic.counts().last_arrival.filter(|last| Some(*last) != before) {
             let at = Span(last.at.saturating_duration_since(self.times.began_at));
             debug!(event = "arrival", "+{at} a connection from {}", last.peer);
         }
-        self.next_at = Some(self.times.next_look(now, watcher, traffic, self.quiet_window));
+        self.next_at = Some(self.times.next_look(now, source, traffic, self.quiet_window));
     }
 
     /// Whether nothing has come in for the quiet window.
     pub fn traffic_has_stopped(&self, now: Instant) -> bool {
-        match &self.seen {
-            Seen::Traffic(_, traffic) => traffic.quiet_since() + self.quiet_window <= now,
-            Seen::NothingListens => true,
-            Seen::Nothing(_) => false,
+        match &self.view {
+            View::Traffic(_, traffic) => traffic.quiet_since() + self.quiet_window <= now,
+            View::NothingListens => true,
+            View::Unseen(_) => false,
         }
     }
 
-    /// What was seen, when the hold is over.
-    pub fn end(self) -> Outcome {
-        match self.seen {
-            Seen::Traffic(watcher, traffic) => {
-                Outcome::Traffic { ports: watcher.ports().to_vec(), way: watcher.way(), traffic }
-            }
-            Seen::NothingListens => Outcome::NothingListens,
-            Seen::Nothing(why) => Outcome::Nothing(why),
+    /// Ends the watch, and returns what was seen in the hold.
+    pub fn end(self) -> HoldTraffic {
+        match self.view {
+            View::Traffic(source, traffic) => HoldTraffic::Seen {
+                ports: source.ports().to_vec(),
+                source: source.kind(),
+                counts: traffic.counts(),
+            },
+            View::NothingListens => HoldTraffic::NothingListens,
+            View::Unseen(why) => HoldTraffic::Unseen(why),
         }
     }
 }

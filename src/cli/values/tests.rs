@@ -38,7 +38,10 @@ fn values_as_people_write_them() {
     let listen = |text| address(text).map(|address| address.to_string());
     assert_eq!(listen(" [::]:8086 "), Ok("[::]:8086".into()));
     assert!(listen("0.0.0.0:0").is_err() && listen("0.0.0.0").is_err());
-    assert_eq!(network("10.0.0.0/8"), "10.0.0.0/8".parse().map_err(|_: NoNetwork| String::new()));
+    assert_eq!(
+        network("10.0.0.0/8"),
+        "10.0.0.0/8".parse().map_err(|_: ParseNetworkError| String::new())
+    );
     assert!(network("ten").unwrap_err().contains("10.0.0.0/8"));
     assert_eq!([" 143 ", "0"].map(exit_code), [Ok(143), Ok(0)]);
     assert!(exit_code("256").is_err());

@@ -14,22 +14,22 @@ const LINES: [&str; 2] = [
 fn lines_of_both_families() {
     let peer = SocketAddr::from(([127, 0, 0, 2], 40_000));
     let state = crate::traffic::socket::ESTABLISHED;
-    let row_of_both = Row { state, port: 8080, peer, inode: 4711, cookie: 0, received: None };
-    assert_eq!(LINES.map(row), [Some(row_of_both); 2]);
+    let socket = ListedSocket { state, port: 8080, peer, inode: 4711, cookie: 0, received: None };
+    assert_eq!(LINES.map(parse_line), [Some(socket); 2]);
 }
 
 #[test]
 fn what_is_left_of_a_socket_that_has_ended_is_no_connection() {
     let line = "0: 0100007F:1F90 0100007F:C350 05 00000000:00000000 03:0000176E 00000000 0 0 0 3";
-    assert_eq!(row(line), None);
+    assert_eq!(parse_line(line), None);
     let alive = line.replace("03:0000176E", "00:00000000");
-    assert_eq!(row(&alive).map(|row| row.state), Some(FIN_WAIT2));
+    assert_eq!(parse_line(&alive).map(|socket| socket.state), Some(FIN_WAIT2));
 }
 
 proptest! {
     #[test]
     fn any_line_is_read_to_an_end(bytes in vec(any::<u8>(), 0..2000)) {
-        let _ = row(&String::from_utf8_lossy(&bytes));
+        let _ = parse_line(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
@@ -37,7 +37,7 @@ proptest! {
         let mut line = LINES[line].to_owned();
         let at = at.index(line.len());
         line.replace_range(at..=at, put.encode_utf8(&mut [0; 4]));
-        let _ = row(&line);
-        let _ = row(&line[..at]);
+        let _ = parse_line(&line);
+        let _ = parse_line(&line[..at]);
     }
 }

@@ -7,51 +7,52 @@ use proptest::prelude::*;
 use super::*;
 use crate::traffic::socket::{FIN_WAIT2, LISTEN};
 
-/// Leaves room for a few events only.
-pub fn cramp(events: &Events) {
+/// Makes the receive buffer so small that it has room for a few events only.
+pub fn shrink_buffer(events: &EventSocket) {
     setsockopt(&events.0, sockopt::RcvBuf, &2048).unwrap();
 }
 
 /// The kernel's answer about listeners, of which there is at least one.
 static ANSWER: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let _listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut dumps = Dumps::open().unwrap();
+    let mut dumps = DumpSocket::open().unwrap();
     let request = request(1, libc::AF_INET as u8, LISTEN);
     send(dumps.socket.as_raw_fd(), &request, MsgFlags::empty()).unwrap();
-    receive(&dumps.socket, &mut dumps.room).unwrap().to_vec()
+    receive(&dumps.socket, &mut dumps.buffer).unwrap().to_vec()
 });
 
 #[test]
-fn a_cut_answer_gives_fewer_rows() {
-    let rows = |answer: &[u8]| {
-        let mut rows = Vec::new();
-        assert!(take_rows(answer, 1, &mut rows).unwrap());
-        rows
+fn a_cut_answer_lists_fewer_sockets() {
+    let listed = |answer: &[u8]| {
+        let mut sockets = Vec::new();
+        assert!(parse_answer(answer, 1, &mut sockets).unwrap());
+        sockets
     };
-    let all = rows(&ANSWER);
-    assert!(!all.is_empty() && all.iter().all(|row| row.received.is_some()));
+    let all = listed(&ANSWER);
+    assert!(!all.is_empty() && all.iter().all(|socket| socket.received.is_some()));
     for end in 0..ANSWER.len() {
-        assert!(all.starts_with(&rows(&ANSWER[..end])));
+        assert!(all.starts_with(&listed(&ANSWER[..end])));
     }
-    // What answers another question is not taken.
+    // The answer to another request lists none.
     let mut none = Vec::new();
-    assert!(take_rows(&ANSWER, 2, &mut none).unwrap() && none.is_empty());
+    assert!(parse_answer(&ANSWER, 2, &mut none).unwrap() && none.is_empty());
 }
 
-/// A message of this kind, to question 1, that begins with a number.
+/// A message of this type, which answers request 1 and begins with a number.
 fn message(kind: u16, payload: i32) -> Vec<u8> {
-    let mut message = request(1, 0, 0)[..20].to_vec();
-    message[..4].copy_from_slice(&20u32.to_ne_bytes());
-    message[4..6].copy_from_slice(&kind.to_ne_bytes());
-    message[16..].copy_from_slice(&payload.to_ne_bytes());
+    const SIZE: usize = header::SIZE + 4;
+    let mut message = request(1, 0, 0)[..SIZE].to_vec();
+    message[header::LENGTH..][..4].copy_from_slice(&(SIZE as u32).to_ne_bytes());
+    message[header::TYPE..][..2].copy_from_slice(&kind.to_ne_bytes());
+    message[header::SIZE..].copy_from_slice(&payload.to_ne_bytes());
     message
 }
 
 #[test]
 fn an_answer_ends_with_an_errno() {
-    for kind in [NLMSG_DONE, NLMSG_ERROR] {
+    for kind in [message_type::DONE, message_type::ERROR] {
         let errno = |payload| {
-            let end = take_rows(&message(kind, payload), 1, &mut Vec::new());
+            let end = parse_answer(&message(kind, payload), 1, &mut Vec::new());
             end.map_err(|error| error.raw_os_error())
         };
         assert_eq!(errno(0), Ok(false));
@@ -60,29 +61,31 @@ fn an_answer_ends_with_an_errno() {
     }
 }
 
-/// Reads these as all that the kernel sends, and tells how many messages there were.
-fn read_as_anything(bytes: &[u8]) -> usize {
-    let mut rows = Vec::new();
-    let _ = take_rows(bytes, 1, &mut rows);
-    rows.extend(row(bytes));
-    let _ = rows.into_iter().filter_map(|row| row.connection(&[80])).count();
+/// Parses these bytes as each thing that the kernel sends. Returns how many messages were found.
+fn parse_as_anything(bytes: &[u8]) -> usize {
+    let mut sockets = Vec::new();
+    let _ = parse_answer(bytes, 1, &mut sockets);
+    sockets.extend(parse_socket(bytes));
+    let _ = sockets.into_iter().filter_map(|socket| socket.connection(&[80])).count();
     let _ = (0..4).filter_map(|kind| attribute(bytes, kind)).count();
     messages(bytes).count()
 }
 
 #[test]
 fn what_is_left_of_a_socket_that_has_ended_is_no_connection() {
-    let mut message = [0; 72];
-    message[..3].copy_from_slice(&[libc::AF_INET as u8, 5, REMEMBERED]);
-    assert_eq!(row(&message), None);
-    message[2] = 0;
-    assert_eq!(row(&message).map(|row| row.state), Some(FIN_WAIT2));
+    let mut message = [0; diag_message::SIZE];
+    message[diag_message::FAMILY] = libc::AF_INET as u8;
+    message[diag_message::STATE] = 5;
+    message[diag_message::TIMER] = TIME_WAIT_TIMER;
+    assert_eq!(parse_socket(&message), None);
+    message[diag_message::TIMER] = 0;
+    assert_eq!(parse_socket(&message).map(|socket| socket.state), Some(FIN_WAIT2));
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_read_to_an_end(bytes in vec(any::<u8>(), 0..2000)) {
-        prop_assert!(read_as_anything(&bytes) <= bytes.len() / 16);
+        prop_assert!(parse_as_anything(&bytes) <= bytes.len() / header::SIZE);
     }
 
     #[test]
@@ -92,11 +95,11 @@ proptest! {
     ) {
         let mut bytes = ANSWER.clone();
         for (at, byte) in spoiled {
-            // Half of them in the first lengths and kinds.
+            // Half of them in the first lengths and types.
             let reach = if byte % 2 == 0 { 96 } else { bytes.len() };
             bytes[at.index(reach)] = byte;
         }
         bytes.truncate(end.index(bytes.len()) + 1);
-        prop_assert!(read_as_anything(&bytes) <= bytes.len() / 16);
+        prop_assert!(parse_as_anything(&bytes) <= bytes.len() / header::SIZE);
     }
 }

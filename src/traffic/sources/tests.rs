@@ -13,10 +13,11 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{Backlog, SockaddrIn, bind, connect};
 
 use super::*;
+use crate::traffic::quiet::{Counts, Traffic};
 use crate::traffic::sock_diag;
 
 /// Long enough for any machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Waits for a condition.
 fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -25,7 +26,7 @@ fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "{what}: not in {PATIENCE:?}");
+        assert!(began.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
         // Not to keep a CPU busy between two looks.
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -37,15 +38,16 @@ fn listen(address: &str) -> (TcpListener, u16) {
     (listener, port)
 }
 
-fn watch(way: Way, port: u16) -> (Watcher, Look) {
-    let (watcher, look) = Watcher::open_by(&[way], &Ports::Named(vec![port]), &[], &[]).unwrap();
-    assert_eq!((watcher.way(), watcher.ports()), (way, &[port][..]));
-    (watcher, look)
+fn watch(kind: Source, port: u16) -> (SocketSource, Look) {
+    let (source, look) =
+        SocketSource::open_one_of(&[kind], &Ports::Named(vec![port]), &[], &[]).unwrap();
+    assert_eq!((source.kind(), source.ports()), (kind, &[port][..]));
+    (source, look)
 }
 
 /// Looks until a look finds it.
-fn look_for<T>(watcher: &mut Watcher, what: &str, find: impl Fn(&Look) -> Option<T>) -> T {
-    eventually(what, || find(&watcher.look()))
+fn look_for<T>(source: &mut SocketSource, what: &str, find: impl Fn(&Look) -> Option<T>) -> T {
+    eventually(what, || find(&source.look()))
 }
 
 #[test]
@@ -58,12 +60,12 @@ fn what_came_in_on_a_connection_of_either_family() {
         ("0.0.0.0:0", "127.0.0.1"),
     ] {
         let (_listener, port) = listen(server);
-        let (mut watcher, first) = watch(Way::Events, port);
+        let (mut source, first) = watch(Source::Events, port);
         assert_eq!(first, Look::default());
         // Nobody accepts it: it is open all the same.
         let mut client = TcpStream::connect((client, port)).unwrap();
         client.write_all(b"hello").unwrap();
-        let open = look_for(&mut watcher, "five bytes", |look| {
+        let open = look_for(&mut source, "five bytes", |look| {
             look.open.iter().any(|open| open.received == Some(5)).then(|| look.open.clone())
         });
         // The client's end is none of ours.
@@ -74,9 +76,9 @@ fn what_came_in_on_a_connection_of_either_family() {
 }
 
 #[test]
-fn an_end_is_told_with_what_had_come_in() {
+fn an_end_is_reported_with_what_had_come_in() {
     let (listener, port) = listen("127.0.0.1:0");
-    let (mut watcher, _) = watch(Way::Events, port);
+    let (mut source, _) = watch(Source::Events, port);
     // A request and the FIN; a probe, whose FIN counts as a byte.
     for (sent, received) in [(&b"request"[..], 8), (b"", 1)] {
         let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
@@ -85,7 +87,7 @@ fn an_end_is_told_with_what_had_come_in() {
         drop(client);
         server.read_to_end(&mut Vec::new()).unwrap();
         drop(server);
-        let ended = look_for(&mut watcher, "the end", |look| look.ended.first().copied());
+        let ended = look_for(&mut source, "the end", |look| look.ended.first().copied());
         assert_eq!((ended.port, ended.peer, ended.received), (port, peer, Some(received)));
     }
 }
@@ -109,25 +111,25 @@ fn multipath_tcp_is_seen_too() {
     let listener = TcpListener::from(listener);
     let port = listener.local_addr().unwrap().port();
     let holder = Holder::of(listener.try_clone().unwrap());
-    let (mut watcher, _) = holder.watch(&[]).ok().unwrap();
-    assert_eq!((watcher.way(), watcher.ports()), (Way::Events, &[port][..]));
+    let (mut source, _) = holder.watch(&[]).ok().unwrap();
+    assert_eq!((source.kind(), source.ports()), (Source::Events, &[port][..]));
 
     let client = multipath();
     connect(client.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).unwrap();
     let plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let five = |rows: &[Connection], peer| {
-        let five = |row: &&Connection| row.peer == peer && row.received >= Some(5);
-        rows.iter().find(five).copied()
+    let five = |connections: &[Connection], peer| {
+        let five = |found: &&Connection| found.peer == peer && found.received >= Some(5);
+        connections.iter().find(five).copied()
     };
-    // The end of one that really has several paths is told late, or never.
-    for (mut client, end_is_told) in [(TcpStream::from(client), false), (plain, true)] {
+    // The end of one that really has several paths is reported late, or never.
+    for (mut client, end_is_reported) in [(TcpStream::from(client), false), (plain, true)] {
         client.write_all(b"hello").unwrap();
         let (mut server, peer) = listener.accept().unwrap();
         server.read_exact(&mut [0; 5]).unwrap();
-        look_for(&mut watcher, "the bytes", |look| five(&look.open, peer));
+        look_for(&mut source, "the bytes", |look| five(&look.open, peer));
         drop((client, server));
-        if end_is_told {
-            look_for(&mut watcher, "the end", |look| five(&look.ended, peer));
+        if end_is_reported {
+            look_for(&mut source, "the end", |look| five(&look.ended, peer));
         }
     }
 }
@@ -137,12 +139,13 @@ fn the_end_of_a_listener_is_that_of_no_connection() {
     let (leaving, left) = listen("127.0.0.1:0");
     let (staying, port) = listen("127.0.0.1:0");
     let named = Ports::Named(vec![left, port]);
-    let (mut watcher, _) = Watcher::open_by(&[Way::Events], &named, &[], &[]).ok().unwrap();
+    let (mut source, _) =
+        SocketSource::open_one_of(&[Source::Events], &named, &[], &[]).ok().unwrap();
     drop(leaving);
-    // What comes after it is told after it.
+    // Its event comes before those of what ends later.
     drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
     drop(staying.accept().unwrap());
-    let ended = look_for(&mut watcher, "the end", |look| {
+    let ended = look_for(&mut source, "the end", |look| {
         (!look.ended.is_empty()).then(|| look.ended.clone())
     });
     assert!(ended.iter().all(|ended| ended.port == port), "{ended:?}");
@@ -150,14 +153,14 @@ fn the_end_of_a_listener_is_that_of_no_connection() {
 
 #[test]
 fn what_came_and_went_without_an_event_is_missed() {
-    for way in [Way::Dumps, Way::Files] {
+    for kind in [Source::Dumps, Source::Files] {
         let (listener, port) = listen("127.0.0.1:0");
-        let (mut watcher, _) = watch(way, port);
+        let (mut source, _) = watch(kind, port);
         drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
         drop(listener.accept().unwrap());
-        look_for(&mut watcher, "something missed", |look| look.missed.then_some(()));
+        look_for(&mut source, "something missed", |look| look.missed.then_some(()));
         // Others share the namespace.
-        look_for(&mut watcher, "nothing missed", |look| (!look.missed).then_some(()));
+        look_for(&mut source, "nothing missed", |look| (!look.missed).then_some(()));
     }
 }
 
@@ -165,12 +168,12 @@ fn what_came_and_went_without_an_event_is_missed() {
 fn files_list_without_bytes() {
     for address in ["127.0.0.1:0", "[::1]:0", "[::]:0"] {
         let (listener, port) = listen(address);
-        let (mut watcher, first) = watch(Way::Files, port);
+        let (mut source, first) = watch(Source::Files, port);
         assert_eq!(first.open, []);
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let peer = client.local_addr().unwrap();
         let open = Connection { cookie: 0, port, peer, received: None };
-        assert_eq!(watcher.look().open, [open]);
+        assert_eq!(source.look().open, [open]);
     }
 }
 
@@ -184,12 +187,12 @@ impl Holder {
         Holder(cat)
     }
 
-    fn watch(&self, ignored_ports: &[u16]) -> Result<(Watcher, Look), Unwatched> {
-        Watcher::open(&Ports::OfFamily, ignored_ports, &[self.0.id() as i32])
+    fn watch(&self, ignored_ports: &[u16]) -> Result<(SocketSource, Look), OpenError> {
+        SocketSource::open(&Ports::OfFamily, ignored_ports, &[self.0.id() as i32])
     }
 
     fn has_nothing(&self, ignored_ports: &[u16]) -> bool {
-        matches!(self.watch(ignored_ports), Err(Unwatched::NothingListens))
+        matches!(self.watch(ignored_ports), Err(OpenError::NothingListens))
     }
 }
 
@@ -205,12 +208,12 @@ fn only_what_the_family_listens_on_is_watched() {
     let (_other, other) = listen("127.0.0.1:0");
     let (listener, port) = listen("[::]:0");
     let holder = Holder::of(listener);
-    let (watcher, _) = holder.watch(&[]).ok().unwrap();
-    assert_eq!(watcher.ports(), [port]);
+    let (source, _) = holder.watch(&[]).ok().unwrap();
+    assert_eq!(source.ports(), [port]);
     assert!(holder.has_nothing(&[port]));
     // Of one that is not there nobody can tell.
-    let (watcher, _) = Watcher::open(&Ports::OfFamily, &[], &[i32::MAX]).ok().unwrap();
-    assert!([port, other].iter().all(|port| watcher.ports().contains(port)));
+    let (source, _) = SocketSource::open(&Ports::OfFamily, &[], &[i32::MAX]).ok().unwrap();
+    assert!([port, other].iter().all(|port| source.ports().contains(port)));
 }
 
 #[test]
@@ -218,7 +221,7 @@ fn udp_and_unix_sockets_cannot_be_seen() {
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = udp.local_addr().unwrap().port();
     let holder = Holder::of(udp.try_clone().unwrap());
-    let Err(Unwatched::Unseen(unseen)) = holder.watch(&[]) else { panic!("it is seen") };
+    let Err(OpenError::Unseen(unseen)) = holder.watch(&[]) else { panic!("it is seen") };
     assert_eq!(unseen.to_string(), format!("UDP on port {port} has no connections to look at"));
     assert!(holder.has_nothing(&[port]));
     // A client's socket.
@@ -228,7 +231,7 @@ fn udp_and_unix_sockets_cannot_be_seen() {
     let name = format!("reprieve-{}", std::process::id());
     let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
     let holder = Holder::of(UnixListener::bind_addr(&address).unwrap());
-    let Err(Unwatched::Unseen(Unseen::Unix(path))) = holder.watch(&[]) else {
+    let Err(OpenError::Unseen(UnseenReason::Unix(path))) = holder.watch(&[]) else {
         panic!("it is seen")
     };
     assert_eq!(path, format!("@{name}"));
@@ -267,30 +270,30 @@ const OPEN_A_FILE: [libc::c_long; 2] = [libc::SYS_open, libc::SYS_openat];
 const OPEN_A_FILE: [libc::c_long; 1] = [libc::SYS_openat];
 
 #[test]
-fn where_one_way_is_refused_there_is_the_next() {
+fn where_one_source_is_refused_the_next_is_used() {
     let (listener, port) = listen("127.0.0.1:0");
     let _client = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let holder = Holder::of(listener);
-    for (refused, way) in [
-        (&[][..], Way::Events),
-        (&[libc::SYS_bind], Way::Dumps),
-        (&[libc::SYS_socket], Way::Files),
-        (&[libc::SYS_sendto], Way::Files),
-        (&[libc::SYS_recvfrom], Way::Files),
+    for (refused, kind) in [
+        (&[][..], Source::Events),
+        (&[libc::SYS_bind], Source::Dumps),
+        (&[libc::SYS_socket], Source::Files),
+        (&[libc::SYS_sendto], Source::Files),
+        (&[libc::SYS_recvfrom], Source::Files),
     ] {
-        let (watcher, look) = refusing(refused, || holder.watch(&[])).ok().unwrap();
-        assert_eq!((watcher.way(), watcher.ports()), (way, &[port][..]), "{refused:?}");
+        let (source, look) = refusing(refused, || holder.watch(&[])).ok().unwrap();
+        assert_eq!((source.kind(), source.ports()), (kind, &[port][..]), "{refused:?}");
         assert_eq!(look.open.len(), 1);
     }
     // Without /proc it is not known whose they are, and what came and went.
-    let (watcher, _) = refusing(&OPEN_A_FILE, || holder.watch(&[])).ok().unwrap();
-    assert_eq!((watcher.way(), watcher.ports().contains(&port)), (Way::Events, true));
+    let (source, _) = refusing(&OPEN_A_FILE, || holder.watch(&[])).ok().unwrap();
+    assert_eq!((source.kind(), source.ports().contains(&port)), (Source::Events, true));
     for refused in [libc::SYS_bind, libc::SYS_socket] {
         let refused = [&OPEN_A_FILE[..], &[refused]].concat();
         for ports in [Ports::OfFamily, Ports::Named(vec![port])] {
-            let opened = refusing(&refused, || Watcher::open(&ports, &[], &[]));
-            let Err(Unwatched::Unseen(unseen)) = opened else { panic!("it is seen") };
-            assert!(matches!(unseen, Unseen::Refused(_)), "{unseen}");
+            let opened = refusing(&refused, || SocketSource::open(&ports, &[], &[]));
+            let Err(OpenError::Unseen(unseen)) = opened else { panic!("it is seen") };
+            assert!(matches!(unseen, UnseenReason::Refused(_)), "{unseen}");
         }
     }
 }
@@ -298,15 +301,15 @@ fn where_one_way_is_refused_there_is_the_next() {
 #[test]
 fn a_look_that_is_refused_may_have_missed_something() {
     let (_listener, port) = listen("127.0.0.1:0");
-    for way in WAYS {
-        let (mut watcher, _) = watch(way, port);
+    for kind in SOURCES {
+        let (mut source, _) = watch(kind, port);
         let refused = [&OPEN_A_FILE[..], &[libc::SYS_recvfrom]].concat();
-        assert!(refusing(&refused, || watcher.look()).missed);
+        assert!(refusing(&refused, || source.look()).missed);
     }
 }
 
 /// Runs a test of this name once more, as nobody in a network namespace of its own: a user
-/// namespace in which our uid has no name takes the capabilities away at exec. Tells whether
+/// namespace in which our uid has no name takes the capabilities away at exec. Returns whether
 /// this is that run.
 fn is_alone(test: &str) -> bool {
     const ALONE: &str = "REPRIEVE_TEST_ALONE";
@@ -352,40 +355,40 @@ fn nobody_without_capabilities_sees_it_all() {
     }
     let status = fs::read_to_string("/proc/self/status").unwrap();
     assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
-    // Whose the sockets are cannot be told: not of this one. Here nothing else listens.
+    // It cannot be known whose the sockets are. Here nothing else listens.
     let us = std::process::id() as i32;
     assert_eq!(proc::sockets(&[us, 1]), None);
-    let of_all = || Watcher::open(&Ports::OfFamily, &[], &[us, 1]);
-    assert!(matches!(of_all(), Err(Unwatched::NothingListens)));
+    let of_all = || SocketSource::open(&Ports::OfFamily, &[], &[us, 1]);
+    assert!(matches!(of_all(), Err(OpenError::NothingListens)));
     let udp = UdpSocket::bind("[::1]:0").unwrap();
-    let Err(Unwatched::Unseen(Unseen::Udp(port))) = of_all() else { panic!("it is seen") };
+    let Err(OpenError::Unseen(UnseenReason::Udp(port))) = of_all() else { panic!("it is seen") };
     assert_eq!(port, udp.local_addr().unwrap().port());
 
     let (listener, port) = listen("[::]:0");
-    let (mut watcher, first) = of_all().ok().unwrap();
-    assert_eq!((watcher.way(), watcher.ports()), (Way::Events, &[port][..]));
+    let (mut source, first) = of_all().ok().unwrap();
+    assert_eq!((source.kind(), source.ports()), (Source::Events, &[port][..]));
     assert_eq!(first, Look::default());
-    let mut counting = [watch(Way::Dumps, port).0, watch(Way::Files, port).0];
+    let mut counting = [watch(Source::Dumps, port).0, watch(Source::Files, port).0];
     for address in ["127.0.0.1", "::1"] {
         let mut client = TcpStream::connect((address, port)).unwrap();
         client.write_all(b"hello").unwrap();
         let peer = client.local_addr().unwrap();
         let (mut server, _) = listener.accept().unwrap();
         server.read_exact(&mut [0; 5]).unwrap();
-        let look = watcher.look();
+        let look = source.look();
         let received = Some(5);
         let cookie = look.open[0].cookie;
         assert_eq!(look.open, [Connection { cookie, port, peer, received }]);
         // It is open, and it was counted: the next look finds it quiet.
-        for (watcher, received) in counting.iter_mut().zip([received, None]) {
-            assert!(watcher.look().missed);
-            let Look { open, missed, .. } = watcher.look();
+        for (source, received) in counting.iter_mut().zip([received, None]) {
+            assert!(source.look().missed);
+            let Look { open, missed, .. } = source.look();
             assert!(!missed);
             assert_eq!(open.len(), 1);
             assert_eq!((open[0].peer, open[0].received), (peer, received));
         }
         drop((client, server));
-        let ended = look_for(&mut watcher, "the end", |look| look.ended.first().copied());
+        let ended = look_for(&mut source, "the end", |look| look.ended.first().copied());
         assert_eq!((ended.cookie, ended.peer), (cookie, peer));
     }
 }
@@ -396,15 +399,15 @@ fn more_ends_than_there_is_room_for_are_missed() {
         return;
     }
     let (listener, port) = listen("127.0.0.1:0");
-    let (mut watcher, _) = watch(Way::Events, port);
-    let Eyes::Events(_, events) = &watcher.eyes else { panic!("no events") };
-    sock_diag::tests::cramp(events);
+    let (mut source, _) = watch(Source::Events, port);
+    let Backend::Events(_, events) = &source.backend else { panic!("no events") };
+    sock_diag::tests::shrink_buffer(events);
     for _ in 0..100 {
         drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
         drop(listener.accept().unwrap());
     }
-    look_for(&mut watcher, "something missed", |look| look.missed.then_some(()));
-    look_for(&mut watcher, "nothing missed", |look| (!look.missed).then_some(()));
+    look_for(&mut source, "something missed", |look| look.missed.then_some(()));
+    look_for(&mut source, "nothing missed", |look| (!look.missed).then_some(()));
 }
 
 /// Prints what a look takes, too.
@@ -436,29 +439,30 @@ fn ten_thousand_connections() {
             let port = ports[clients.len() % ports.len()];
             clients.push(TcpStream::connect(("127.0.0.1", port)).unwrap());
         }
-        for way in WAYS {
+        for kind in SOURCES {
             let named = Ports::Named(ports.clone());
-            let (mut watcher, first) = Watcher::open_by(&[way], &named, &[], &[]).ok().unwrap();
+            let (mut source, first) =
+                SocketSource::open_one_of(&[kind], &named, &[], &[]).ok().unwrap();
             assert_eq!(first.open.len(), count);
-            let mut traffic =
-                crate::traffic::quiet::Traffic::new(Vec::new(), &first, Instant::now());
+            let mut traffic = Traffic::new(Vec::new(), &first, Instant::now());
             let mut costs: Vec<_> = (0..9)
                 .map(|_| {
                     let began = Instant::now();
-                    let look = watcher.look();
+                    let look = source.look();
                     let wall = began.elapsed();
-                    traffic.take(&look, Instant::now());
-                    let cpu = cpu_time() - watcher.look_began;
-                    assert!(watcher.pause() >= cpu * 50);
+                    traffic.add(&look, Instant::now());
+                    let cpu = cpu_time() - source.look_began;
+                    assert!(source.pause() >= cpu * 50);
                     assert_eq!((look.open.len(), look.missed), (count, false));
                     (wall, cpu)
                 })
                 .collect();
-            assert_eq!((traffic.arrived, traffic.with_data), (0, 0));
+            let Counts { arrived, with_data, .. } = traffic.counts();
+            assert_eq!((arrived, with_data), (0, 0));
             costs.sort_unstable();
-            let ((wall, cpu), pause) = (costs[4], watcher.pause());
+            let ((wall, cpu), pause) = (costs[4], source.pause());
             println!(
-                "{count} connections, {way:?}: {wall:.1?}, with taking it in {cpu:.1?} of CPU, pause {pause:.0?}"
+                "{count} connections, {kind:?}: {wall:.1?}, with adding it {cpu:.1?} of CPU, pause {pause:.0?}"
             );
         }
     }
