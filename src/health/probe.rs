@@ -1,5 +1,5 @@
-//! What a probe asks and what it is told: whether the app is ready, and whether it lives. From
-//! PID 1 we hear by signals.
+//! Parses a probe and answers it: whether the app is ready, or whether it is alive. PID 1 reports
+//! what has changed by signals.
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpStream};
@@ -16,20 +16,20 @@ use crate::process::fork;
 use crate::process::inherited::set_mask;
 use crate::signal::{Signal, SignalSet};
 
-/// PID 1 says that the stop signal has come.
+/// PID 1 reports with it that the stop signal has come.
 pub const STOPPING: Signal = Signal::USR1;
-/// PID 1 says that the app has ended.
+/// PID 1 reports with it that the app has ended.
 pub const ENDED: Signal = Signal::USR2;
 
-/// How long the app may take to say whether it is ready.
-const UPSTREAM_PATIENCE: Duration = Duration::from_secs(1);
-const MOST_ASKERS: usize = 16;
+/// How long the app may take to answer whether it is ready.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_UPSTREAM_CHECKS: usize = 16;
 
 /// A longer request is refused.
-const LONGEST_HEAD: usize = 8 * 1024;
-const MOST_HEADERS: usize = 64;
+const MAX_HEAD: usize = 8 * 1024;
+const MAX_HEADERS: usize = 64;
 
-/// How things stand.
+/// What the answers depend on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct State {
     /// The stop signal has come.
@@ -38,173 +38,177 @@ pub struct State {
     pub ended: bool,
 }
 
-/// What a client wants to know.
+/// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Probe {
     Ready,
     Live,
 }
 
-/// HEAD asks for the head of an answer alone.
+/// Whether a response has its body: that to a HEAD has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Whole,
-    Head,
+enum Body {
+    Included,
+    Omitted,
 }
 
-/// A request, or what is to be said to one that is none for us.
+/// A request that has been parsed: a probe, or the response to what is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Question {
-    probe: Result<Probe, Answer>,
-    form: Form,
+struct ProbeRequest {
+    probe: Result<Probe, Response>,
+    body: Body,
 }
 
-impl Question {
-    /// None until the head of the request is complete.
-    fn read(bytes: &[u8]) -> Option<Question> {
-        let is_full = bytes.len() >= LONGEST_HEAD;
-        let bytes = &bytes[..bytes.len().min(LONGEST_HEAD)];
-        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+impl ProbeRequest {
+    /// Parses a request; None until its head is complete.
+    fn parse(bytes: &[u8]) -> Option<ProbeRequest> {
+        let is_full = bytes.len() >= MAX_HEAD;
+        let bytes = &bytes[..bytes.len().min(MAX_HEAD)];
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         let refusal = match request.parse(bytes) {
-            Ok(httparse::Status::Complete(_)) => return Some(Question::of(&request)),
+            Ok(httparse::Status::Complete(_)) => return Some(ProbeRequest::of(&request)),
             Ok(httparse::Status::Partial) if !is_full => return None,
-            Ok(_) | Err(httparse::Error::TooManyHeaders) => Answer(431, "too large"),
-            Err(_) => Answer(400, "bad request"),
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => Response(431, "too large"),
+            Err(_) => Response(400, "bad request"),
         };
-        Some(Question { probe: Err(refusal), form: Form::Whole })
+        Some(ProbeRequest { probe: Err(refusal), body: Body::Included })
     }
 
-    fn of(request: &httparse::Request) -> Question {
+    fn of(request: &httparse::Request) -> ProbeRequest {
         let method = request.method.unwrap_or_default();
         let path = request.path.and_then(|target| target.split('?').next());
         let probe = match path {
             Some("/readyz") => Ok(Probe::Ready),
             Some("/livez") => Ok(Probe::Live),
-            _ => Err(Answer(404, "not found")),
+            _ => Err(Response(404, "not found")),
         };
         let is_read = ["GET", "HEAD"].contains(&method);
         let probe = probe.and_then(|probe| match is_read {
             true => Ok(probe),
-            false => Err(Answer(405, "GET or HEAD only")),
+            false => Err(Response(405, "GET or HEAD only")),
         });
-        Question { probe, form: if method == "HEAD" { Form::Head } else { Form::Whole } }
+        ProbeRequest { probe, body: if method == "HEAD" { Body::Omitted } else { Body::Included } }
     }
 }
 
-/// What is known, and how it is told.
+/// Answers probes.
 pub struct Probes<'a> {
     stopping: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
     upstream: Option<&'a Request>,
-    /// The processes that ask the app.
-    askers: usize,
+    /// How many processes run that ask the app.
+    upstream_checks: usize,
 }
 
 impl<'a> Probes<'a> {
-    /// From now on the signals of PID 1 count, those too that were sent since the fork.
+    /// Begins to receive the signals of PID 1, also those that were sent since the fork, which are
+    /// pending.
     pub fn begin(state: State, upstream: Option<&'a Request>) -> io::Result<Probes<'a>> {
-        let stopping = turned_by(STOPPING, state.stopping)?;
-        let ended = turned_by(ENDED, state.ended)?;
+        let stopping = flag_set_by(STOPPING, state.stopping)?;
+        let ended = flag_set_by(ENDED, state.ended)?;
         let mut mask = SignalSet::ALL;
         mask.remove(STOPPING);
         mask.remove(ENDED);
         set_mask(mask);
-        Ok(Probes { stopping, ended, upstream, askers: 0 })
+        Ok(Probes { stopping, ended, upstream, upstream_checks: 0 })
     }
 
-    /// Answers what has come from a client; false if that is not yet a whole request.
+    /// Answers what has come from a client so far; false if that is not yet a whole request.
     pub fn answer(&mut self, bytes: &[u8], client: &TcpStream) -> bool {
-        let Some(Question { probe, form }) = Question::read(bytes) else {
+        let Some(ProbeRequest { probe, body }) = ProbeRequest::parse(bytes) else {
             return false;
         };
-        let known = probe.and_then(|probe| match probe {
-            Probe::Live => self.lives(),
-            Probe::Ready => self.serves(),
+        let result = probe.and_then(|probe| match probe {
+            Probe::Live => self.check_alive(),
+            Probe::Ready => self.check_ready(),
         });
-        match (known, probe, self.upstream) {
-            (Ok(()), Ok(Probe::Ready), Some(upstream)) => self.ask(upstream, form, client),
-            _ => known.err().unwrap_or(Answer(200, "ok")).send(form, client),
+        match (result, probe, self.upstream) {
+            (Ok(()), Ok(Probe::Ready), Some(upstream)) => self.ask_app(upstream, body, client),
+            _ => result.err().unwrap_or(Response(200, "ok")).send(body, client),
         }
         true
     }
 
-    fn lives(&self) -> Result<(), Answer> {
+    fn check_alive(&self) -> Result<(), Response> {
         match self.ended.load(Ordering::Relaxed) {
-            true => Err(Answer(503, "ended")),
+            true => Err(Response(503, "ended")),
             false => Ok(()),
         }
     }
 
-    fn serves(&self) -> Result<(), Answer> {
+    fn check_ready(&self) -> Result<(), Response> {
         match self.stopping.load(Ordering::Relaxed) {
-            true => Err(Answer(503, "stopping")),
-            false => self.lives(),
+            true => Err(Response(503, "stopping")),
+            false => self.check_alive(),
         }
     }
 
-    /// Asks the app in a process that also answers, so that nobody else waits for it. It hears
-    /// the signals that we hear, being in our group.
-    fn ask(&mut self, upstream: &Request, form: Form, client: &TcpStream) {
+    /// Asks the app in a process that also answers the client, so that no other client waits for
+    /// it. The process is in our group, and so the signals of PID 1 reach it too.
+    fn ask_app(&mut self, upstream: &Request, body: Body, client: &TcpStream) {
         let ask = || {
-            let answer = match upstream.ask(UPSTREAM_PATIENCE) {
-                Ok(status @ 200..) => Answer(status, ""),
-                _ => Answer(503, "no answer"),
+            let response = match upstream.send(UPSTREAM_TIMEOUT) {
+                Ok(status @ 200..) => Response(status, ""),
+                _ => Response(503, "no answer"),
             };
-            self.serves().err().unwrap_or(answer).send(form, client);
+            self.check_ready().err().unwrap_or(response).send(body, client);
         };
-        match self.askers < MOST_ASKERS && fork::start(ask).is_ok() {
-            true => self.askers += 1,
-            false => Answer(503, "busy").send(form, client),
+        match self.upstream_checks < MAX_UPSTREAM_CHECKS && fork::start(ask).is_ok() {
+            true => self.upstream_checks += 1,
+            false => Response(503, "busy").send(body, client),
         }
     }
 
-    /// When to look again for those that have ended: their SIGCHLD stays blocked.
+    /// How long to wait at most until the next [`Probes::reap`]: SIGCHLD stays blocked, so no signal
+    /// reports that a process has ended.
     pub fn reap_within(&self) -> Option<Duration> {
-        (self.askers > 0).then_some(UPSTREAM_PATIENCE)
+        (self.upstream_checks > 0).then_some(UPSTREAM_TIMEOUT)
     }
 
+    /// Reaps the processes that have asked the app.
     pub fn reap(&mut self) {
-        while self.askers > 0 {
-            // SAFETY: it may be told not to write a status. Not nix's, which fails on some.
+        while self.upstream_checks > 0 {
+            // SAFETY: a null pointer means that no status is written. nix's waitpid fails on some
+            // statuses, and then it would not be known that a process was reaped.
             match unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } {
                 0 => break,
-                -1 => self.askers = 0,
-                _ => self.askers -= 1,
+                -1 => self.upstream_checks = 0,
+                _ => self.upstream_checks -= 1,
             }
         }
     }
 }
 
-/// It is looked at for each answer, so that no signal needs to wake us.
-fn turned_by(signal: Signal, now: bool) -> io::Result<Arc<AtomicBool>> {
-    let turned = Arc::new(AtomicBool::new(now));
-    flag::register(signal.number(), turned.clone())?;
-    Ok(turned)
+/// A flag that the signal sets. Each answer reads it, so the signal need not wake the responder.
+fn flag_set_by(signal: Signal, is_set: bool) -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(is_set));
+    flag::register(signal.number(), flag.clone())?;
+    Ok(flag)
 }
 
-/// A status with its text, which is the reason in the status line and the body.
+/// A status and its text, which is both the reason phrase and the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Answer(u16, &'static str);
+struct Response(u16, &'static str);
 
-impl Answer {
-    fn send(self, form: Form, mut client: &TcpStream) {
-        // Nothing was sent before it, so there is room for it. A client that has gone misses it.
-        let _ = client.write(self.text(form).as_bytes());
+impl Response {
+    fn send(self, body: Body, mut client: &TcpStream) {
+        // The socket's send buffer is empty, so all of it fits. It fails if the client has gone.
+        let _ = client.write(self.text(body).as_bytes());
         let _ = client.shutdown(Shutdown::Write);
     }
 
-    fn text(self, form: Form) -> String {
-        let Answer(status, text) = self;
+    fn text(self, body: Body) -> String {
+        let Response(status, text) = self;
         let length = match status {
             204 => String::new(),
             _ => format!("Content-Length: {}\r\n", text.len()),
         };
         let allow = if status == 405 { "Allow: GET, HEAD\r\n" } else { "" };
-        let body = if form == Form::Whole { text } else { "" };
+        let content = if body == Body::Included { text } else { "" };
         format!(
             "HTTP/1.1 {status} {text}\r\nContent-Type: text/plain\r\n{length}{allow}\
-             Cache-Control: no-store\r\nConnection: close\r\n\r\n{body}"
+             Cache-Control: no-store\r\nConnection: close\r\n\r\n{content}"
         )
     }
 }

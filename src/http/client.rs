@@ -1,5 +1,5 @@
-//! Plain HTTP as a client: one request, its status, and one deadline for all of it. Only processes
-//! of ours ask, never PID 1.
+//! An HTTP client: sends one request and reads the status of the response, by one deadline. Only
+//! helper processes use it, never PID 1.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -16,31 +16,31 @@ use crate::http::url::{Request, Url};
 use crate::process::fork;
 use crate::span::Span;
 
-/// What may come until the head of the answer is complete.
-const LONGEST_HEAD: usize = 16 * 1024;
-const MOST_HEADERS: usize = 100;
+/// How many bytes may come until the head of the response is complete, with those of interim ones.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 100;
 
-/// So that none has too small a share of the time, and all go into a pipe at once.
-const MOST_ADDRESSES: usize = 8;
+/// So few that none has too small a share of the time, and that all fit into a pipe at once.
+const MAX_ADDRESSES: usize = 8;
 
 impl Request {
-    /// Asks, and tells the status of the answer. Its body is not read, and no redirect is
-    /// followed.
-    pub fn ask(&self, patience: Duration) -> Result<u16, NoAnswer> {
-        let deadline = Deadline { at: Instant::now() + patience, patience };
+    /// Sends the request, and returns the status of the response. Its body is not read, and no
+    /// redirect is followed.
+    pub fn send(&self, timeout: Duration) -> Result<u16, RequestError> {
+        let deadline = Deadline { at: Instant::now() + timeout, timeout };
         let mut stream = connect(&addresses(self.url(), deadline)?, deadline)?;
-        send(&mut stream, self.head().as_bytes(), deadline)?;
+        write_all(&mut stream, self.head().as_bytes(), deadline)?;
         let mut head = Vec::new();
         loop {
             if let Some(status) = status(&head)? {
                 return Ok(status);
             }
-            if head.len() >= LONGEST_HEAD {
-                return Err(NoAnswer::TooLong);
+            if head.len() >= MAX_HEAD {
+                return Err(RequestError::TooLong);
             }
             match receive(&mut stream, &mut head, deadline)? {
-                0 if head.is_empty() => return Err(NoAnswer::Nothing),
-                0 => return Err(NoAnswer::Cut),
+                0 if head.is_empty() => return Err(RequestError::Empty),
+                0 => return Err(RequestError::Cut),
                 _ => {}
             }
         }
@@ -49,28 +49,31 @@ impl Request {
 
 /// Why there is no status.
 #[derive(Debug)]
-pub enum NoAnswer {
+pub enum RequestError {
     UnknownHost,
     Refused,
-    Late(Duration),
-    Nothing,
+    /// There was no complete head after this timeout.
+    TimedOut(Duration),
+    /// The server closed the connection before it sent anything.
+    Empty,
+    /// The connection ended within the head.
     Cut,
     NotHttp,
     TooLong,
     Failed(io::Error),
 }
 
-impl fmt::Display for NoAnswer {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            NoAnswer::UnknownHost => f.write_str("no such host"),
-            NoAnswer::Refused => f.write_str("connection refused"),
-            NoAnswer::Late(patience) => write!(f, "no answer in {}", Span(*patience)),
-            NoAnswer::Nothing => f.write_str("closed without an answer"),
-            NoAnswer::Cut => f.write_str("the answer was cut short"),
-            NoAnswer::NotHttp => f.write_str("the answer is not HTTP"),
-            NoAnswer::TooLong => f.write_str("the head of the answer is too long"),
-            NoAnswer::Failed(error) => match error.raw_os_error() {
+            RequestError::UnknownHost => f.write_str("no such host"),
+            RequestError::Refused => f.write_str("connection refused"),
+            RequestError::TimedOut(timeout) => write!(f, "no answer in {}", Span(*timeout)),
+            RequestError::Empty => f.write_str("closed without an answer"),
+            RequestError::Cut => f.write_str("the answer was cut short"),
+            RequestError::NotHttp => f.write_str("the answer is not HTTP"),
+            RequestError::TooLong => f.write_str("the head of the answer is too long"),
+            RequestError::Failed(error) => match error.raw_os_error() {
                 Some(errno) => f.write_str(Errno::from_raw(errno).desc()),
                 None => error.fmt(f),
             },
@@ -78,39 +81,39 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// Until when, and how long that was at the start.
+/// When all has to be done, and the timeout that this comes from.
 #[derive(Clone, Copy)]
 struct Deadline {
     at: Instant,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Deadline {
-    /// Never zero, which std refuses as a timeout.
-    fn left(self) -> Result<Duration, NoAnswer> {
+    /// The time until then: never zero, which std refuses as a timeout.
+    fn left(self) -> Result<Duration, RequestError> {
         match self.at.saturating_duration_since(Instant::now()) {
-            Duration::ZERO => Err(self.late()),
+            Duration::ZERO => Err(self.timed_out()),
             left => Ok(left),
         }
     }
 
-    fn late(self) -> NoAnswer {
-        NoAnswer::Late(self.patience)
+    fn timed_out(self) -> RequestError {
+        RequestError::TimedOut(self.timeout)
     }
 
-    fn explain(self, error: io::Error) -> NoAnswer {
+    fn error_from(self, error: io::Error) -> RequestError {
         match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.late(),
-            ErrorKind::ConnectionRefused => NoAnswer::Refused,
-            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => NoAnswer::Cut,
-            _ => NoAnswer::Failed(error),
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => self.timed_out(),
+            ErrorKind::ConnectionRefused => RequestError::Refused,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => RequestError::Cut,
+            _ => RequestError::Failed(error),
         }
     }
 }
 
-/// What the host stands for. `localhost` is never looked up: where it has no line in
-/// /etc/hosts, a name server could send us elsewhere.
-fn addresses(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
+/// The addresses of the host, with the port. `localhost` is never looked up: where it has no line in
+/// /etc/hosts, a name server could answer with any address.
+fn addresses(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
     let to = |address| SocketAddr::new(address, url.port());
     if let Ok(address) = url.host().trim_matches(['[', ']']).parse() {
         return Ok(vec![to(address)]);
@@ -124,18 +127,18 @@ fn addresses(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer>
     look_up(url, deadline)
 }
 
-/// The resolver knows no deadline: behind a dead name server it takes as long as it likes. So
-/// it runs in a process that can be killed; a thread would add 33 KB.
-fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
-    let (mut found, mut result) = io::pipe().map_err(NoAnswer::Failed)?;
+/// Looks the host up. getaddrinfo(3) takes no deadline, and with a dead name server it takes long. So
+/// it runs in a process, which can be killed; a thread would add 33 KB to the program.
+fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
+    let (mut found, mut result) = io::pipe().map_err(RequestError::Failed)?;
     let resolver = fork::start(|| {
         let addresses = (url.host(), url.port()).to_socket_addrs();
-        let lines = addresses.into_iter().flatten().take(MOST_ADDRESSES);
-        // Who waited for it may have given up.
+        let lines = addresses.into_iter().flatten().take(MAX_ADDRESSES);
+        // It fails if the parent has given up.
         let _ =
             result.write_all(lines.map(|line| format!("{line}\n")).collect::<String>().as_bytes());
     });
-    let resolver = resolver.map_err(|errno| NoAnswer::Failed(errno.into()))?;
+    let resolver = resolver.map_err(|errno| RequestError::Failed(errno.into()))?;
     drop(result);
     let mut lines = Vec::new();
     let received = loop {
@@ -151,24 +154,28 @@ fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, NoAnswer> {
     Ok(String::from_utf8_lossy(&lines).lines().flat_map(str::parse).collect())
 }
 
-/// To the first address that takes us; each has its share of the time that is left.
-fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, NoAnswer> {
+/// Connects to the first address that accepts; each has an equal share of the time that is left.
+fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, RequestError> {
     let mut first_failure = None;
     for (address, shares) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
         let share = (deadline.left()? / shares).max(Duration::from_nanos(1));
         match TcpStream::connect_timeout(address, share) {
             Ok(stream) => {
-                stream.set_nonblocking(true).map_err(NoAnswer::Failed)?;
+                stream.set_nonblocking(true).map_err(RequestError::Failed)?;
                 return Ok(stream);
             }
-            // The one that the resolver prefers says most.
+            // The resolver sorts the addresses: the failure of the best one is reported.
             Err(error) => first_failure = first_failure.or(Some(error)),
         }
     }
-    Err(first_failure.map_or(NoAnswer::UnknownHost, |error| deadline.explain(error)))
+    Err(first_failure.map_or(RequestError::UnknownHost, |error| deadline.error_from(error)))
 }
 
-fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<(), NoAnswer> {
+fn write_all(
+    stream: &mut TcpStream,
+    mut bytes: &[u8],
+    deadline: Deadline,
+) -> Result<(), RequestError> {
     while !bytes.is_empty() {
         match stream.write(bytes) {
             Ok(sent) => bytes = &bytes[sent..],
@@ -176,18 +183,18 @@ fn send(stream: &mut TcpStream, mut bytes: &[u8], deadline: Deadline) -> Result<
                 wait(&*stream, PollFlags::POLLOUT, deadline)?;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(deadline.explain(error)),
+            Err(error) => return Err(deadline.error_from(error)),
         }
     }
     Ok(())
 }
 
-/// As much as has come; 0 at the end.
+/// Appends what has come, waiting for it if need be. Returns how many bytes; 0 at the end.
 fn receive(
     from: &mut (impl Read + AsFd),
     into: &mut Vec<u8>,
     deadline: Deadline,
-) -> Result<usize, NoAnswer> {
+) -> Result<usize, RequestError> {
     let mut bytes = [0; 1024];
     loop {
         wait(&*from, PollFlags::POLLIN, deadline)?;
@@ -198,13 +205,14 @@ fn receive(
             }
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
-            Err(error) => return Err(deadline.explain(error)),
+            Err(error) => return Err(deadline.error_from(error)),
         }
     }
 }
 
-/// Until it is ready. A timeout of std's sockets would be for each call, and pipes have none.
-fn wait(on: impl AsFd, flags: PollFlags, deadline: Deadline) -> Result<(), NoAnswer> {
+/// Waits until it is ready. The timeout of a std socket would begin anew with each call, and a pipe
+/// has none.
+fn wait(on: impl AsFd, flags: PollFlags, deadline: Deadline) -> Result<(), RequestError> {
     loop {
         // Rounded up, so that it does not wake before its time.
         let left = deadline.left()? + Duration::from_millis(1);
@@ -212,28 +220,28 @@ fn wait(on: impl AsFd, flags: PollFlags, deadline: Deadline) -> Result<(), NoAns
         match poll(&mut [PollFd::new(on.as_fd(), flags)], timeout) {
             Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => return Ok(()),
-            Err(errno) => return Err(NoAnswer::Failed(errno.into())),
+            Err(errno) => return Err(RequestError::Failed(errno.into())),
         }
     }
 }
 
-/// The status in what has come so far, once its head is complete. Heads of interim answers may
-/// stand before it.
-fn status(mut bytes: &[u8]) -> Result<Option<u16>, NoAnswer> {
+/// Parses the status from what has come so far; None until its head is complete. Heads of interim
+/// responses may stand before it.
+fn status(mut bytes: &[u8]) -> Result<Option<u16>, RequestError> {
     loop {
-        let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         let head = match response.parse(bytes) {
             Ok(httparse::Status::Complete(head)) => head,
             Ok(httparse::Status::Partial) => return Ok(None),
-            Err(httparse::Error::TooManyHeaders) => return Err(NoAnswer::TooLong),
-            Err(_) => return Err(NoAnswer::NotHttp),
+            Err(httparse::Error::TooManyHeaders) => return Err(RequestError::TooLong),
+            Err(_) => return Err(RequestError::NotHttp),
         };
         match response.code {
-            // 101 is a last answer: what follows is another protocol.
+            // 101 is final: what follows is another protocol.
             Some(100 | 102..=199) => bytes = &bytes[head..],
             Some(code @ (101 | 200..=599)) => return Ok(Some(code)),
-            _ => return Err(NoAnswer::NotHttp),
+            _ => return Err(RequestError::NotHttp),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! URLs as people write them: `http://` alone, and with a method for what is to be told. Each error
-//! says what would have been right.
+//! URLs and requests as people write them: only `http://` is accepted, and a request has a method.
+//! Each error says what would have been right.
 
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-/// The longest that RFC 9110 expects servers to take.
-const LONGEST_URL: usize = 8000;
+/// The length that RFC 9110 (4.1) recommends that all support.
+const MAX_URL: usize = 8000;
 
 /// An `http://` URL. Nothing in it can end the line of a request or of a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub struct Url {
     path: String,
 }
 
-/// Why a text is no URL for us.
+/// Why a text cannot be used as a URL or a request.
 #[derive(Debug, PartialEq, Eq)]
-pub enum NoUrl {
+pub enum ParseUrlError {
     Scheme,
     Tls,
     User,
@@ -32,53 +32,61 @@ pub enum NoUrl {
     Method,
 }
 
-impl fmt::Display for NoUrl {
+impl fmt::Display for ParseUrlError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(match self {
-            NoUrl::Scheme => "write http://HOST:PORT/PATH, such as http://localhost:8080/ready",
-            NoUrl::Tls => "there is no TLS here: write an http:// URL that answers without it",
-            NoUrl::User => "leave the user before the @ out: no credentials are sent",
-            NoUrl::Host => {
+            ParseUrlError::Scheme => {
+                "write http://HOST:PORT/PATH, such as http://localhost:8080/ready"
+            }
+            ParseUrlError::Tls => {
+                "there is no TLS here: write an http:// URL that answers without it"
+            }
+            ParseUrlError::User => "leave the user before the @ out: no credentials are sent",
+            ParseUrlError::Host => {
                 "write a host: a name such as localhost, 127.0.0.1, or an IPv6 address as [::1]"
             }
-            NoUrl::Port => "write a port, 1 to 65535, after the host: http://localhost:8080/ready",
-            NoUrl::Fragment => "leave the # and what follows out: no server sees that (a # is %23)",
-            NoUrl::Character => {
+            ParseUrlError::Port => {
+                "write a port, 1 to 65535, after the host: http://localhost:8080/ready"
+            }
+            ParseUrlError::Fragment => {
+                "leave the # and what follows out: no server sees that (a # is %23)"
+            }
+            ParseUrlError::Character => {
                 "only printable ASCII without spaces can be in a URL; write the rest as %20"
             }
-            NoUrl::Length => "a URL can have 8000 characters",
-            NoUrl::Method => {
+            ParseUrlError::Length => "a URL can have 8000 characters",
+            ParseUrlError::Method => {
                 "a method is upper-case letters, as in POST=http://localhost:8080/quit"
             }
         })
     }
 }
 
-impl std::error::Error for NoUrl {}
+impl std::error::Error for ParseUrlError {}
 
 impl FromStr for Url {
-    type Err = NoUrl;
+    type Err = ParseUrlError;
 
-    fn from_str(text: &str) -> Result<Url, NoUrl> {
+    fn from_str(text: &str) -> Result<Url, ParseUrlError> {
         let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or(NoUrl::Scheme)?;
+        let (scheme, rest) = text.split_once("://").ok_or(ParseUrlError::Scheme)?;
         match scheme.to_ascii_lowercase().as_str() {
             "http" => {}
-            "https" => return Err(NoUrl::Tls),
-            _ => return Err(NoUrl::Scheme),
+            "https" => return Err(ParseUrlError::Tls),
+            _ => return Err(ParseUrlError::Scheme),
         }
-        if text.len() > LONGEST_URL {
-            return Err(NoUrl::Length);
+        if text.len() > MAX_URL {
+            return Err(ParseUrlError::Length);
         }
         if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(NoUrl::Character);
+            return Err(ParseUrlError::Character);
         }
         if rest.contains('#') {
-            return Err(NoUrl::Fragment);
+            return Err(ParseUrlError::Fragment);
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err(NoUrl::User);
+            return Err(ParseUrlError::User);
         }
         // The colons of an IPv6 address are inside of its brackets.
         let end = authority.find(']').map_or(0, |end| end + 1);
@@ -87,7 +95,7 @@ impl FromStr for Url {
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         match is_host(host) {
             true => Ok(Url { host: host.to_owned(), port: port_after_colon(port)?, path }),
-            false => Err(NoUrl::Host),
+            false => Err(ParseUrlError::Host),
         }
     }
 }
@@ -105,15 +113,15 @@ fn is_host(host: &str) -> bool {
     }
 }
 
-/// With its colon, or nothing.
-fn port_after_colon(text: &str) -> Result<u16, NoUrl> {
+/// The port of `:8080`, and of an empty text 80.
+fn port_after_colon(text: &str) -> Result<u16, ParseUrlError> {
     let Some(digits) = text.strip_prefix(':') else { return Ok(80) };
     let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
-    port.flatten().filter(|port| *port > 0).ok_or(NoUrl::Port)
+    port.flatten().filter(|port| *port > 0).ok_or(ParseUrlError::Port)
 }
 
 impl Url {
-    /// A name, or an address, which has brackets if it is IPv6's.
+    /// A name, or an address; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -122,7 +130,7 @@ impl Url {
         self.port
     }
 
-    /// As the Host header has it.
+    /// Host and port as the Host header has them: without port 80.
     fn authority(&self) -> String {
         match self.port {
             80 => self.host.clone(),
@@ -137,10 +145,10 @@ impl fmt::Display for Url {
     }
 }
 
-/// What to ask: a method and a URL.
+/// A request without a body: a method and a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Letters.
+    /// Upper-case letters.
     method: String,
     url: Url,
 }
@@ -154,10 +162,10 @@ impl Request {
         &self.url
     }
 
-    /// What is sent.
+    /// All that is sent: the request line and the headers.
     pub fn head(&self) -> String {
         let Request { method, url } = self;
-        // A server may wait for a body, or refuse a POST that does not tell its length.
+        // A server may wait for a body, or refuse a POST without its length.
         let length = match method.as_str() {
             "GET" | "HEAD" => "",
             _ => "Content-Length: 0\r\n",
@@ -172,17 +180,17 @@ impl Request {
 }
 
 impl FromStr for Request {
-    type Err = NoUrl;
+    type Err = ParseUrlError;
 
     /// Takes `[METHOD=]URL`; it is a POST unless said otherwise.
-    fn from_str(text: &str) -> Result<Request, NoUrl> {
+    fn from_str(text: &str) -> Result<Request, ParseUrlError> {
         let (method, url) = match text.trim().split_once('=') {
-            // Else it is in the query.
+            // An equals sign after a colon is in the query.
             Some((method, url)) if !method.contains(':') => (method, url),
             _ => ("POST", text),
         };
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            return Err(NoUrl::Method);
+            return Err(ParseUrlError::Method);
         }
         Ok(Request { method: method.to_owned(), url: url.parse()? })
     }

@@ -244,7 +244,7 @@ fn reap_orphans() {
 /// Starts a process of ours that sends the request and says the status, or why there is none.
 pub fn start(request: &Request, timeout: Duration) -> std::io::Result<(i32, Words)> {
     helper::start(c"reprieve-ask", helper::END, |words| {
-        let (text, code) = match request.ask(timeout) {
+        let (text, code) = match request.send(timeout) {
             Ok(status) => (status.to_string(), 0),
             Err(why) => (why.to_string(), helper::FAILED),
         };

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn url(text: &str) -> Result<Url, NoUrl> {
+fn url(text: &str) -> Result<Url, ParseUrlError> {
     text.parse()
 }
 
@@ -27,45 +27,45 @@ fn a_url_has_a_host_a_port_and_a_path() {
 
 #[test]
 fn what_is_no_url_says_what_would_be_right() {
-    let long = format!("http://a/{}", "x".repeat(LONGEST_URL));
+    let long = format!("http://a/{}", "x".repeat(MAX_URL));
     let long_name = format!("http://{}/", "x".repeat(254));
     for (text, why) in [
-        ("", NoUrl::Scheme),
-        ("localhost:8080/ready", NoUrl::Scheme),
-        ("ftp://a/", NoUrl::Scheme),
-        ("http:/a/", NoUrl::Scheme),
-        ("https://a/", NoUrl::Tls),
-        ("http://", NoUrl::Host),
-        ("http://:80/", NoUrl::Host),
-        ("http:///ready", NoUrl::Host),
-        ("http://?a", NoUrl::Host),
-        ("http://a,b/", NoUrl::Host),
-        ("http://%61/", NoUrl::Host),
-        ("http://a\\b/", NoUrl::Host),
-        ("http://::1/", NoUrl::Host),
-        ("http://[::1/", NoUrl::Host),
-        ("http://[]/", NoUrl::Host),
-        ("http://[127.0.0.1]/", NoUrl::Host),
-        ("http://[fe80::1%25eth0]/", NoUrl::Host),
-        ("http://[::1]80/", NoUrl::Host),
-        ("http://a]:80/", NoUrl::Host),
-        (&long_name, NoUrl::Host),
-        ("http://a:/", NoUrl::Port),
-        ("http://a:0/", NoUrl::Port),
-        ("http://a:65536/", NoUrl::Port),
-        ("http://a:+80/", NoUrl::Port),
-        ("http://a:8o/", NoUrl::Port),
-        ("http://a:1:2/", NoUrl::Port),
-        ("http://me@a/", NoUrl::User),
-        ("http://me:secret@a:80/", NoUrl::User),
-        ("http://a/#top", NoUrl::Fragment),
-        ("http://a#top", NoUrl::Fragment),
-        ("http://a/b c", NoUrl::Character),
-        ("http://a/\r\nX: y", NoUrl::Character),
-        ("http://a/\0", NoUrl::Character),
-        ("http://a/\x7f", NoUrl::Character),
-        ("http://ä/", NoUrl::Character),
-        (&long, NoUrl::Length),
+        ("", ParseUrlError::Scheme),
+        ("localhost:8080/ready", ParseUrlError::Scheme),
+        ("ftp://a/", ParseUrlError::Scheme),
+        ("http:/a/", ParseUrlError::Scheme),
+        ("https://a/", ParseUrlError::Tls),
+        ("http://", ParseUrlError::Host),
+        ("http://:80/", ParseUrlError::Host),
+        ("http:///ready", ParseUrlError::Host),
+        ("http://?a", ParseUrlError::Host),
+        ("http://a,b/", ParseUrlError::Host),
+        ("http://%61/", ParseUrlError::Host),
+        ("http://a\\b/", ParseUrlError::Host),
+        ("http://::1/", ParseUrlError::Host),
+        ("http://[::1/", ParseUrlError::Host),
+        ("http://[]/", ParseUrlError::Host),
+        ("http://[127.0.0.1]/", ParseUrlError::Host),
+        ("http://[fe80::1%25eth0]/", ParseUrlError::Host),
+        ("http://[::1]80/", ParseUrlError::Host),
+        ("http://a]:80/", ParseUrlError::Host),
+        (&long_name, ParseUrlError::Host),
+        ("http://a:/", ParseUrlError::Port),
+        ("http://a:0/", ParseUrlError::Port),
+        ("http://a:65536/", ParseUrlError::Port),
+        ("http://a:+80/", ParseUrlError::Port),
+        ("http://a:8o/", ParseUrlError::Port),
+        ("http://a:1:2/", ParseUrlError::Port),
+        ("http://me@a/", ParseUrlError::User),
+        ("http://me:secret@a:80/", ParseUrlError::User),
+        ("http://a/#top", ParseUrlError::Fragment),
+        ("http://a#top", ParseUrlError::Fragment),
+        ("http://a/b c", ParseUrlError::Character),
+        ("http://a/\r\nX: y", ParseUrlError::Character),
+        ("http://a/\0", ParseUrlError::Character),
+        ("http://a/\x7f", ParseUrlError::Character),
+        ("http://ä/", ParseUrlError::Character),
+        (&long, ParseUrlError::Length),
     ] {
         assert_eq!(url(text), Err(why), "{text}");
     }
@@ -73,30 +73,30 @@ fn what_is_no_url_says_what_would_be_right() {
 
 #[test]
 fn a_request_is_a_post_unless_it_says_otherwise() {
-    for (text, told) in [
+    for (text, shown) in [
         ("http://a:1/quit", "POST http://a:1/quit"),
         ("http://a/?x=y", "POST http://a/?x=y"),
         ("PUT=http://a/", "PUT http://a/"),
         (" GET=http://a/?x=y ", "GET http://a/?x=y"),
     ] {
         let request = text.parse::<Request>().map(|request| request.to_string());
-        assert_eq!(request, Ok(told.into()), "{text}");
+        assert_eq!(request, Ok(shown.into()), "{text}");
     }
     for (text, why) in [
-        ("=http://a/", NoUrl::Method),
-        ("post=http://a/", NoUrl::Method),
-        ("P T=http://a/", NoUrl::Method),
-        ("PUT\r\n=http://a/", NoUrl::Method),
-        ("PUT=", NoUrl::Scheme),
-        ("PUT=https://a/", NoUrl::Tls),
-        ("PUT=PUT=http://a/", NoUrl::Scheme),
+        ("=http://a/", ParseUrlError::Method),
+        ("post=http://a/", ParseUrlError::Method),
+        ("P T=http://a/", ParseUrlError::Method),
+        ("PUT\r\n=http://a/", ParseUrlError::Method),
+        ("PUT=", ParseUrlError::Scheme),
+        ("PUT=https://a/", ParseUrlError::Tls),
+        ("PUT=PUT=http://a/", ParseUrlError::Scheme),
     ] {
         assert_eq!(text.parse::<Request>(), Err(why), "{text}");
     }
 }
 
 #[test]
-fn only_a_request_that_may_have_a_body_tells_its_length() {
+fn only_a_request_that_may_have_a_body_has_a_length() {
     let head = |text: &str| text.parse::<Request>().unwrap().head();
     let version = env!("CARGO_PKG_VERSION");
     let rest = format!("User-Agent: reprieve/{version}\r\nConnection: close\r\n\r\n");
