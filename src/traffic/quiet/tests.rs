@@ -24,7 +24,7 @@ fn ended(ended: &[Connection]) -> Look {
     Look { ended: ended.to_vec(), ..Look::default() }
 }
 
-type Story<'a> = (&'a str, Look, &'a [(Look, bool)]);
+type Story = (&'static str, Look, Vec<(Look, bool)>);
 
 /// Adds a look each second. Returns the seconds in which data came, and what was counted.
 fn play(first: &Look, looks: &[Look]) -> (Vec<u64>, Traffic) {
@@ -45,75 +45,51 @@ fn play_from(t0: Instant, first: &Look, looks: &[Look]) -> (Vec<u64>, Traffic) {
     (busy, traffic)
 }
 
-#[test]
-fn what_is_traffic() {
+/// Each is a story's name, its first look, and the looks after it, with whether each finds traffic.
+fn stories() -> [Story; 13] {
     let unread = Connection { received: None, ..connection(0, 0) };
     let ignored = Connection { peer: peer(9), ..connection(1, 500) };
     let missed = Look { missed: true, ..Look::default() };
     let none = Look::default();
-    // The looks, and for each whether it is traffic.
-    let stories: [Story; 13] = [
-        ("nothing", none.clone(), &[(none.clone(), false)]),
-        ("an idle one", open(&[connection(1, 9)]), &[(open(&[connection(1, 9)]), false)]),
+    let is_open = |received| open(&[connection(1, received)]);
+    let has_ended = |received| ended(&[connection(1, received)]);
+    [
+        ("nothing", none.clone(), vec![(none.clone(), false)]),
+        ("an idle one", is_open(9), vec![(is_open(9), false)]),
         (
             "data on an old one",
-            open(&[connection(1, 9)]),
-            &[
-                (open(&[connection(1, 11)]), true),
-                (open(&[connection(1, 11)]), false),
-                (open(&[connection(1, 200)]), true),
-            ],
+            is_open(9),
+            vec![(is_open(11), true), (is_open(11), false), (is_open(200), true)],
         ),
-        (
-            "a new one",
-            none.clone(),
-            &[(open(&[connection(1, 90)]), true), (open(&[connection(1, 90)]), false)],
-        ),
-        (
-            "a new one that speaks late",
-            none.clone(),
-            &[(open(&[connection(1, 0)]), false), (open(&[connection(1, 2)]), true)],
-        ),
-        (
-            "a FIN",
-            open(&[connection(1, 9)]),
-            &[(open(&[connection(1, 10)]), false), (ended(&[connection(1, 10)]), false)],
-        ),
-        (
-            "a probe",
-            none.clone(),
-            &[(open(&[connection(1, 0)]), false), (ended(&[connection(1, 1)]), false)],
-        ),
-        ("a probe between two looks", none.clone(), &[(ended(&[connection(1, 1)]), false)]),
-        ("a request between two looks", none.clone(), &[(ended(&[connection(1, 90)]), true)]),
-        (
-            "the last data comes with the end",
-            open(&[connection(1, 9)]),
-            &[(ended(&[connection(1, 90)]), true)],
-        ),
+        ("a new one", none.clone(), vec![(is_open(90), true), (is_open(90), false)]),
+        ("a new one that speaks late", none.clone(), vec![(is_open(0), false), (is_open(2), true)]),
+        ("a FIN", is_open(9), vec![(is_open(10), false), (has_ended(10), false)]),
+        ("a probe", none.clone(), vec![(is_open(0), false), (has_ended(1), false)]),
+        ("a probe between two looks", none.clone(), vec![(has_ended(1), false)]),
+        ("a request between two looks", none.clone(), vec![(has_ended(90), true)]),
+        ("the last data comes with the end", is_open(9), vec![(has_ended(90), true)]),
         (
             "a byte a look",
             none.clone(),
-            &[
-                (open(&[connection(1, 1)]), false),
-                (open(&[connection(1, 2)]), true),
-                (open(&[connection(1, 3)]), false),
-                (open(&[connection(1, 4)]), true),
-            ],
+            vec![(is_open(1), false), (is_open(2), true), (is_open(3), false), (is_open(4), true)],
         ),
         (
             "no count of bytes",
             open(&[unread]),
-            &[(open(&[unread]), true), (open(&[unread]), true), (none.clone(), false)],
+            vec![(open(&[unread]), true), (open(&[unread]), true), (none.clone(), false)],
         ),
         (
             "missed and ignored",
             none.clone(),
-            &[(missed, true), (open(&[ignored]), false), (ended(&[ignored]), false)],
+            vec![(missed, true), (open(&[ignored]), false), (ended(&[ignored]), false)],
         ),
-    ];
-    for (story, first, looks) in stories {
-        let (looks, expected): (Vec<Look>, Vec<bool>) = looks.iter().cloned().unzip();
+    ]
+}
+
+#[test]
+fn what_is_traffic() {
+    for (story, first, looks) in stories() {
+        let (looks, expected): (Vec<Look>, Vec<bool>) = looks.into_iter().unzip();
         let expected: Vec<u64> =
             (1..).zip(expected).filter(|(_, busy)| *busy).map(|(second, _)| second).collect();
         assert_eq!(play(&first, &looks).0, expected, "{story}");
