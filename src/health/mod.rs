@@ -1,4 +1,8 @@
-//! Readiness as it is seen from outside.
+//! What can be seen from outside of whether the app is ready and alive:
+//!
+//! - `readiness.rs`: in PID 1: makes and removes the ready file, and starts the responder again
+//! - `responder.rs`: the process that answers probes: its listener, its clients and their limits
+//! - `probe.rs`: parses a probe, and what it is answered
 
 pub mod probe;
 pub mod readiness;

@@ -1,4 +1,5 @@
-//! What is to be seen of the app's readiness from outside: a file, and the responder to probes.
+//! What shows outside whether the app is ready: a file, and the process that answers probes. This is
+//! the part in PID 1, which makes and removes the file and starts the process again when it dies.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, PipeWriter};
@@ -13,15 +14,17 @@ use tracing::warn;
 
 use crate::exit::StartError;
 use crate::health::probe::{self, State};
-use crate::health::responder::Health;
+use crate::health::responder::ProbeListener;
 use crate::http::url::Url;
 use crate::process::family::{Family, Helper};
 use crate::process::helper;
 use crate::shutdown::ending::Ending;
 use crate::span::Span;
 
-/// Before the responder is started again; it doubles, and begins anew after a good while.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(30)];
+/// The pause before the responder is started again: it doubles with each death up to the longest, and
+/// is the shortest again after the responder has run for longer than that.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// How the app's readiness is to be shown.
 #[derive(Debug)]
@@ -39,8 +42,9 @@ impl ReadinessConfig {
     pub fn prepare(self) -> Result<Readiness, StartError> {
         let file = self.ready_file.map(ReadyFile::prepare).transpose()?;
         let upstream = self.upstream;
-        let health = self.listen.map(|address| Health::bind(address, upstream)).transpose()?;
-        Ok(Readiness::new(file, health))
+        let listener =
+            self.listen.map(|address| ProbeListener::bind(address, upstream)).transpose()?;
+        Ok(Readiness::new(file, listener))
     }
 }
 
@@ -50,7 +54,7 @@ pub struct ReadyFile(PathBuf);
 impl ReadyFile {
     /// Removes a stale one, and makes sure that a new one can be made.
     pub fn prepare(path: PathBuf) -> Result<ReadyFile, StartError> {
-        // In this order: where none can be made, none can be removed, not even one that is not there.
+        // In this order, since in a read-only directory unlink(2) fails even where there is no file.
         match can_be_made(&path).and_then(|()| remove_stale(&path)) {
             Ok(()) => Ok(ReadyFile(path)),
             Err(why) => Err(StartError::Failed(format!("--ready-file {}: {why}", path.display()))),
@@ -90,7 +94,8 @@ fn can_be_made(path: &Path) -> Result<(), String> {
     }
 }
 
-/// What else stands there somebody may need: as root we could remove even a device.
+/// Removes a regular file or a symbolic link. Anything else may be needed, and root could remove even
+/// a device.
 fn remove_stale(path: &Path) -> Result<(), String> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Err("it is a directory".into()),
@@ -103,39 +108,42 @@ fn remove_stale(path: &Path) -> Result<(), String> {
     }
 }
 
-/// The responder to probes, as PID 1 sees it: a process that is started again when it dies.
-struct Responder {
-    health: Health,
+/// What PID 1 keeps of the responder, to start it again when it dies.
+struct ResponderProcess {
+    listener: ProbeListener,
+    /// What the next one has to know from its start.
     state: State,
     started_at: Instant,
+    /// Before the next start.
     pause: Duration,
+    /// When it is to be started, where it is dead.
     start_at: Option<Instant>,
 }
 
-/// Both, where they are asked for.
+/// The ready file and the responder, where they are configured.
 pub struct Readiness {
     file: Option<ReadyFile>,
-    responder: Option<Responder>,
+    responder: Option<ResponderProcess>,
 }
 
 impl Readiness {
-    fn new(file: Option<ReadyFile>, health: Option<Health>) -> Readiness {
-        let responder = health.map(|health| Responder {
-            health,
+    fn new(file: Option<ReadyFile>, listener: Option<ProbeListener>) -> Readiness {
+        let responder = listener.map(|listener| ResponderProcess {
+            listener,
             state: State::default(),
             started_at: Instant::now(),
-            pause: PAUSES[0],
+            pause: MIN_PAUSE,
             start_at: None,
         });
         Readiness { file, responder }
     }
 
-    /// The descriptor that this holds.
+    /// The descriptor of the listener, which must stay open.
     pub fn descriptor(&self) -> Option<RawFd> {
-        self.responder.as_ref().map(|responder| responder.health.descriptor())
+        self.responder.as_ref().map(|responder| responder.listener.descriptor())
     }
 
-    /// The app runs.
+    /// The app has been spawned: makes the file and starts the responder.
     pub fn begin(&mut self, family: &mut Family, now: Instant) {
         if let Some(file) = &self.file {
             file.make();
@@ -154,7 +162,7 @@ impl Readiness {
         }
     }
 
-    /// The app has ended: it neither is ready nor lives.
+    /// The app has ended: it is neither ready nor alive.
     pub fn end(&mut self, family: &Family) {
         self.remove_file();
         if let Some(responder) = &mut self.responder {
@@ -169,28 +177,27 @@ impl Readiness {
         }
     }
 
-    /// The responder has died.
+    /// The responder has died: starts it again after a pause.
     pub fn responder_ended(&mut self, ending: Ending, now: Instant) {
         let Some(responder) = &mut self.responder else {
             return;
         };
-        let [shortest, longest] = PAUSES;
-        if now.saturating_duration_since(responder.started_at) > longest {
-            responder.pause = shortest;
+        if now.saturating_duration_since(responder.started_at) > MAX_PAUSE {
+            responder.pause = MIN_PAUSE;
         }
-        let pause = responder.pause(now);
+        let pause = responder.start_later(now);
         warn!(
             event = "responder_died",
             "the process that answers probes {ending}; starting it again in {pause}"
         );
     }
 
-    /// When it is to be started again.
+    /// When the responder is to be started again.
     pub fn deadline(&self) -> Option<Instant> {
         self.responder.as_ref()?.start_at
     }
 
-    /// Starts it again, if its time has come.
+    /// Starts the responder if its time has come.
     pub fn on_deadline(&mut self, family: &mut Family, now: Instant) {
         if let Some(responder) = &mut self.responder
             && responder.start_at.is_some_and(|at| at <= now)
@@ -199,18 +206,18 @@ impl Readiness {
         }
     }
 
-    /// Nobody answers any more, and the port is free.
+    /// Closes the listener, so that the port is free; the responder is not started again.
     pub fn close(&mut self) {
         self.responder = None;
     }
 }
 
-impl Responder {
-    /// Has it started again after a pause, and the next one longer.
-    fn pause(&mut self, now: Instant) -> Span {
+impl ResponderProcess {
+    /// Has it started after a pause, which is returned, and doubles the next one.
+    fn start_later(&mut self, now: Instant) -> Span {
         let pause = self.pause;
         self.start_at = Some(now + pause);
-        self.pause = (pause * 2).min(PAUSES[1]);
+        self.pause = (pause * 2).min(MAX_PAUSE);
         Span(pause)
     }
 
@@ -218,14 +225,14 @@ impl Responder {
         self.started_at = now;
         self.start_at = None;
         let serve = |_: &mut PipeWriter| {
-            // It answers for good, or cannot go on.
-            let _ = self.health.serve(self.state);
+            // It returns only where it cannot go on.
+            let _ = self.listener.serve(self.state);
             helper::FAILED
         };
         match helper::start(c"reprieve-health", helper::END, serve) {
             Ok((pid, _)) => family.adopt(Helper::Responder, pid),
             Err(error) => {
-                let pause = self.pause(now);
+                let pause = self.start_later(now);
                 warn!(
                     event = "no_responder",
                     "cannot start the process that answers probes: {error}; trying again in {pause}"

@@ -1,6 +1,6 @@
-//! The responder to probes: whether the app is ready, and whether it lives. It is a process of
-//! ours beside the app, since PID 1 parses nothing that comes from a network. Here are its clients,
-//! each with its limits.
+//! The process that answers probes of whether the app is ready and alive. It is a helper process
+//! beside the app, since PID 1 parses nothing that comes from a network. This file has its listener
+//! and its clients, with the limits of each.
 
 use std::convert::Infallible;
 use std::io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
@@ -16,23 +16,23 @@ use crate::exit::StartError;
 use crate::health::probe::{Probes, State};
 use crate::http::url::{Request, Url};
 
-/// What a client gets, so that none can hold anything for long.
-const CONNECTION_TIME: Duration = Duration::from_secs(5);
-const MOST_CONNECTIONS: usize = 64;
+/// How long a client may be connected, so that none can use resources for long.
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(5);
+const MAX_CONNECTIONS: usize = 64;
 
-/// When no connection can be taken and none makes room, the listener stays ready: polled at once,
-/// it would be a loop.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long to pause when no connection can be accepted and there is none to close for it: the
+/// listener stays readable, so without a pause the loop would spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener for probes.
-pub struct Health {
+/// The listener for probes.
+pub struct ProbeListener {
     listener: TcpListener,
     upstream: Option<Request>,
 }
 
-impl Health {
-    /// In PID 1: takes the address, which is kept when a responder dies.
-    pub fn bind(address: SocketAddr, upstream: Option<Url>) -> Result<Health, StartError> {
+impl ProbeListener {
+    /// Listens, in PID 1, so that the address stays taken when the responder dies.
+    pub fn bind(address: SocketAddr, upstream: Option<Url>) -> Result<ProbeListener, StartError> {
         let listener = TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok(listener)
@@ -41,16 +41,16 @@ impl Health {
             let why = Errno::from_raw(error.raw_os_error().unwrap_or_default()).desc();
             StartError::Failed(format!("cannot listen on {address} for health probes: {why}"))
         })?;
-        Ok(Health { listener, upstream: upstream.map(Request::get) })
+        Ok(ProbeListener { listener, upstream: upstream.map(Request::get) })
     }
 
-    /// What PID 1 must keep open.
+    /// The descriptor that PID 1 must keep open.
     pub fn descriptor(&self) -> RawFd {
         self.listener.as_raw_fd()
     }
 
-    /// In a process of its own, which has a process group of its own and all signals blocked: answers
-    /// for good, or returns why it cannot.
+    /// Answers probes for good, or returns why it cannot. It runs in a process that leads its own
+    /// process group and has all signals blocked.
     pub fn serve(&self, state: State) -> io::Result<Infallible> {
         let probes = Probes::begin(state, self.upstream.as_ref())?;
         let mut responder = Responder {
@@ -65,17 +65,18 @@ impl Health {
     }
 }
 
-/// The only loop.
+/// The process that answers probes.
 struct Responder<'a> {
     listener: &'a TcpListener,
-    /// The oldest first.
+    /// In the order in which they came, the oldest first.
     connections: Vec<Connection>,
     probes: Probes<'a>,
+    /// When it accepts connections again, where it pauses.
     accepts_at: Option<Instant>,
 }
 
 impl Responder<'_> {
-    /// Waits until there is something to do, and does it. Without connections it waits for one.
+    /// Waits for one wake-up: something to read, a new connection, or a deadline; and handles it.
     fn wait(&mut self) -> Result<(), Errno> {
         let now = Instant::now();
         self.accepts_at = self.accepts_at.filter(|at| *at > now);
@@ -99,7 +100,7 @@ impl Responder<'_> {
             let is_ready = served.next() == Some(&true);
             now < connection.ends_at && (!is_ready || connection.read(&mut self.probes))
         });
-        // One at a time, so that whoever comes has been heard before many others push it out.
+        // One for each wake-up, so that a client is read before many newer ones can push it out.
         if listener == [true] {
             self.accept(now);
         }
@@ -123,46 +124,48 @@ impl Responder<'_> {
             Ok(stream)
         });
         let makes_room = match &accepted {
-            Ok(_) => self.connections.len() >= MOST_CONNECTIONS,
+            Ok(_) => self.connections.len() >= MAX_CONNECTIONS,
             Err(error) if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {
                 false
             }
-            // Descriptors or memory are short: the oldest makes room, or else time does.
+            // Descriptors or memory are short: closes the oldest connection, or tries again later.
             Err(_) => {
                 let has_oldest = !self.connections.is_empty();
-                self.accepts_at = (!has_oldest).then(|| now + PAUSE);
+                self.accepts_at = (!has_oldest).then(|| now + ACCEPT_PAUSE);
                 has_oldest
             }
         };
         if makes_room {
             self.connections.remove(0);
         }
-        let ends_at = now + CONNECTION_TIME;
+        let ends_at = now + MAX_CONNECTION_TIME;
         let connection = |stream| Connection { stream, ends_at, head: Some(Vec::new()) };
         self.connections.extend(accepted.map(connection));
     }
 }
 
-/// A client, which has one answer.
+/// A client, which gets one response.
 struct Connection {
     stream: TcpStream,
     ends_at: Instant,
-    /// What has come of the request until there is an answer. What comes then is discarded until
-    /// the client closes: where something is left unread, a close takes the answer back.
+    /// What has come of the request, until it is answered. What comes after that is discarded until
+    /// the client closes: a close with unread data is a reset, by which the client may lose the
+    /// response.
     head: Option<Vec<u8>>,
 }
 
 impl Connection {
-    /// Takes what has come, and tells whether there is something to wait for.
+    /// Reads what has come, and answers it once it is a whole request. Whether the connection stays
+    /// open.
     fn read(&mut self, probes: &mut Probes) -> bool {
         let mut bytes = [0; 4096];
-        let came = match self.stream.read(&mut bytes) {
+        let received = match self.stream.read(&mut bytes) {
             Ok(0) => return false,
             Ok(length) => &bytes[..length],
             Err(error) => return matches!(error.kind(), WouldBlock | Interrupted),
         };
         if let Some(head) = &mut self.head {
-            head.extend_from_slice(came);
+            head.extend_from_slice(received);
             if probes.answer(head, &self.stream) {
                 self.head = None;
             }

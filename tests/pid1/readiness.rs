@@ -235,6 +235,8 @@ fn an_app_that_hangs_delays_nobody_else() {
     );
     assert!(said.iter().any(|said| said == "503 busy"), "{said:?}");
     assert!(asked_at.elapsed() < 10 * SECOND, "one after the other");
+    let responder = responder(&run);
+    eventually("the end of the questions", || children(responder).is_empty().then_some(()));
     run.signal(libc::SIGTERM);
     let ended = run.ends();
     assert_eq!((ended.code, ended.times("warning")), (0, 0), "{}", ended.all());

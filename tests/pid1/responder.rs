@@ -2,7 +2,7 @@
 //! comes from the network does any harm (docs/behaviour.md, 11.7 to 11.10).
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::unistd::{Pid, geteuid, getpgid};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 use crate::harness::*;
 use crate::prober::*;
@@ -93,6 +95,37 @@ fn who_takes_its_place_knows_of_the_stop_signal() {
         run.signal(libc::SIGUSR1);
         assert_eq!(run.ends().code, 0);
     }
+}
+
+#[test]
+fn who_takes_its_place_knows_that_the_app_has_ended() {
+    let at = address();
+    let run = listening_at(pid1(), at).options("--leftovers wait").fixture("leave orphan");
+    run.hears("left ready");
+    run.hears_times("ready", 2);
+    send(run.main_pid(), libc::SIGKILL);
+    run.hears(r#""event":"died""#);
+    send(responder(&run), libc::SIGKILL);
+    run.hears(DIED);
+    assert_eq!(says(at), ["503 ended"; 2]);
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 137);
+}
+
+/// It may come before the responder has begun to receive signals.
+#[test]
+fn a_stop_signal_right_after_its_start_is_not_missed() {
+    at_once(0..8, |_| {
+        let at = address();
+        let run = listening_at(pid1(), at).options("--delay 1h").fixture("listen --until SIGUSR1");
+        responder(&run);
+        run.signal(libc::SIGTERM);
+        run.hears(r#""event":"stop_signal""#);
+        assert_eq!(says(at), STOPS);
+        run.hears("ready");
+        run.signal(libc::SIGUSR1);
+        assert_eq!(run.ends().code, 0);
+    });
 }
 
 #[test]
@@ -188,6 +221,23 @@ fn no_signal_for_the_app_reaches_it() {
         let ended = run.ends();
         assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
     }
+}
+
+#[test]
+fn no_signal_of_a_person_ends_it() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let first = responder(&run);
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGPIPE] {
+        // To its process group.
+        send(-first, signal);
+    }
+    assert_eq!(says(at), RUNS);
+    assert_eq!(responder(&run), first);
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
 }
 
 #[test]
@@ -316,6 +366,8 @@ fn many_connections_that_send_nothing_do_no_harm() {
     // With the listener.
     let open = sockets(responder(&run));
     assert!(open <= 64 + 1, "{open} sockets");
+    // The oldest had to make room.
+    assert_eq!((&silent[0]).read(&mut [0]).expect("its end"), 0);
     // None was waited for.
     let mut last = silent.last().expect("one");
     last.set_nonblocking(true).expect("a socket");
@@ -343,6 +395,64 @@ fn many_connections_do_no_harm_where_descriptors_are_few() {
     run.signal(libc::SIGTERM);
     let ended = run.ends();
     assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
+}
+
+/// Sets how many descriptors a process may have, and returns how many that was before.
+fn limit_descriptors(pid: i32, count: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let name = libc::RLIMIT_NOFILE;
+    // SAFETY: each limit lives for the call, and the other pointer may be null.
+    unsafe {
+        assert_eq!(libc::prlimit(pid, name, std::ptr::null(), &mut limit), 0);
+        let before = std::mem::replace(&mut limit.rlim_cur, count);
+        assert_eq!(libc::prlimit(pid, name, &limit, std::ptr::null_mut()), 0);
+        before
+    }
+}
+
+#[test]
+fn a_connection_that_cannot_be_accepted_makes_no_loop() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let responder = responder(&run);
+    assert_eq!(says(at), RUNS);
+    eventually("the end of the connections", || (sockets(responder) == 1).then_some(()));
+    // No connection can be closed for another one.
+    let before = limit_descriptors(responder, 3);
+    let mut waits = connect(at).expect("a connection");
+    waits.write_all(request("/livez").as_bytes()).expect("a server");
+    let wake_ups = || -> u64 {
+        let count = status(responder, "voluntary_ctxt_switches").expect("a status");
+        count.parse().expect("a number")
+    };
+    let (first, began_at) = (wake_ups(), Instant::now());
+    eventually("five wake-ups", || (wake_ups() >= first + 5).then_some(()));
+    assert!(began_at.elapsed() >= 300 * MS, "{:?}", began_at.elapsed());
+    limit_descriptors(responder, before);
+    assert_eq!(answer(waits).expect("an answer").status, "200 ok");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
+}
+
+#[test]
+fn a_slow_client_is_dropped() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let began_at = Instant::now();
+    let mut slow = connect(at).expect("a connection");
+    slow.write_all(b"GET /livez HTTP/1.1\r\n").expect("a server");
+    // So is one that stays after its answer.
+    let mut stays = connect(at).expect("a connection");
+    stays.write_all(request("/livez").as_bytes()).expect("a server");
+    stays.read_to_string(&mut String::new()).expect("an answer");
+    assert_eq!(slow.read(&mut [0]).expect("its end"), 0);
+    eventually("the end of the other", || stays.write_all(b"x").is_err().then_some(()));
+    assert_after(began_at, Instant::now(), 5000 * MS);
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 0);
 }
 
 #[test]
@@ -391,7 +501,12 @@ fn what_is_no_request_does_no_harm() {
     run.hears("ready");
     let long = format!("GET /readyz HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(1 << 20));
     let many = format!("GET /readyz HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(1000));
-    let cases: [(&[u8], &str); 10] = [
+    // It goes on longer than is read of it.
+    let unended = format!("GET /livez HTTP/1.1\r\nX: {}", "y".repeat(4_000_000));
+    let cases: [(&[u8], &str); 13] = [
+        (b"\0\r\n\r\n", "400 bad request"),
+        (b"HEAD /livez HTTP/1.0\r\n\r\n", "200 ok"),
+        (unended.as_bytes(), "431 too large"),
         (b"\0\0\0\0\r\n\r\n", "400 bad request"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400 bad request"),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 bad request"),
@@ -405,15 +520,12 @@ fn what_is_no_request_does_no_harm() {
     ];
     for (request, status) in cases {
         let shown = String::from_utf8_lossy(&request[..request.len().min(40)]).into_owned();
-        // To one who goes on sending it may be closed before that is read.
-        match ask(at, request) {
-            Ok(answer) => assert_eq!(answer.status, status, "{shown:?}"),
-            Err(error) => assert!(request.len() > 8192, "{shown:?}: {error}"),
-        }
+        let answer = ask(at, request).unwrap_or_else(|error| panic!("{shown:?}: {error}"));
+        assert_eq!(answer.status, status, "{shown:?}");
         assert_eq!(says(at), RUNS, "after {shown:?}");
     }
     // One answer a connection, whatever follows the question.
-    let pipelined = request("/readyz").repeat(500);
+    let pipelined = request("/readyz").repeat(1000);
     let answer = ask(at, pipelined.as_bytes()).expect("an answer");
     assert_eq!((answer.status.as_str(), answer.body.as_str()), ("200 ok", "ok"));
     // In pieces.
@@ -426,6 +538,31 @@ fn what_is_no_request_does_no_harm() {
     run.signal(libc::SIGTERM);
     let ended = run.ends();
     assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
+}
+
+#[test]
+fn no_client_keeps_it_from_answering() {
+    let at = address();
+    let run = listening_at(pid1(), at).fixture("listen");
+    run.hears("ready");
+    let starts = prop::sample::select(vec!["", "GET /readyz HTTP/1.1\r\nA: b\r\n\r\n", "HEAD "]);
+    let requests = (starts, vec(any::<u8>(), 0..200), 1..100usize, any::<bool>());
+    proptest!(|((start, rest, piece, leaves) in requests)| {
+        let mut stream = connect(at).expect("a connection");
+        let bytes = [start.as_bytes(), &rest].concat();
+        for piece in bytes.chunks(piece) {
+            // It fails if this has been answered and closed by now.
+            let _ = stream.write_all(piece);
+        }
+        if !leaves {
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        prop_assert_eq!(get(at, "/livez"), "200 ok");
+    });
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_eq!((ended.code, ended.times(DIED)), (0, 0), "{}", ended.all());
 }
 
 // What it costs.
