@@ -39,7 +39,7 @@ use std::process::ExitCode;
 
 use tracing::{error, warn};
 
-use crate::cli::{Call, Options};
+use crate::cli::{Config, Invocation};
 use crate::exit::StartError;
 use crate::log::Log;
 use crate::process::family::{self, Family};
@@ -58,10 +58,10 @@ use crate::tasks::sidecar::{self, Awaited};
 pub fn main() -> ExitCode {
     let inherited = inherited::take_over();
     let code = match cli::parse(std::env::args_os().collect()) {
-        Ok(Call::Print(text)) => print(&text),
-        Ok(Call::Run(mut options)) => {
-            let log = log::start(options.level, options.format, options.report_file.take());
-            run(*options, &inherited, &log).unwrap_or_else(|error| fail(&error))
+        Ok(Invocation::Print(text)) => print(&text),
+        Ok(Invocation::Run(mut config)) => {
+            let log = log::start(config.log_level, config.log_format, config.report_file.take());
+            run(*config, &inherited, &log).unwrap_or_else(|error| fail(&error))
         }
         Err(error) => {
             log::start(tracing::Level::ERROR, log::Format::Text, None);
@@ -72,24 +72,24 @@ pub fn main() -> ExitCode {
 }
 
 /// Up to the spawn every error ends us; after it none does.
-fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartError> {
-    let tight = options.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
+fn run(config: Config, inherited: &Inherited, log: &Log) -> Result<u8, StartError> {
+    let tight = config.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
     if let Some(tight) = tight {
         warn!(event = "tight", "{tight}");
     }
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
-    let plan = Plan { job_control, ..options.plan };
+    let plan = Plan { job_control, ..config.plan };
     let mut wait = Wait::new()
         .map_err(|error| StartError::Failed(format!("cannot wait for signals: {error}")))?;
-    family::adopt_orphans(options.parent_death_signal);
-    let environment = inherited::environment(&options.variables);
-    let app = Program::new(&options.command);
-    let tasks = options.tasks.prepare(&environment, inherited)?;
-    let readiness = options.readiness.prepare()?;
-    let started = match options.await_.wait(&mut wait, &plan.stop_signals) {
+    family::adopt_orphans(config.parent_death_signal);
+    let environment = inherited::environment(&config.own_variables);
+    let app = Program::new(&config.command);
+    let tasks = config.tasks.prepare(&environment, inherited)?;
+    let readiness = config.readiness.prepare()?;
+    let started = match config.await_.wait(&mut wait, &plan.stop_signals) {
         Ok(Awaited::Stopped(signal)) => {
-            return Ok(exit::code(Some(Ending::Signaled(signal)), &options.expected));
+            return Ok(exit::code(Some(Ending::Signaled(signal)), &config.expected_codes));
         }
         Ok(Awaited::Ready) => app.spawn(&environment, inherited, tty.as_ref()),
         Err(not_ready) => Err(not_ready),
@@ -105,9 +105,9 @@ fn run(options: Options, inherited: &Inherited, log: &Log) -> Result<u8, StartEr
     let ours = [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     stack::give_back();
-    let family = Family::new(main, options.aim, options.warn_on_reap);
-    let report = ReportOptions { expected: options.expected, report_file: log.report_file };
-    let watched = options.watched;
+    let family = Family::new(main, config.aim, config.warn_on_reap);
+    let report = ReportOptions { expected: config.expected_codes, report_file: log.report_file };
+    let watched = config.watched;
     let parts = Parts { plan, watched, family, tty, readiness, tasks, report };
     Ok(Supervisor::new(parts).run(wait))
 }

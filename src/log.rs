@@ -29,7 +29,7 @@ pub use crate::log::stderr::Stderr;
 pub const MAX_LINE: usize = libc::PIPE_BUF;
 
 /// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     Text,
     Json,

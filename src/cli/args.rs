@@ -1,11 +1,14 @@
-//! The options as they are declared; the help text.
+//! The options as clap declares them, and the text of `--help`.
+//!
+//! clap is built without its `wrap_help`, so the lines of the help are broken here. Each fits into
+//! 80 columns, with the default that clap adds to the last one.
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser};
+use clap::{ArgAction, Parser};
 
 use crate::cli::values::{self, GracePeriod, Rewrite};
 use crate::http::url::{Request, Url};
@@ -17,53 +20,62 @@ use crate::tasks::task::Hooks;
 use crate::traffic::network::Network;
 
 const ABOUT: &str = "\
-A tiny init (PID 1) for containers that gives the app a reprieve: it holds the stop signal back
-while load balancers let go of the endpoint and the app still serves, forwards it, and kills what
-is left shortly before the grace period ends. It reaps zombies and forwards all other signals.";
+A tiny init (PID 1) for containers. It holds the stop signal back while load
+balancers stop sending traffic and the app still serves, then forwards it, and
+sends SIGKILL to what is left shortly before the grace period ends. It also
+reaps zombies and forwards all other signals.";
 
-const AFTER: &str = "\
-Each option but the last three can be set by an environment variable: --grace-period is
-REPRIEVE_GRACE_PERIOD. The command line wins; an empty variable is unset; lists are separated by
-commas, hooks stand one a line; what has no value takes true or false. The app sees none of them.
-Durations: 500ms, 15s, 1m30s, 2h; a bare number is seconds. Signals: SIGTERM, TERM, 15, SIGRTMIN+3.
+const AFTER_HELP: &str = "\
+D is a duration: 500ms, 15s, 1m30s, 2h; a bare number is seconds.
+SIG is a signal: SIGTERM, TERM, 15, SIGRTMIN+3.
+A repeatable option takes several values at once too, separated by commas
+(commands: by newlines).
 
-Exit codes: the app's own; 128+N if signal N killed it; 125 if reprieve itself failed or was
-called wrongly; 126 if the command cannot be executed; 127 if it is not found; 1 if a rehearsal
-failed.
+Every option but -h, -V and -l can be set by an environment variable:
+--grace-period by REPRIEVE_GRACE_PERIOD. The command line wins, and an empty
+variable counts as unset. The variable of an option without a value is true or
+false (of --verbose, also a number). The app does not get these variables.
 
-Example: hold SIGTERM for 15 of the 60 seconds that the orchestrator allows, then forward it
+Exit codes: the app's own; 128+N if signal N killed it; 125 if reprieve itself
+failed or was called wrongly; 126 if the command cannot be executed; 127 if it
+is not found; 1 if a rehearsal failed.
+
+Example: of the 60 seconds that the orchestrator allows, hold SIGTERM back for
+15, then forward it
   reprieve --delay 15s --grace-period 60s -- node server.js";
 
+/// The command line and its environment variables, each value parsed, and not yet checked against
+/// the others.
 #[derive(Debug, Parser)]
 #[command(
     name = "reprieve",
     version,
     about = ABOUT,
-    after_help = AFTER,
+    after_help = AFTER_HELP,
     override_usage = "reprieve [OPTIONS] [--] COMMAND [ARG]...",
     disable_help_flag = true,
     disable_version_flag = true,
     args_override_self = true
 )]
-pub struct Cli {
+pub struct Args {
     #[command(flatten)]
-    pub shutdown: ShutdownOptions,
+    pub shutdown: ShutdownArgs,
     #[command(flatten)]
-    pub traffic: TrafficOptions,
+    pub traffic: TrafficArgs,
     #[command(flatten)]
-    pub signals: SignalOptions,
+    pub signals: SignalArgs,
     #[command(flatten)]
-    pub processes: ProcessOptions,
+    pub processes: ProcessArgs,
     #[command(flatten)]
-    pub logging: LoggingOptions,
+    pub logging: LoggingArgs,
     #[command(flatten)]
-    pub readiness: ReadinessOptions,
+    pub readiness: ReadinessArgs,
     #[command(flatten)]
-    pub hooks: HookOptions,
+    pub hooks: HookArgs,
     #[command(flatten)]
-    pub sidecars: SidecarOptions,
+    pub sidecars: SidecarArgs,
     #[command(flatten)]
-    pub other: OtherOptions,
+    pub other: OtherArgs,
 
     /// The app and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]
@@ -71,181 +83,225 @@ pub struct Cli {
     pub command: Vec<OsString>,
 }
 
-#[derive(Debug, Args)]
+/// When the stop signal is forwarded, and when SIGKILL is sent.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Shutdown")]
-pub struct ShutdownOptions {
-    /// Hold the stop signal back this long; with a range at least MIN, at
-    /// most MAX, and in between until no traffic comes any more
-    #[arg(verbatim_doc_comment, long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
+pub struct ShutdownArgs {
+    /// Hold the stop signal back this long, then forward
+    /// it; with MIN..MAX at least MIN, at most MAX, and in
+    /// between until traffic has stopped
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
     pub delay: Delay,
-    /// The orchestrator's whole allowance (docker stop -t, stopTimeout,
-    /// terminationGracePeriodSeconds), less a preStop hook of your own;
-    /// what is left gets SIGKILL before it is over
-    #[arg(verbatim_doc_comment, long, value_name = "D", default_value = "none", value_parser = values::duration_or_none)]
+    /// Time from the stop signal to the orchestrator's own
+    /// SIGKILL (docker stop -t, stopTimeout,
+    /// terminationGracePeriodSeconds), less the time that a
+    /// preStop hook takes. What is left shortly before its
+    /// end gets SIGKILL; none: no deadline
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "D", default_value = "none", value_parser = values::grace_period)]
     pub grace_period: GracePeriod,
-    /// SIGKILL comes this long before the grace period ends
+    /// Send SIGKILL this long before the grace period
+    /// ends
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "1s", value_parser = values::duration)]
     pub margin: Duration,
-    /// A second stop signal ends the hold, or not: hurry,
-    /// ignore
-    #[arg(
-        verbatim_doc_comment,
-        long,
-        value_name = "HOW",
-        default_value = "hurry",
-        hide_possible_values = true
-    )]
+    /// On a second stop signal, forward at once (hurry) or
+    /// go on holding it back (ignore)
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
     pub on_repeat: OnRepeat,
-    /// Run the app this long, then behave as if the stop signal had come;
-    /// exit with 0 only if the app ended by itself, in time, with 0
-    /// (the grace period is 30s if none is given)
+    /// Run the app this long, then act as if a stop signal
+    /// had come; exit with 0 only if the app ends by
+    /// itself, in time, with 0. The grace period is 30s if
+    /// none is given
     #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
     pub rehearse: Option<Duration>,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Traffic, while the signal is held back")]
-pub struct TrafficOptions {
-    /// Traffic has stopped when nothing came in for so long
+/// How it is decided that traffic has stopped.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Traffic, watched while the stop signal is held back")]
+pub struct TrafficArgs {
+    /// Traffic has stopped when nothing came in for
+    /// this long; needs --delay MIN..MAX
     /// [default: 3s]
     #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
     pub quiet_window: Option<Duration>,
-    /// Look at the traffic to these ports [default: all that the app
-    /// listens on]
-    #[arg(verbatim_doc_comment, long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
+    /// Watch the traffic to these ports; repeatable
+    /// [default: all TCP ports on which the app or
+    /// what it started listens]
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
     pub traffic_port: Vec<u16>,
-    /// Look away from these, as of metrics
+    /// Do not count traffic to these ports (for
+    /// example metrics); repeatable
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
     pub ignore_port: Vec<u16>,
-    /// Look away from what these send, as a node's probes; repeatable
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::network)]
+    /// Do not count traffic from these addresses
+    /// (for example a node's probes); repeatable
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "CIDR[,CIDR]", value_delimiter = ',', value_parser = values::network)]
     pub ignore_peer: Vec<Network>,
 }
 
-#[derive(Debug, Args)]
+/// Which signals are forwarded, as what, and to whom.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Signals")]
-pub struct SignalOptions {
-    /// What begins the shutdown (image's STOPSIGNAL)
+pub struct SignalArgs {
+    /// The signals that begin the shutdown, for
+    /// example an image's STOPSIGNAL;
+    /// repeatable
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "SIG[,SIG]", default_value = "SIGTERM")]
-    #[arg(value_delimiter = ',', value_parser = values::forwardable)]
+    #[arg(value_delimiter = ',', value_parser = values::forwardable_signal)]
     pub stop_signal: Vec<Signal>,
-    /// Forward the first as the second; 0 drops it; repeatable
-    #[arg(short, long, value_name = "SIG:SIG", value_delimiter = ',', value_parser = values::rewrite)]
+    /// Forward the second signal in place of the
+    /// first; SIG:0 forwards nothing; repeatable
+    #[arg(verbatim_doc_comment)]
+    #[arg(short, long, value_name = "SIG:SIG")]
+    #[arg(value_delimiter = ',', value_parser = values::rewrite)]
     pub rewrite: Vec<Rewrite>,
-    /// Forward to the app's process group [default: to the app alone,
-    /// but to the group of a shell that has no trap for the signal]
-    #[arg(verbatim_doc_comment, short = 'g', long, value_parser = values::switch, action = ArgAction::SetTrue)]
+    /// Forward signals to the app's process group
+    /// [default: to the app alone, but to the group
+    /// if it is a shell without a trap for them]
+    #[arg(verbatim_doc_comment)]
+    #[arg(short = 'g', long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub process_group: bool,
-    /// Forward to the app alone
+    /// Forward signals to the app alone, even if it
+    /// is a shell without a trap for them
+    #[arg(verbatim_doc_comment)]
     #[arg(short = 'c', long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub single_child: bool,
-    /// Get this signal when our own parent dies
-    #[arg(short, long, value_name = "SIG", value_parser = values::signal)]
+    /// Signal that reprieve gets when its parent
+    /// process dies
+    #[arg(verbatim_doc_comment, short, long, value_name = "SIG", value_parser = values::signal)]
     pub parent_death_signal: Option<Signal>,
 }
 
-#[derive(Debug, Args)]
+/// Leftovers, orphans and the exit code.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Processes")]
-pub struct ProcessOptions {
-    /// Processes that outlive the app get SIGTERM, then SIGKILL (stop),
-    /// are waited for until a stop signal comes (wait), or get SIGKILL
-    /// at once (kill)
-    #[arg(
-        verbatim_doc_comment,
-        long,
-        value_name = "HOW",
-        default_value = "stop",
-        hide_possible_values = true
-    )]
+pub struct ProcessArgs {
+    /// Processes that outlive the app: send SIGTERM, later
+    /// SIGKILL (stop), wait until a stop signal comes
+    /// (wait), or SIGKILL at once (kill)
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "HOW", default_value = "stop", hide_possible_values = true)]
     pub leftovers: Leftovers,
-    /// Map this exit code of the app to 0; repeatable
-    #[arg(short, long, value_name = "CODE", value_delimiter = ',', value_parser = values::exit_code)]
+    /// Exit with 0 where the app ends with this exit code;
+    /// repeatable
+    #[arg(verbatim_doc_comment)]
+    #[arg(short, long, value_name = "CODE")]
+    #[arg(value_delimiter = ',', value_parser = values::exit_code)]
     pub expect_exit: Vec<u8>,
-    /// Accepted as in tini; we are a subreaper whenever we are not PID 1
+    /// No effect, accepted because tini has it: reprieve is
+    /// a subreaper whenever it is not PID 1
+    #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub subreaper: bool,
-    /// Log each orphan that is reaped
+    /// Log each orphaned process that is reaped
     #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub warn_on_reap: bool,
 }
 
-#[derive(Debug, Args)]
+/// The log and the report.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]
-pub struct LoggingOptions {
-    /// Log more; repeatable
-    #[arg(short, long, value_parser = values::times, action = ArgAction::Count)]
+pub struct LoggingArgs {
+    /// Log more; repeatable: -vv logs everything
+    #[arg(short, long, value_parser = values::count, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Log warnings and errors only
+    /// Log only warnings and errors
     #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub quiet: bool,
-    /// text, or json: one object a line
+    /// Format of the log: text, or json with one object
+    /// per line
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub log_format: Format,
-    /// Append the report to this file too (/dev/termination-log)
-    #[arg(long, value_name = "PATH")]
+    /// Also append the report to this file (for example
+    /// /dev/termination-log)
+    #[arg(verbatim_doc_comment, long, value_name = "PATH")]
     pub report_file: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Readiness, for load balancers that check it themselves")]
-pub struct ReadinessOptions {
-    /// A file that is there from the start of the app to the stop signal
-    #[arg(long, value_name = "PATH")]
+/// What load balancers see.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Readiness, for load balancers that check health themselves")]
+pub struct ReadinessArgs {
+    /// Create this file once the app has started;
+    /// remove it at the stop signal or when the app
+    /// ends
+    #[arg(verbatim_doc_comment, long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
-    /// Answer GET /readyz and /livez here: not ready from the stop
-    /// signal on, alive until the app has ended
-    #[arg(verbatim_doc_comment, long, value_name = "ADDR:PORT", value_parser = values::address)]
+    /// Answer GET /readyz and /livez here: /readyz
+    /// with 200, from the stop signal on with 503;
+    /// /livez with 200 until the app has ended
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = values::listen_address)]
     pub health_listen: Option<SocketAddr>,
-    /// Until then /readyz answers as this does
-    #[arg(long, value_name = "URL")]
+    /// Before the stop signal, /readyz returns this
+    /// URL's status; needs --health-listen
+    #[arg(verbatim_doc_comment, long, value_name = "URL")]
     pub health_upstream: Option<Url>,
 }
 
-#[derive(Debug, Args)]
+/// Commands of the user's, run beside the app.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Hooks")]
-pub struct HookOptions {
-    /// Run this when the stop signal arrives; the hold lasts at least until
-    /// it has ended; repeatable, in order
+pub struct HookArgs {
+    /// Run this command when the stop signal comes, and hold
+    /// the signal back at least until it has ended;
+    /// repeatable, run in order
     #[arg(verbatim_doc_comment, long, value_name = "CMD", value_parser = Hooks::parse)]
     pub on_stop: Vec<Hooks>,
-    /// Run this after the app and its leftovers are gone; repeatable, in order
-    #[arg(long, value_name = "CMD", value_parser = Hooks::parse)]
+    /// Run this command once the app and its leftovers have
+    /// ended; repeatable, run in order
+    #[arg(verbatim_doc_comment, long, value_name = "CMD", value_parser = Hooks::parse)]
     pub on_exit: Vec<Hooks>,
-    /// Each gets SIGTERM after so long, and SIGKILL 1s later
+    /// Send SIGTERM to a hook that takes longer than this,
+    /// and SIGKILL 1s later
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "10s", value_parser = values::duration)]
     pub hook_timeout: Duration,
 }
 
-#[derive(Debug, Args)]
+/// Processes in other containers that the app needs, and that have to end after it.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sidecars")]
-pub struct SidecarOptions {
-    /// Start the app once a GET of this answers 2xx; repeatable
-    #[arg(long, value_name = "URL", value_delimiter = ',')]
+pub struct SidecarArgs {
+    /// Start the app only once a GET of this URL has
+    /// returned 2xx; repeatable
+    #[arg(verbatim_doc_comment, long, value_name = "URL", value_delimiter = ',')]
     pub await_url: Vec<Url>,
-    /// If not after so long, exit with 125
+    /// Exit with 125 if not ready within this
+    /// time
+    #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "60s", value_parser = values::duration)]
     pub await_timeout: Duration,
-    /// Or start the app all the same
-    #[arg(long, value_parser = values::switch, action = ArgAction::SetTrue)]
+    /// Start the app anyway if not ready within
+    /// --await-timeout
+    #[arg(verbatim_doc_comment, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub await_or_start: bool,
-    /// When the app has ended, POST (or METHOD) to this; repeatable
-    #[arg(long, value_name = "[METHOD=]URL", value_delimiter = ',')]
+    /// When the app has ended, send a POST (or METHOD)
+    /// to this URL; repeatable
+    #[arg(verbatim_doc_comment, long, value_name = "[METHOD=]URL", value_delimiter = ',')]
     pub quit_url: Vec<Request>,
-    /// Both for linkerd, istio, cloud-sql-proxy, consul, dapr or kuma;
-    /// REPRIEVE_SIDECAR=none switches that off
-    #[arg(
-        verbatim_doc_comment,
-        long,
-        value_name = "NAME",
-        default_value = "none",
-        hide_possible_values = true
-    )]
+    /// Preset of --await-url and --quit-url for
+    /// linkerd, istio, cloud-sql-proxy, consul, dapr
+    /// or kuma; the variable REPRIEVE_SIDECAR=none
+    /// switches it off
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "NAME", default_value = "none", hide_possible_values = true)]
     pub sidecar: Preset,
 }
 
-#[derive(Debug, Args)]
+/// Options that print something and run no app.
+#[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Other")]
-pub struct OtherOptions {
+pub struct OtherArgs {
     /// Print this help
     #[arg(short, long, action = ArgAction::Help)]
     pub help: Option<bool>,

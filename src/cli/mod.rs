@@ -1,18 +1,25 @@
-//! The command line and the environment, read and checked together.
+//! The command line and the environment, parsed and checked together.
+//!
+//! - `mod.rs`: the configuration that the options make, checked
+//! - `args.rs`: the options as clap declares them, and the text of `--help`
+//! - `values.rs`: parsers for the values of options
+//! - `error.rs`: clap's errors in one line
 
-mod args;
-mod values;
+pub mod args;
+mod error;
+pub mod values;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
-use crate::cli::args::{Cli, SidecarOptions, TrafficOptions};
+use crate::cli::args::{
+    Args, HookArgs, LoggingArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs, TrafficArgs,
+};
 use crate::cli::values::{GracePeriod, Rewrite};
 use crate::exit::StartError;
 use crate::health::readiness::ReadinessConfig;
@@ -20,7 +27,7 @@ use crate::http::url::Request;
 use crate::log::Format;
 use crate::process::family::Aim;
 use crate::process::inherited;
-use crate::shutdown::plan::{Delay, JobControl, Plan, REHEARSED_GRACE_PERIOD};
+use crate::shutdown::plan::{JobControl, Leftovers, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
 use crate::span::Span;
 use crate::tasks::TasksConfig;
@@ -29,13 +36,16 @@ use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
 use crate::traffic::sources::Ports;
 use crate::traffic::watch::{QUIET_WINDOW, WatchConfig};
 
-/// What our variables are called: this and the long name of the option.
-const PREFIX: &str = "REPRIEVE_";
+/// The name of an option's variable is this and the option's long name.
+const VARIABLE_PREFIX: &str = "REPRIEVE_";
 
-/// dockerd reads the version of its init, and knows only tini's way to say it. `docker info` prints
-/// the commit alone, so that is our version again. dockerd would not find it with a dot inside, and
-/// an old one would panic if it had more than the 7 characters of the commit that it expects.
-const AS_TINI: &str = concat!(
+/// The long names of the options that no variable sets.
+const WITHOUT_VARIABLE: [&str; 3] = ["help", "version", "license"];
+
+/// The version as dockerd expects it of its init, which is as tini prints it. `docker info` shows
+/// only the commit, so the commit is our version again. With a dot inside dockerd would not find
+/// it, and an old dockerd would panic if it had more than the 7 characters of a commit.
+const VERSION_FOR_DOCKERD: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "_reprieve - git.",
     env!("CARGO_PKG_VERSION_MAJOR"),
@@ -53,137 +63,209 @@ const LICENSE: &str = concat!(
 
 /// What a command line asks for.
 #[derive(Debug)]
-pub enum Call {
-    /// Print this on stdout.
+pub enum Invocation {
+    /// Print this text (the help, the version or the license) on stdout.
     Print(String),
-    Run(Box<Options>),
+    /// Run an app.
+    Run(Box<Config>),
 }
 
-/// The options, checked each for itself and with each other.
+/// The options, each checked for itself and against the others. Whether the delay and the margin
+/// fit into a grace period that was given is left to [`Plan::check`].
 #[derive(Debug)]
-pub struct Options {
+pub struct Config {
+    /// The shutdown, without the job control: that depends on the terminal.
     pub plan: Plan,
+    /// Which traffic keeps a hold going.
     pub watched: WatchConfig,
+    /// Whom signals are forwarded to.
     pub aim: Aim,
+    /// The signal that we get when our parent dies.
     pub parent_death_signal: Option<Signal>,
-    pub expected: Vec<u8>,
+    /// The exit codes of the app that become 0.
+    pub expected_codes: Vec<u8>,
+    /// Whether each orphan that is reaped is logged.
     pub warn_on_reap: bool,
-    pub level: Level,
-    pub format: Format,
+    /// The least important level that is logged.
+    pub log_level: Level,
+    /// The format of the log and the report.
+    pub log_format: Format,
+    /// Where the report is appended, as an absolute path.
     pub report_file: Option<PathBuf>,
+    /// How load balancers see whether the app is ready.
     pub readiness: ReadinessConfig,
+    /// The hooks, and the requests that end sidecars.
     pub tasks: TasksConfig,
+    /// What has to be ready before the app is started.
     pub await_: Await,
+    /// The app and its arguments, at least one word.
     pub command: Vec<OsString>,
-    /// The environment variables that are ours and not the app's.
-    pub variables: Vec<String>,
+    /// The names of our own environment variables that are set; the app does not get them.
+    pub own_variables: Vec<String>,
 }
 
-/// Reads the command line and the environment.
-pub fn parse(arguments: Vec<OsString>) -> Result<Call, StartError> {
-    let (command, variables) = command(arguments.first());
+/// Parses and checks the command line, which begins with the name of the program, and the
+/// environment of this process. The error has one line that says what is wrong.
+pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, StartError> {
+    let (command, own_variables) = command_to_parse(arguments.first());
     let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
-        Err(error) if !error.use_stderr() => return Ok(Call::Print(error.to_string())),
-        Err(error) => return Err(StartError::Failed(explain(&error, &variables))),
+        // The help or the version.
+        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
+        Err(error) => return Err(failed(error::one_line(&error, &own_variables))),
     };
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
-    if cli.other.license {
-        return Ok(Call::Print(LICENSE.into()));
+    let args = Args::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
+    if args.other.license {
+        return Ok(Invocation::Print(LICENSE.into()));
     }
-    cli.options(&matches, variables).map(|options| Call::Run(Box::new(options)))
+    let config = Config::new(args, &matches, own_variables)?;
+    Ok(Invocation::Run(Box::new(config)))
 }
 
-/// The options as clap knows them, each with the variable that sets it, and the names of those
-/// variables that are there.
-fn command(called_as: Option<&OsString>) -> (Command, Vec<String>) {
-    let name = called_as.and_then(|path| std::path::Path::new(path).file_name());
-    let mut command = Cli::command();
+/// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
+/// or a check of names. clap reads the variables of this process when this is called; what reprieve
+/// itself parses with leaves out those that are empty, see [`parse`].
+pub fn command() -> Command {
+    Args::command().mut_args(|option| match variable_of(&option) {
+        Some(variable) => option.env(variable),
+        None => option,
+    })
+}
+
+/// All options, with the variables that are set and not empty; and the names of those that are set.
+fn command_to_parse(called_as: Option<&OsString>) -> (Command, Vec<String>) {
+    let name = called_as.and_then(|path| Path::new(path).file_name());
+    let mut command = Args::command();
     if name.is_some_and(|name| name == "docker-init" || name == "tini") {
-        command = command.display_name("tini version").version(AS_TINI);
+        command = command.display_name("tini version").version(VERSION_FOR_DOCKERD);
     }
-    let mut variables = Vec::new();
-    if !inherited::has_variable(PREFIX) {
-        // The names alone are some hundred allocations, and mostly for nothing.
-        return (command, variables);
+    let mut set = Vec::new();
+    if !inherited::has_variable(VARIABLE_PREFIX) {
+        // The names alone would be some hundred allocations, and mostly for nothing.
+        return (command, set);
     }
-    let command = command.mut_args(|argument| {
-        let Some(long) = argument.get_long().filter(|long| !NO_VARIABLE.contains(long)) else {
-            return argument;
-        };
-        let variable = variable(long);
-        let Some(value) = std::env::var_os(&variable) else {
-            return argument;
-        };
-        variables.push(variable.clone());
-        if value.is_empty() { argument } else { argument.env(variable).hide_env(true) }
+    let command = command.mut_args(|option| {
+        let Some(variable) = variable_of(&option) else { return option };
+        let Some(value) = std::env::var_os(&variable) else { return option };
+        set.push(variable.clone());
+        if value.is_empty() { option } else { option.env(variable).hide_env(true) }
     });
-    (command, variables)
+    (command, set)
 }
 
-const NO_VARIABLE: [&str; 3] = ["help", "version", "license"];
-
-/// clap's error in one line, which names the variable that the wrong value came from.
-fn explain(error: &clap::Error, variables: &[String]) -> String {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => text.as_str(),
-        _ => "",
-    };
-    let option = context(ContextKind::InvalidArg);
-    let text = match error.kind() {
-        ErrorKind::MissingRequiredArgument => {
-            "no command is given; write reprieve [OPTIONS] -- COMMAND [ARG]...".into()
-        }
-        // clap does not say which one.
-        ErrorKind::InvalidUtf8 => {
-            let is_culprit = |name: &&String| {
-                let value = std::env::var_os(name).unwrap_or_default();
-                let is_path =
-                    ["REPRIEVE_REPORT_FILE", "REPRIEVE_READY_FILE"].contains(&name.as_str());
-                !is_path && value.to_str().is_none()
-            };
-            match variables.iter().find(is_culprit) {
-                Some(variable) => format!("{variable}: its value is not UTF-8"),
-                None => "the value of an option is not UTF-8".into(),
-            }
-        }
-        ErrorKind::UnknownArgument => {
-            format!("there is no option '{option}'; the app's own come after its name")
-        }
-        _ => {
-            // What follows the first paragraph is the usage; a value may have lines of its own.
-            let invalid = context(ContextKind::InvalidValue);
-            let text = error.to_string().replace(invalid, &invalid.replace('\n', " "));
-            let paragraph = text.split("\n\n").next().unwrap_or_default();
-            let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
-            lines.join(" ").trim_start_matches("error: ").to_owned()
-        }
-    };
-    let culprit =
-        option.split([' ', '.']).next().unwrap_or_default().strip_prefix("--").map(variable);
-    let value = culprit.as_ref().filter(|name| variables.contains(name)).and_then(std::env::var_os);
-    // An option on the command line hides the variable; both may be wrong in the same way.
-    let from_variable = value.is_some_and(|value| {
-        let invalid = context(ContextKind::InvalidValue);
-        let value = value.to_string_lossy();
-        value == invalid || value.split(',').any(|part| part == invalid)
-    });
-    match culprit.filter(|_| from_variable) {
-        Some(culprit) => format!("{culprit}: {text} (see reprieve --help)"),
-        None => format!("{text} (see reprieve --help)"),
-    }
+/// The name of the variable that sets this option, if one does.
+fn variable_of(option: &Arg) -> Option<String> {
+    option.get_long().filter(|long| !WITHOUT_VARIABLE.contains(long)).map(variable)
 }
 
-/// The variable that sets an option.
+/// The name of the variable for the long name of an option.
 fn variable(long: &str) -> String {
-    format!("{PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
+    format!("{VARIABLE_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
 }
 
-impl TrafficOptions {
-    fn watched(self, delay: Delay) -> Result<WatchConfig, StartError> {
-        if self.quiet_window.is_some() && !delay.is_range() {
-            let why = "--quiet-window is for a hold that may end early: --delay 5s..20s";
-            return Err(failed(why.into()));
+impl Config {
+    fn new(
+        args: Args,
+        matches: &ArgMatches,
+        own_variables: Vec<String>,
+    ) -> Result<Config, StartError> {
+        let aim = aim(matches)?;
+        let log_level = args.logging.level(matches)?;
+        let mut watched = args.traffic.watched(&args.shutdown)?;
+        // Requests for our own health are not traffic of the app.
+        watched.ignored_ports.extend(args.readiness.health_listen.map(|address| address.port()));
+        let (await_, quit) = args.sidecars.requests();
+        let readiness = args.readiness.config()?;
+        let tasks = args.hooks.tasks(quit);
+        let parent_death_signal = args.signals.parent_death_signal;
+        Ok(Config {
+            plan: plan(args.shutdown, args.signals, args.processes.leftovers, &tasks)?,
+            watched,
+            aim,
+            parent_death_signal,
+            expected_codes: args.processes.expect_exit,
+            warn_on_reap: args.processes.warn_on_reap,
+            log_level,
+            log_format: args.logging.log_format,
+            report_file: absolute("--report-file", args.logging.report_file)?,
+            readiness,
+            tasks,
+            await_,
+            command: args.command,
+            own_variables,
+        })
+    }
+}
+
+/// The plan of the shutdown, which knows of the hooks only how long they may take.
+fn plan(
+    shutdown: ShutdownArgs,
+    signals: SignalArgs,
+    leftovers: Leftovers,
+    tasks: &TasksConfig,
+) -> Result<Plan, StartError> {
+    let GracePeriod(given) = shutdown.grace_period;
+    let rewrites = signals.rewrite.into_iter().map(|Rewrite(from, to)| (from, to));
+    let plan = Plan {
+        delay: shutdown.delay,
+        grace_period: given.or(shutdown.rehearse.map(|_| REHEARSED_GRACE_PERIOD)),
+        margin: shutdown.margin,
+        stop_signals: signals.stop_signal,
+        rewrites: rewrites.collect(),
+        on_repeat: shutdown.on_repeat,
+        leftovers,
+        rehearse: shutdown.rehearse,
+        job_control: JobControl::Absent,
+        on_stop: longest(&tasks.on_stop, tasks.hook_timeout),
+        on_exit: !tasks.on_exit.is_empty() || !tasks.quit.is_empty(),
+    };
+    if let (None, Err(misfit)) = (given, plan.check()) {
+        let assumed = Span(REHEARSED_GRACE_PERIOD);
+        let why = format!("a rehearsal has one of {assumed} where no --grace-period is given");
+        return Err(failed(format!("{misfit} ({why})")));
+    }
+    Ok(plan)
+}
+
+/// The longest that these hooks may take one after the other; `None` without hooks.
+fn longest(hooks: &[Hook], timeout: Duration) -> Option<Duration> {
+    let each = timeout + TIME_TO_END;
+    (!hooks.is_empty()).then(|| each.saturating_mul(hooks.len() as u32))
+}
+
+impl ReadinessArgs {
+    fn config(self) -> Result<ReadinessConfig, StartError> {
+        if self.health_upstream.is_some() && self.health_listen.is_none() {
+            let text =
+                "--health-upstream needs --health-listen, the address where /readyz is served";
+            return Err(failed(text.into()));
+        }
+        Ok(ReadinessConfig {
+            ready_file: absolute("--ready-file", self.ready_file)?,
+            listen: self.health_listen,
+            upstream: self.health_upstream,
+        })
+    }
+}
+
+impl HookArgs {
+    /// The hooks, and these requests after them.
+    fn tasks(self, quit: Vec<Request>) -> TasksConfig {
+        let flat = |hooks: Vec<Hooks>| hooks.into_iter().flat_map(|Hooks(lines)| lines).collect();
+        TasksConfig {
+            on_stop: flat(self.on_stop),
+            on_exit: flat(self.on_exit),
+            hook_timeout: self.hook_timeout,
+            quit,
+        }
+    }
+}
+
+impl TrafficArgs {
+    fn watched(self, shutdown: &ShutdownArgs) -> Result<WatchConfig, StartError> {
+        if self.quiet_window.is_some() && !shutdown.delay.is_range() {
+            let text = "--quiet-window needs a delay that can end early, such as --delay 5s..20s";
+            return Err(failed(text.into()));
         }
         Ok(WatchConfig {
             quiet_window: self.quiet_window.unwrap_or(QUIET_WINDOW),
@@ -197,143 +279,61 @@ impl TrafficOptions {
     }
 }
 
-impl SidecarOptions {
-    /// What has to answer before the app is started, and what is told to quit after it.
-    fn sidecars(self) -> (Await, Vec<Request>) {
-        // A machine without the mesh switches off what an image says on its command line.
-        let off = std::env::var_os(variable("sidecar")).is_some_and(|name| name == "none");
-        let preset = if off { Preset::None } else { self.sidecar };
-        let urls = self.await_url.into_iter().chain(preset.ready());
-        let quit = self.quit_url.into_iter().chain(preset.quit());
+impl SidecarArgs {
+    /// What has to be ready before the app is started, and the requests to send after its end.
+    fn requests(self) -> (Await, Vec<Request>) {
+        // A machine without the mesh overrides what an image has on its command line.
+        let is_off = std::env::var_os(variable("sidecar")).is_some_and(|name| name == "none");
+        let preset = if is_off { Preset::None } else { self.sidecar };
         let await_ = Await {
-            urls: urls.collect(),
+            urls: self.await_url.into_iter().chain(preset.ready()).collect(),
             timeout: self.await_timeout,
             or_start: self.await_or_start,
         };
-        (await_, quit.collect())
+        (await_, self.quit_url.into_iter().chain(preset.quit()).collect())
     }
 }
 
-/// The longest that these may take, one after the other, if there are any.
-fn longest(hooks: &[Hook], timeout: Duration) -> Option<Duration> {
-    let each = timeout + TIME_TO_END;
-    (!hooks.is_empty()).then(|| each.saturating_mul(hooks.len() as u32))
-}
-
-/// The hooks of all values.
-fn all(hooks: Vec<Hooks>) -> Vec<Hook> {
-    hooks.into_iter().flat_map(|Hooks(some)| some).collect()
-}
-
-impl Cli {
-    fn options(self, matches: &ArgMatches, variables: Vec<String>) -> Result<Options, StartError> {
-        let aim = self.aim(matches)?;
-        let level = self.level(matches)?;
-        let grace_period = match (self.shutdown.grace_period, self.shutdown.rehearse) {
-            (GracePeriod(None), Some(_)) => Some(REHEARSED_GRACE_PERIOD),
-            (GracePeriod(given), _) => given,
-        };
-        let mut watched = self.traffic.watched(self.shutdown.delay)?;
-        // What comes there is no traffic of the app's.
-        let health_listen = self.readiness.health_listen;
-        if self.readiness.health_upstream.is_some() && health_listen.is_none() {
-            let why = "--health-upstream is what /readyz asks: --health-listen says where that is";
-            return Err(failed(why.into()));
-        }
-        watched.ignored_ports.extend(health_listen.map(|address| address.port()));
-        let ready_file = self.readiness.ready_file.map(std::path::absolute).transpose();
-        let (await_, quit) = self.sidecars.sidecars();
-        let readiness = ReadinessConfig {
-            ready_file: ready_file.map_err(|error| failed(format!("--ready-file: {error}")))?,
-            listen: health_listen,
-            upstream: self.readiness.health_upstream,
-        };
-        let tasks = TasksConfig {
-            on_stop: all(self.hooks.on_stop),
-            on_exit: all(self.hooks.on_exit),
-            hook_timeout: self.hooks.hook_timeout,
-            quit,
-        };
-        let plan = Plan {
-            delay: self.shutdown.delay,
-            grace_period,
-            margin: self.shutdown.margin,
-            stop_signals: self.signals.stop_signal,
-            rewrites: self
-                .signals
-                .rewrite
-                .into_iter()
-                .map(|Rewrite(from, to)| (from, to))
-                .collect(),
-            on_repeat: self.shutdown.on_repeat,
-            leftovers: self.processes.leftovers,
-            rehearse: self.shutdown.rehearse,
-            job_control: JobControl::Absent,
-            on_stop: longest(&tasks.on_stop, tasks.hook_timeout),
-            on_exit: !tasks.on_exit.is_empty() || !tasks.quit.is_empty(),
-        };
-        if let (GracePeriod(None), Err(misfit)) = (self.shutdown.grace_period, plan.check()) {
-            let whose = Span(REHEARSED_GRACE_PERIOD);
-            let why = format!("a rehearsal has {whose} where no --grace-period is given");
-            return Err(failed(format!("{misfit} ({why})")));
-        }
-        let report_file = self.logging.report_file.map(std::path::absolute).transpose();
-        Ok(Options {
-            plan,
-            watched,
-            aim,
-            parent_death_signal: self.signals.parent_death_signal,
-            expected: self.processes.expect_exit,
-            warn_on_reap: self.processes.warn_on_reap,
-            level,
-            format: self.logging.log_format,
-            report_file: report_file.map_err(|error| failed(format!("--report-file: {error}")))?,
-            readiness,
-            tasks,
-            await_,
-            command: self.command,
-            variables,
-        })
-    }
-
-    fn aim(&self, matches: &ArgMatches) -> Result<Aim, StartError> {
-        let [group, single] = either(matches, ["process_group", "single_child"])?;
-        Ok(match (group, single) {
-            (true, _) => Aim::ProcessGroup,
-            (_, true) => Aim::MainChild,
-            _ if tini_variable("TINI_KILL_PROCESS_GROUP").is_some() => Aim::ProcessGroup,
-            _ => Aim::Automatic,
-        })
-    }
-
+impl LoggingArgs {
     fn level(&self, matches: &ArgMatches) -> Result<Level, StartError> {
-        let [verbose, quiet] = either(matches, ["verbose", "quiet"])?;
-        Ok(match (verbose, quiet) {
-            (true, _) if self.logging.verbose > 1 => Level::TRACE,
-            (true, _) if self.logging.verbose == 1 => Level::DEBUG,
-            (_, true) => Level::WARN,
-            _ => match tini_variable("TINI_VERBOSITY") {
-                None => Level::INFO,
-                Some(number) => match number.trim().parse() {
-                    Ok(0u8) => Level::ERROR,
-                    Ok(1) => Level::WARN,
-                    Ok(2) => Level::INFO,
-                    Ok(3) => Level::DEBUG,
-                    Ok(_) => Level::TRACE,
-                    Err(_) => {
-                        let text =
-                            "is no number; as in tini, 0 is the least, 1 has warnings, 4 all";
-                        return Err(failed(format!("TINI_VERBOSITY: '{number}' {text}")));
-                    }
-                },
-            },
-        })
+        let [verbose, quiet] = one_of(matches, ["verbose", "quiet"])?;
+        match (verbose, quiet) {
+            (true, _) if self.verbose > 1 => Ok(Level::TRACE),
+            (true, _) => Ok(Level::DEBUG),
+            (_, true) => Ok(Level::WARN),
+            _ => tini_variable("TINI_VERBOSITY").map_or(Ok(Level::INFO), |text| tini_level(&text)),
+        }
     }
 }
 
-/// Which of two options that exclude each other is in force. One on the command line wins over a
-/// variable; two of the same kind are an error.
-fn either(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError> {
+/// The level for a value of `TINI_VERBOSITY`, which tini counts from 0 (errors) to 4.
+fn tini_level(text: &str) -> Result<Level, StartError> {
+    match text.trim().parse() {
+        Ok(0u8) => Ok(Level::ERROR),
+        Ok(1) => Ok(Level::WARN),
+        Ok(2) => Ok(Level::INFO),
+        Ok(3) => Ok(Level::DEBUG),
+        Ok(_) => Ok(Level::TRACE),
+        Err(_) => {
+            let right = "write 0 (errors only) to 4 (everything), as for tini";
+            Err(failed(format!("TINI_VERBOSITY: '{text}' is not a number; {right}")))
+        }
+    }
+}
+
+/// Whom signals are forwarded to.
+fn aim(matches: &ArgMatches) -> Result<Aim, StartError> {
+    Ok(match one_of(matches, ["process_group", "single_child"])? {
+        [true, _] => Aim::ProcessGroup,
+        [_, true] => Aim::MainChild,
+        _ if tini_variable("TINI_KILL_PROCESS_GROUP").is_some() => Aim::ProcessGroup,
+        _ => Aim::Automatic,
+    })
+}
+
+/// Which of two options that exclude each other is on. One on the command line wins over a
+/// variable; two on the command line, or two variables, are an error.
+fn one_of(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError> {
     let sources = ids.map(|id| {
         let on = match matches.try_get_one::<bool>(id) {
             Ok(on) => on.copied().unwrap_or_default(),
@@ -347,7 +347,7 @@ fn either(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError>
                 ValueSource::EnvVariable => variable(id),
                 _ => format!("--{}", id.replace('_', "-")),
             });
-            Err(failed(format!("{one} and {other} exclude each other: give one of them")))
+            Err(failed(format!("{one} and {other} exclude each other: give only one of them")))
         }
         [Some(ValueSource::CommandLine), _] => Ok([true, false]),
         [_, Some(ValueSource::CommandLine)] => Ok([false, true]),
@@ -355,10 +355,16 @@ fn either(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError>
     }
 }
 
-/// A variable that tini reads.
+/// The value of a variable that tini reads too, unless it is empty.
 fn tini_variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.to_string_lossy().into_owned();
     (!value.is_empty()).then_some(value)
+}
+
+/// The path from the root: later we leave the working directory.
+fn absolute(option: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, StartError> {
+    let path = path.map(std::path::absolute).transpose();
+    path.map_err(|error| failed(format!("{option}: {error}")))
 }
 
 fn failed(text: String) -> StartError {

@@ -1,24 +1,63 @@
-//! The values of options as people write them; each error says what would have been right.
+//! Parsers for the values of options. Each error is a sentence for the user that says what would
+//! have been right.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::shutdown::plan::Delay;
-use crate::signal::{NoSignal, Signal};
-use crate::traffic::network::{Network, ParseNetworkError};
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::log::Format;
+use crate::shutdown::plan::{Delay, Leftovers, OnRepeat};
+use crate::signal::Signal;
+use crate::tasks::sidecar::Preset;
+use crate::traffic::network::Network;
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A newtype, since clap takes an `Option` for an option that may be missing.
+/// The value of `--grace-period`. It is a type of its own since clap takes a bare `Option` for an
+/// option that may be missing.
 #[derive(Clone, Copy, Debug)]
 pub struct GracePeriod(pub Option<Duration>);
 
-/// Forward the first as the second, or drop it.
+/// A value of `--rewrite`: the signal that comes, and the one that is forwarded instead, if any.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite(pub Signal, pub Option<Signal>);
 
-/// A duration of at most 365 days; a bare number is seconds, as in Kubernetes.
+/// Gives an enum the names that its variants have on the command line. The enums belong to modules
+/// that do not know clap, so they cannot derive this.
+macro_rules! value_names {
+    ($enum:ty: $($variant:ident = $name:literal),+) => {
+        impl ValueEnum for $enum {
+            fn value_variants<'a>() -> &'a [Self] {
+                &[$(Self::$variant),+]
+            }
+
+            fn to_possible_value(&self) -> Option<PossibleValue> {
+                Some(PossibleValue::new(match self {
+                    $(Self::$variant => $name),+
+                }))
+            }
+        }
+    };
+}
+
+value_names!(OnRepeat: Hurry = "hurry", Ignore = "ignore");
+value_names!(Leftovers: Stop = "stop", Wait = "wait", Kill = "kill");
+value_names!(Format: Text = "text", Json = "json");
+value_names!(
+    Preset: None = "none",
+    Linkerd = "linkerd",
+    Istio = "istio",
+    CloudSqlProxy = "cloud-sql-proxy",
+    Consul = "consul",
+    Dapr = "dapr",
+    Kuma = "kuma"
+);
+
+/// A duration of at most [`MAX_DURATION`], such as `500ms` or `1m30s`. A bare number is seconds, as
+/// in Kubernetes.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -27,52 +66,58 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         false => humantime::parse_duration(text).ok(),
     };
     match parsed {
-        Some(duration) if duration <= LONGEST => Ok(duration),
+        Some(duration) if duration <= MAX_DURATION => Ok(duration),
         None if !is_number => Err("write 500ms, 15s, 1m30s, 2h or a number of seconds".into()),
         _ => Err("write at most 365 days".into()),
     }
 }
 
-/// A delay, or the shortest and the longest: `5s..20s`.
+/// A fixed delay (`15s`), or a range from the shortest to the longest (`5s..20s`).
 pub fn delay(text: &str) -> Result<Delay, String> {
     let Some((min, max)) = text.split_once("..") else {
-        return duration(text).map(Delay::fixed).map_err(|why| format!("{why}, or 5s..20s"));
+        let fixed = duration(text).map(Delay::fixed);
+        return fixed.map_err(|error| format!("{error}, or a range such as 5s..20s"));
     };
-    let end = |text| duration(text).map_err(|why| format!("{why}; a range is 5s..20s"));
-    let (min, max) = (end(min)?, end(max)?);
+    let bound =
+        |text| duration(text).map_err(|error| format!("{error}; a range is written 5s..20s"));
+    let (min, max) = (bound(min)?, bound(max)?);
     match min <= max {
         true => Ok(Delay { min, max }),
-        false => Err(format!("the shortest comes first: {}", Delay { min: max, max: min })),
+        false => Err(format!("write the shorter one first: {}", Delay { min: max, max: min })),
     }
 }
 
-pub fn duration_or_none(text: &str) -> Result<GracePeriod, String> {
+/// A duration, or `none`.
+pub fn grace_period(text: &str) -> Result<GracePeriod, String> {
     match text.trim() {
         "none" => Ok(GracePeriod(None)),
         text => duration(text)
             .map(|duration| GracePeriod(Some(duration)))
-            .map_err(|why| format!("{why}, or none")),
+            .map_err(|error| format!("{error}, or none")),
     }
 }
 
+/// Any signal by its name or number.
 pub fn signal(text: &str) -> Result<Signal, String> {
-    text.parse().map_err(|NoSignal| NoSignal.to_string())
+    text.parse::<Signal>().map_err(|error| error.to_string())
 }
 
-/// A signal that reaches us, and so can begin a shutdown or be rewritten.
-pub fn forwardable(text: &str) -> Result<Signal, String> {
+/// A signal that can be caught and forwarded, and so can begin a shutdown or be rewritten: all but
+/// SIGKILL, SIGSTOP and SIGCHLD.
+pub fn forwardable_signal(text: &str) -> Result<Signal, String> {
     let signal = signal(text)?;
     match signal.reaches_us() {
         true => Ok(signal),
         false if signal == Signal::CHLD => {
-            Err("SIGCHLD tells of children and is never forwarded; SIGTERM or SIGQUIT would do"
+            Err("SIGCHLD reports a change of a child process and is never forwarded; \
+                 SIGTERM or SIGQUIT would do"
                 .into())
         }
         false => Err(format!("no process can catch {signal}; SIGTERM or SIGQUIT would do")),
     }
 }
 
-/// A variable that stands for an option without a value.
+/// The variable of an option that has no value on the command line.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
@@ -81,38 +126,41 @@ pub fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-/// A variable that stands for an option that may be repeated.
-pub fn times(text: &str) -> Result<u8, String> {
+/// The variable of an option that has no value and may be repeated: how often it is given.
+pub fn count(text: &str) -> Result<u8, String> {
     let number = switch(text).map(u8::from).or_else(|_| text.trim().parse());
-    number.map_err(|_| "write a number, such as 1".into())
+    number.map_err(|_| "write true, false or a number, 0 to 255".into())
 }
 
+/// A port, 1 to 65535.
 pub fn port(text: &str) -> Result<u16, String> {
     let port = text.trim().parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| "write a port, 1 to 65535".into())
 }
 
-/// Where to listen.
-pub fn address(text: &str) -> Result<SocketAddr, String> {
+/// The address and port of a listening socket.
+pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let address = text.trim().parse().ok().filter(|address: &SocketAddr| address.port() > 0);
-    address.ok_or_else(|| "write an address and a port, as 0.0.0.0:8086 or [::]:8086".into())
+    address.ok_or_else(|| "write an address and a port, such as 0.0.0.0:8086 or [::]:8086".into())
 }
 
-/// The addresses of peers.
+/// The address of a peer, or the network of several.
 pub fn network(text: &str) -> Result<Network, String> {
-    text.parse().map_err(|error: ParseNetworkError| error.to_string())
+    text.parse::<Network>().map_err(|error| error.to_string())
 }
 
+/// An exit code, 0 to 255.
 pub fn exit_code(text: &str) -> Result<u8, String> {
     text.trim().parse().map_err(|_| "write an exit code, 0 to 255".into())
 }
 
+/// `FROM:TO`, or `FROM:0` to forward nothing.
 pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     let (from, to) = text
         .split_once(':')
-        .ok_or("write two signals as 15:3 or TERM:QUIT, or TERM:0 to drop it")?;
+        .ok_or("write two signals, such as 15:3 or TERM:QUIT, or TERM:0 to forward nothing")?;
     let to = if to.trim() == "0" { None } else { Some(signal(to)?) };
-    Ok(Rewrite(forwardable(from)?, to))
+    Ok(Rewrite(forwardable_signal(from)?, to))
 }
 
 #[cfg(test)]

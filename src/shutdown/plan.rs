@@ -73,14 +73,14 @@ impl fmt::Display for Delay {
 }
 
 /// What a second stop signal does to the hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnRepeat {
     Hurry,
     Ignore,
 }
 
 /// What happens to processes that outlive the main child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leftovers {
     Stop,
     Wait,

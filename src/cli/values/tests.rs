@@ -25,23 +25,20 @@ fn values_as_people_write_them() {
     let delay = |text| delay(text).map(|delay| delay.to_string());
     assert_eq!(["5s..20s", "7"].map(delay), [Ok("5s..20s".into()), Ok("7s".into())]);
     assert_eq!(delay("5s..5s"), Ok("5s".into()));
-    assert_eq!(delay("20s..5s"), Err("the shortest comes first: 5s..20s".into()));
-    let grace_period = |text| duration_or_none(text).map(|GracePeriod(period)| period);
-    assert_eq!(grace_period(" none "), Ok(None));
-    assert_eq!(grace_period("3"), Ok(Some(Duration::from_secs(3))));
+    assert_eq!(delay("20s..5s"), Err("write the shorter one first: 5s..20s".into()));
+    let period = |text| grace_period(text).map(|GracePeriod(period)| period);
+    assert_eq!(period(" none "), Ok(None));
+    assert_eq!(period("3"), Ok(Some(Duration::from_secs(3))));
     assert_eq!(["yes", "0"].map(switch), [Ok(true), Ok(false)]);
     assert!(switch("2").is_err());
-    assert_eq!(["true", "no", " 3 "].map(times), [Ok(1), Ok(0), Ok(3)]);
-    assert!(times("many").is_err());
+    assert_eq!(["true", "no", " 3 "].map(count), [Ok(1), Ok(0), Ok(3)]);
+    assert!(count("many").is_err());
     assert_eq!([" 80 ", "65535"].map(port), [Ok(80), Ok(65_535)]);
     assert!(port("0").is_err() && port("65536").is_err());
-    let listen = |text| address(text).map(|address| address.to_string());
+    let listen = |text| listen_address(text).map(|address| address.to_string());
     assert_eq!(listen(" [::]:8086 "), Ok("[::]:8086".into()));
     assert!(listen("0.0.0.0:0").is_err() && listen("0.0.0.0").is_err());
-    assert_eq!(
-        network("10.0.0.0/8"),
-        "10.0.0.0/8".parse().map_err(|_: ParseNetworkError| String::new())
-    );
+    assert_eq!(network("10.0.0.0/8"), "10.0.0.0/8".parse::<Network>().map_err(|_| String::new()));
     assert!(network("ten").unwrap_err().contains("10.0.0.0/8"));
     assert_eq!([" 143 ", "0"].map(exit_code), [Ok(143), Ok(0)]);
     assert!(exit_code("256").is_err());
@@ -49,9 +46,9 @@ fn values_as_people_write_them() {
 
 #[test]
 fn signals_as_people_write_them() {
-    assert_eq!(["term", "15"].map(forwardable), [Ok(Signal::TERM), Ok(Signal::TERM)]);
-    assert!(forwardable("CHLD").unwrap_err().contains("tells of children"));
-    assert!(forwardable("KILL").unwrap_err().contains("no process can catch SIGKILL"));
+    assert_eq!(["term", "15"].map(forwardable_signal), [Ok(Signal::TERM), Ok(Signal::TERM)]);
+    assert!(forwardable_signal("CHLD").unwrap_err().contains("reports a change of a child"));
+    assert!(forwardable_signal("KILL").unwrap_err().contains("no process can catch SIGKILL"));
     assert_eq!(signal("KILL"), Ok(Signal::KILL));
     assert!(signal("SIGTERMINATE").is_err());
     let rewrite = |text| rewrite(text).map(|Rewrite(from, to)| (from, to));
@@ -63,14 +60,14 @@ fn signals_as_people_write_them() {
 }
 
 #[test]
-fn what_is_too_long_is_told_how_long_it_may_be() {
+fn the_error_for_a_duration_says_what_would_be_right() {
     for (text, why) in [
-        ("366d", "write at most 365 days, or 5s..20s"),
-        ("99999999999999999999", "write at most 365 days, or 5s..20s"),
-        ("5s..366d", "write at most 365 days; a range is 5s..20s"),
-        ("5s..", "write 500ms, 15s, 1m30s, 2h or a number of seconds; a range is 5s..20s"),
+        ("366d", "write at most 365 days, or a range such as 5s..20s"),
+        ("99999999999999999999", "write at most 365 days, or a range such as 5s..20s"),
+        ("5s..366d", "write at most 365 days; a range is written 5s..20s"),
+        ("5s..", "write 500ms, 15s, 1m30s, 2h or a number of seconds; a range is written 5s..20s"),
     ] {
         assert_eq!(delay(text).unwrap_err(), why, "{text}");
     }
-    assert_eq!(duration_or_none("366d").unwrap_err(), "write at most 365 days, or none");
+    assert_eq!(grace_period("366d").unwrap_err(), "write at most 365 days, or none");
 }
