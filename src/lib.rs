@@ -34,8 +34,8 @@ mod test_support;
 #[doc(hidden)]
 pub mod traffic;
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
 
 use tracing::{error, warn};
 
@@ -54,21 +54,20 @@ use crate::size::stack;
 use crate::supervise::{Parts, Supervisor};
 use crate::tasks::sidecar::{self, Awaited};
 
-/// The whole program: from the first instruction of `main` to its exit code.
-pub fn main() -> ExitCode {
-    let inherited = inherited::take_over();
-    let code = match cli::parse(std::env::args_os().collect()) {
+/// The whole program, from its arguments (the first one is its name) to its exit code.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let inherited = match inherited::take_over() {
+        Ok(inherited) => inherited,
+        Err(error) => return fail_early(&error),
+    };
+    match cli::parse(arguments.collect()) {
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::Run(mut config)) => {
             let log = log::start(config.log_level, config.log_format, config.report_file.take());
             run(*config, &inherited, &log).unwrap_or_else(|error| fail(&error))
         }
-        Err(error) => {
-            log::start(tracing::Level::ERROR, log::Format::Text, None);
-            fail(&error)
-        }
-    };
-    ExitCode::from(code)
+        Err(error) => fail_early(&error),
+    }
 }
 
 /// Up to the spawn every error ends us; after it none does.
@@ -118,6 +117,12 @@ fn print(text: &str) -> u8 {
         Ok(()) => 0,
         Err(_) => exit::FAILED,
     }
+}
+
+/// Before it is known how the log is to be written.
+fn fail_early(error: &StartError) -> u8 {
+    log::start(tracing::Level::ERROR, log::Format::Text, None);
+    fail(error)
 }
 
 fn fail(error: &StartError) -> u8 {

@@ -1,7 +1,21 @@
-//! The program `reprieve`. All of it is in the library.
+//! The program `reprieve`. All of it is in the library; here is only where the C library calls us.
+//!
+//! It is C's `main` and not Rust's, whose runtime would change what the app is to inherit before we
+//! have seen it: it ignores SIGPIPE and opens /dev/null in place of closed descriptors 0 to 2.
+//! Without it `std::env::args_os()` is empty on musl, so the arguments are handed on from here.
 
-use std::process::ExitCode;
+#![no_main]
 
-fn main() -> ExitCode {
-    reprieve::main()
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+
+/// The kernel and the C library give it `argc` pointers to C strings, which stay for good.
+#[unsafe(no_mangle)]
+extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
+    let arguments = (0..argc as usize).map(|index| {
+        // SAFETY: `argv` has `argc` pointers, each to a C string that nobody changes.
+        let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
+        OsStr::from_bytes(argument.to_bytes()).to_owned()
+    });
+    reprieve::main(arguments).into()
 }

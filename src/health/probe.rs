@@ -12,7 +12,7 @@ use nix::libc;
 use signal_hook::flag;
 
 use crate::http::url::Request;
-use crate::process::fork;
+use crate::process::helper;
 use crate::process::inherited::set_mask;
 use crate::signal::{Signal, SignalSet};
 
@@ -154,7 +154,7 @@ impl<'a> Probes<'a> {
             };
             self.check_ready().err().unwrap_or(response).send(body, client);
         };
-        match self.upstream_checks < MAX_UPSTREAM_CHECKS && fork::start(ask).is_ok() {
+        match self.upstream_checks < MAX_UPSTREAM_CHECKS && helper::fork_task(ask).is_ok() {
             true => self.upstream_checks += 1,
             false => Response(503, "busy").send(body, client),
         }

@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 
 use crate::http::url::{Request, Url};
-use crate::process::fork;
+use crate::process::helper;
 use crate::span::Span;
 
 /// How many bytes may come until the head of the response is complete, with those of interim ones.
@@ -131,7 +131,7 @@ fn addresses(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestEr
 /// it runs in a process, which can be killed; a thread would add 33 KB to the program.
 fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
     let (mut found, mut result) = io::pipe().map_err(RequestError::Failed)?;
-    let resolver = fork::start(|| {
+    let resolver = helper::fork_task(|| {
         let addresses = (url.host(), url.port()).to_socket_addrs();
         let lines = addresses.into_iter().flatten().take(MAX_ADDRESSES);
         // It fails if the parent has given up.

@@ -11,7 +11,8 @@ use nix::unistd::{Pid, getpgid, getpid, getppid};
 use tracing::warn;
 
 use crate::process::helper;
-use crate::process::proc::{self, Image, Process};
+use crate::process::proc::{self, Process};
+use crate::process::shell::{self, Image};
 use crate::process::target::{Name, Reason, Swept, Target};
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
@@ -262,7 +263,7 @@ impl Family {
             }
             Aim::Automatic => match self.shell(main) {
                 None => Target::Main(Reason::NoShell),
-                Some(shell) => match proc::has_trap(&shell, main, signal) {
+                Some(shell) => match shell::has_trap(&shell, main, signal) {
                     Some(false) => Target::Group(Reason::ShellWithoutTrap(shell)),
                     Some(true) => Target::Main(Reason::ShellWithTrap(shell)),
                     None => Target::Group(Reason::OpaqueShell(shell)),
@@ -274,7 +275,7 @@ impl Family {
     /// The name of the shell that the main child is; what is none is remembered.
     fn shell(&mut self, main: i32) -> Option<String> {
         let image = Image::of(main);
-        let shell = proc::shell(main);
+        let shell = shell::of(main);
         self.no_shell = image.filter(|image| shell.is_none() && image.is_current());
         shell
     }

@@ -1,79 +1,75 @@
-//! Processes of ours beside the app: a request, the responder, a hook until it executes its command.
-//! What comes from a network is read in them and not in us, and what hangs there holds up no signal.
+//! Helpers: our own processes beside the app. They make requests, answer probes, and start hooks.
+//! What comes from a network is parsed in them and not in PID 1, and no helper that hangs delays a
+//! signal.
+//!
+//! A helper is a copy of us. It inherits that all signals are blocked, SIGPIPE too: a write to a pipe
+//! or socket that the other side has closed fails with EPIPE and does not kill it.
 
 use std::ffi::CStr;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsRawFd;
 
+use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal as NixSignal, killpg};
-use nix::unistd::{Pid, getpid, setpgid};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setpgid};
 
-use crate::process::fork;
 use crate::signal::Signal;
 
-/// What tells us of the end of a process that executes nothing.
+/// The signal by which the kernel reports the end of a helper that executes nothing.
 ///
-/// A child that tells of it by another signal than SIGCHLD is left out when we ask the kernel for
-/// our children (`__WCLONE` in wait(2)), so that it is no leftover. No program sends this signal;
-/// what a person sends is told from it by its code. It is no real-time one, for the kernel drops
-/// those where too many signals are queued (RLIMIT_SIGPENDING), and then nothing would tell of it.
+/// A child that reports its end by another signal than SIGCHLD is left out when we ask the kernel for
+/// our children (`__WCLONE` in wait(2)), so such a helper is no leftover. No program sends SIGSTKFLT;
+/// what a person sends has another `si_code`. It cannot be a real-time signal: the kernel drops
+/// those where too many signals are queued (RLIMIT_SIGPENDING), and the end would go unnoticed.
 pub const END: Signal = Signal::STKFLT;
 
-/// What such a process needs; the pages that it does not touch cost nothing.
+/// The size of a helper's stack in bytes; the pages that it does not touch cost nothing.
 const STACK: usize = 256 * 1024;
 
-/// The longest word that is heard of it.
-const LONGEST: u64 = 512;
+/// The longest output of a helper that is read, in bytes.
+const MAX_OUTPUT: u64 = 512;
 
-/// What a process of ours ends with when it could not do its work.
+/// The exit code of a helper that could not do its work.
 pub const FAILED: u8 = 1;
 
-/// What a process of ours says: at most one short text, before it ends.
-pub struct Words(PipeReader);
+/// The output of a helper: at most one short text, which it writes before it ends.
+pub struct Output(PipeReader);
 
-#[cfg(test)]
-impl Words {
-    /// Of one that has said this.
-    pub fn saying(text: &str) -> Words {
-        use std::io::Write;
-        let (reader, mut writer) = std::io::pipe().expect("a pipe");
-        writer.write_all(text.as_bytes()).expect("a pipe");
-        Words(reader)
-    }
-}
-
-impl Words {
-    /// What it has said by now. It never waits.
+impl Output {
+    /// What the helper has written by now. It never waits.
     pub fn read(&mut self) -> String {
         let mut text = Vec::new();
-        let _ = (&self.0).take(LONGEST).read_to_end(&mut text);
+        let _ = (&self.0).take(MAX_OUTPUT).read_to_end(&mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 }
 
-/// Kills a process of ours that is not reaped, and what it has started.
+/// Kills a helper that is not reaped yet, and its process group.
 pub fn kill(pid: i32) {
     let _ = killpg(Pid::from_raw(pid), NixSignal::SIGKILL);
 }
 
-/// Reaps a process of ours that executes nothing; whether it is gone. Without WNOHANG it waits.
+/// Reaps a helper that executes nothing, and returns whether it is gone. It waits for the end unless
+/// the options (those of waitpid(2)) have WNOHANG.
 pub fn reap(pid: i32, options: i32) -> bool {
-    // SAFETY: the status is not asked for.
+    // SAFETY: a null pointer means that no status is wanted.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), options | libc::__WCLONE) != 0 }
 }
 
-/// Starts a process of ours, in a process group of its own, under a name of 15 bytes at most. It
-/// does its work and ends with what that returns, and ends when we do. Returns its pid.
+/// Starts a helper in a process group of its own, under this name (15 bytes at most). It does its
+/// work, whose result is its exit code, and is killed when we end. `end` is the signal by which the
+/// kernel reports its end: [`END`], or SIGCHLD for what becomes a program. Returns its pid and its
+/// output.
 ///
-/// It has a copy of our memory, and our only thread: fork(2) but for the signal of its end.
+/// It is fork(2) with a choice of that signal: the helper has a copy of our memory and our one thread.
 pub fn start(
     name: &CStr,
     end: Signal,
     mut work: impl FnMut(&mut PipeWriter) -> u8,
-) -> io::Result<(i32, Words)> {
+) -> io::Result<(i32, Output)> {
     let (reader, mut writer) = io::pipe()?;
     // SAFETY: F_SETFL takes no pointer. Nobody else has this open file.
     unsafe { libc::fcntl(reader.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
@@ -81,15 +77,42 @@ pub fn start(
     let in_child = || {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         let _ = prctl::set_name(name);
-        let code = fork::end_with(us).map_or(FAILED, |()| work(&mut writer));
+        let code = die_with(us).map_or(FAILED, |()| work(&mut writer));
         isize::from(code)
     };
     let mut stack = vec![0; STACK];
-    // SAFETY: the memory is copied, so that nothing is shared; there is one thread, so that no lock
-    // is held by another. The stack is large enough for what helpers do.
+    // SAFETY: the memory is copied, so nothing is shared; there is one thread, so no other holds a
+    // lock. The stack is large enough for what helpers do.
     let child =
         unsafe { clone(Box::new(in_child), &mut stack, CloneFlags::empty(), Some(end.number())) }?;
-    // Whoever is first: a signal to its group may be the next thing that we do.
+    // The child does it too: whoever runs first, its group is there before we signal it.
     let _ = setpgid(child, child);
-    Ok((child.as_raw(), Words(reader)))
+    Ok((child.as_raw(), Output(reader)))
+}
+
+/// In a helper: starts a process that does this task and ends, and is killed when the helper ends.
+/// It stays in the helper's process group. Returns its pid.
+pub fn fork_task(task: impl FnOnce()) -> Result<Pid, Errno> {
+    let parent = getpid();
+    // SAFETY: there is one thread, so no other holds a lock that the child would wait for.
+    match unsafe { fork() }? {
+        ForkResult::Parent { child } => Ok(child),
+        ForkResult::Child => {
+            if die_with(parent).is_ok() {
+                task();
+            }
+            // SAFETY: it takes no pointer, and does not return. It does not run what the parent has
+            // registered for its own exit.
+            unsafe { libc::_exit(0) }
+        }
+    }
+}
+
+/// Asks for SIGKILL when the parent ends (PR_SET_PDEATHSIG in prctl(2)); an error if it has already.
+fn die_with(parent: Pid) -> Result<(), Errno> {
+    prctl::set_pdeathsig(NixSignal::SIGKILL)?;
+    match getppid() == parent {
+        true => Ok(()),
+        false => Err(Errno::ESRCH),
+    }
 }

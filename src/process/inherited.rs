@@ -1,61 +1,42 @@
-//! What we were given before Rust's runtime touched it, and the first thing we do: block all
-//! signals, so that none is lost from here on.
+//! What we inherited, and the first thing we do: block all signals, so that none is lost from here
+//! on.
 //!
-//! Before `main`, Rust's runtime sets SIGPIPE to ignored and opens /dev/null in place of closed
-//! descriptors 0 to 2. The app is to get both as we got them, so they are looked at earlier, from
-//! the list of functions that the C library runs before `main` (ELF's `.init_array`).
+//! The app is to inherit the same from us: the blocked and ignored signals (SIGPIPE is one that many
+//! parents ignore), the descriptors and the environment. So we change no signal's action but that of
+//! SIGCHLD, and remember what we change. A write to a closed pipe needs no ignored SIGPIPE: all
+//! signals are blocked in us and in our helper processes, so the write fails with EPIPE and the
+//! signal stays pending, until [`Wait`](crate::process::wait::Wait) drops it as our own.
 
 use std::ffi::{CStr, c_char};
-use std::os::fd::RawFd;
-use std::ptr;
-use std::sync::OnceLock;
+use std::fs::File;
+use std::io;
+use std::os::fd::{IntoRawFd, RawFd};
 
+use nix::errno::Errno;
 use nix::libc;
 
+use crate::exit::StartError;
 use crate::signal::SignalSet;
 
-/// What the app is to get as we got it.
+/// What we have changed for ourselves, and the app is to inherit as we did.
 #[derive(Clone, Copy, Debug)]
 pub struct Inherited {
     /// The blocked signals.
     pub mask: SignalSet,
-    pub sigpipe_ignored: bool,
-    /// Which of the descriptors 0 to 2 were closed.
-    pub closed: [bool; 3],
 }
 
-/// There is no other way from there into `main`.
-static BEFORE_MAIN: OnceLock<Inherited> = OnceLock::new();
-
-#[cfg(not(test))]
-#[used]
-#[unsafe(link_section = ".init_array")]
-static RUN_BEFORE_MAIN: extern "C" fn() = before_main;
-
-#[cfg_attr(test, allow(dead_code))]
-extern "C" fn before_main() {
-    take_over();
-}
-
-/// Blocks all signals and tells what we inherited, as the first call found it.
-pub fn take_over() -> Inherited {
-    // Each time: when Rust's runtime sets its handler for stack overflows, musl unblocks 33 and 34.
+/// Blocks all signals, opens /dev/null in place of closed descriptors 0 to 2, and returns what the
+/// app is to inherit. To be called first, before anything opens a file.
+pub fn take_over() -> Result<Inherited, StartError> {
     let mask = set_mask(SignalSet::ALL);
     stop_ignoring_sigchld();
-    *BEFORE_MAIN.get_or_init(|| Inherited {
-        mask,
-        sigpipe_ignored: is_sigpipe_ignored(),
-        closed: closed(),
-    })
-}
-
-fn is_sigpipe_ignored() -> bool {
-    // SAFETY: zero is a valid sigaction, which lives for the call.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGPIPE, ptr::null(), &mut action);
-        action.sa_sigaction == libc::SIG_IGN
-    }
+    fill_closed().map_err(|error| {
+        let why = Errno::from_raw(error.raw_os_error().unwrap_or_default()).desc();
+        StartError::Failed(format!(
+            "cannot open /dev/null in place of a closed standard descriptor: {why}"
+        ))
+    })?;
+    Ok(Inherited { mask })
 }
 
 /// With an ignored SIGCHLD, as some parents leave it, the kernel would reap behind our back. The
@@ -65,12 +46,19 @@ fn stop_ignoring_sigchld() {
     unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
 }
 
-/// Asks in one call for all three, as Rust's runtime does.
-fn closed() -> [bool; 3] {
-    let mut asked = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
-    // SAFETY: three, as many as it is told.
-    unsafe { libc::poll(asked.as_mut_ptr(), 3, 0) };
-    asked.map(|answer| answer.revents & libc::POLLNVAL != 0)
+/// Opens /dev/null in place of those descriptors 0 to 2 that are closed. Else the next file that we
+/// open would become one of them: as 2, it would get the lines of the log. The app has them closed
+/// again, for exec closes what std opens (O_CLOEXEC).
+fn fill_closed() -> io::Result<()> {
+    let mut standard = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // One call tells which of them are closed (POLLNVAL in poll(2)).
+    // SAFETY: the array has the three elements that the call is told of.
+    unsafe { libc::poll(standard.as_mut_ptr(), 3, 0) };
+    for _ in standard.iter().filter(|polled| polled.revents & libc::POLLNVAL != 0) {
+        // A new descriptor is the lowest that is free (open(2)).
+        let _ = File::options().read(true).write(true).open("/dev/null")?.into_raw_fd();
+    }
+    Ok(())
 }
 
 /// Sets the blocked signals and returns the former ones. It is the bare system call, since the C
@@ -90,18 +78,20 @@ pub fn set_mask(mask: SignalSet) -> SignalSet {
     former
 }
 
-/// The environment but for these variables, as we got it: std leaves out entries without a `=`.
+/// The inherited environment without these variables. Entries without a `=` are in it too, which std
+/// leaves out.
 pub fn environment(without: &[String]) -> Vec<&'static CStr> {
-    let is_theirs =
+    let is_kept =
         |entry: &&CStr| !without.iter().any(|variable| name(entry) == variable.as_bytes());
-    entries().filter(is_theirs).collect()
+    entries().filter(is_kept).collect()
 }
 
-/// Whether a variable is there whose name begins like this. std would copy the whole environment.
+/// Whether the environment has a variable whose name begins with this. std would copy all of it.
 pub fn has_variable(prefix: &str) -> bool {
     entries().any(|entry| name(entry).starts_with(prefix.as_bytes()))
 }
 
+/// The name in an entry of the environment: what stands before its `=`.
 fn name(entry: &CStr) -> &[u8] {
     entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
 }
@@ -117,8 +107,9 @@ fn entries() -> impl Iterator<Item = &'static CStr> {
     }
 }
 
-/// Lets go of what we inherited and the app now has: the working directory, and every descriptor
-/// above 2 but these. A pipe or a mount stays busy no longer than the app wants it.
+/// Closes all inherited descriptors above 2 (all but those to `keep`, which are ours), and leaves the
+/// working directory for `/`. The app has both by now, and a pipe or a mount is to stay in use no
+/// longer than the app uses it.
 pub fn let_go(mut keep: Vec<RawFd>) {
     keep.sort_unstable();
     let mut first = 3;
@@ -128,13 +119,14 @@ pub fn let_go(mut keep: Vec<RawFd>) {
         }
         first = fd.saturating_add(1);
     }
-    // Where / cannot be entered we stay.
+    // Where `/` cannot be entered we stay where we are.
     let _ = std::env::set_current_dir("/");
 }
 
-/// close_range(2), which neither nix nor musl has, or a walk where a kernel or seccomp refuses it.
+/// Closes the descriptors from `first` to `last`: by close_range(2), which neither nix nor musl has;
+/// where an old kernel or seccomp refuses that, by a walk through /proc/self/fd.
 fn close_range(first: RawFd, last: RawFd) {
-    // SAFETY: nothing in this process uses these descriptors: they were inherited.
+    // SAFETY: nothing in this process uses these descriptors: they are inherited, and not ours.
     unsafe {
         if libc::syscall(libc::SYS_close_range, first, last, 0) == 0 {
             return;

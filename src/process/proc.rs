@@ -1,26 +1,23 @@
-//! What /proc says of a process (proc_pid_stat(5), proc_pid_status(5), proc_pid_fd(5)). Every answer
-//! may be missing: /proc may be unmounted, of another PID namespace, hide other users, or the process
-//! may be gone.
+//! What /proc says of processes (proc_pid_stat(5), proc_pid_status(5), proc_pid_fd(5)). Every answer
+//! may be missing: /proc may not be mounted, may belong to another PID namespace or hide the processes
+//! of other users, and the process may be gone.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
-
-use nix::errno::Errno;
-use nix::sys::uio::pread;
 
 use crate::signal::{Signal, SignalSet};
 
-/// A process as it was when we looked.
+/// A process as it was when its /proc/PID/stat was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub pid: i32,
-    /// The name of its program, 15 bytes at most.
+    /// The name of its program (comm), 15 bytes at most.
     pub command: String,
     pub parent: i32,
     pub group: i32,
-    /// In clock ticks after boot: with the pid it tells a process from a later one.
+    /// In clock ticks after boot: a later process of the same pid has another one.
     started: u64,
     pub stopped: bool,
     /// Ended already, and not yet reaped.
@@ -28,13 +25,15 @@ pub struct Process {
 }
 
 impl Process {
+    /// The process that has this pid now.
     pub fn read(pid: i32) -> Option<Process> {
         // The command may not be UTF-8.
         let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
         Process::parse(&String::from_utf8_lossy(&stat))
     }
 
-    /// The command stands in parentheses and may contain any byte, parentheses too.
+    /// Parses a /proc/PID/stat. The command in it stands in parentheses, and may contain any byte,
+    /// parentheses too.
     fn parse(stat: &str) -> Option<Process> {
         let (pid, rest) = stat.split_once(" (")?;
         let (command, rest) = rest.rsplit_once(") ")?;
@@ -42,41 +41,43 @@ impl Process {
         let state = *fields.first()?;
         Some(Process {
             pid: pid.parse().ok()?,
-            // It goes into logs, each line of which is one line.
+            // An entry of the log is one line, so no name may contain a line break.
             command: command.replace(char::is_control, "?"),
             parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,
             stopped: state == "T",
-            // A process whose first thread has ended while others run looks like one.
+            // A process whose first thread has ended has the state of a zombie while others run.
             zombie: ["Z", "X"].contains(&state) && fields.get(17)?.parse().unwrap_or(0) <= 1,
         })
     }
 
-    /// Whether this pid still names the process that we looked at.
+    /// Whether this process still runs, and its pid is not by now another's.
     pub fn is_still_there(&self) -> bool {
         Process::read(self.pid).is_some_and(|now| now.started == self.started && !now.zombie)
     }
 }
 
-/// All living descendants of a process, but for these and what descends from them. Who came into our
-/// PID namespace from outside has the parent 0 and is none; nor is what descends from it.
+/// All running descendants of a process, without the processes in `but` and their descendants. A
+/// process that came into our PID namespace from outside has the parent 0: it and its descendants are
+/// none.
 pub fn descendants(ancestor: i32, but: &[i32]) -> Vec<Process> {
-    // While we read, a parent may end before we come to it, and its child seem to hang in the air.
+    // A parent may end while we read, before we come to it: then it is missing, and its child was
+    // read with a parent that is not there. We read all of them again.
     const ATTEMPTS: usize = 4;
     let mut found = Vec::new();
     for _ in 0..ATTEMPTS {
         let all = everyone();
         found.clear();
-        let mut torn = false;
+        let mut incomplete = false;
         for process in all.values() {
             match descends(process, ancestor, but, &all) {
                 Some(true) if !process.zombie => found.push(process.clone()),
                 Some(_) => {}
-                None => torn = true,
+                None => incomplete = true,
             }
         }
-        if !torn {
+        if !incomplete {
             break;
         }
     }
@@ -84,7 +85,7 @@ pub fn descendants(ancestor: i32, but: &[i32]) -> Vec<Process> {
     found
 }
 
-/// Follows the parents up; nothing where one of them is missing.
+/// Whether a process descends from `ancestor`, as its parents say; none where one of them is missing.
 fn descends(
     process: &Process,
     ancestor: i32,
@@ -107,15 +108,16 @@ fn descends(
     None
 }
 
-/// Whether /proc is that of our PID namespace: one of another (`unshare --pid` without a new /proc)
-/// would have us take strangers for ours.
-fn is_ours() -> bool {
+/// Whether /proc is that of our PID namespace. In one of another namespace (`unshare --pid` without a
+/// new /proc) our pids are those of other processes.
+pub(super) fn shows_our_namespace() -> bool {
     let us = fs::read_link("/proc/self").ok();
     us.is_some_and(|us| us.as_os_str() == std::process::id().to_string().as_str())
 }
 
+/// All processes that /proc shows, by their pids.
 fn everyone() -> HashMap<i32, Process> {
-    if !is_ours() {
+    if !shows_our_namespace() {
         return HashMap::new();
     }
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -123,73 +125,9 @@ fn everyone() -> HashMap<i32, Process> {
     pids.filter_map(Process::read).map(|process| (process.pid, process)).collect()
 }
 
-/// The name of its program, 15 bytes at most.
+/// The name of the program of a process (comm), 15 bytes at most.
 pub fn command(pid: i32) -> Option<String> {
-    Process::read(pid).filter(|_| is_ours()).map(|process| process.command)
-}
-
-/// The program that a process executes now.
-///
-/// An open /proc/PID/pagemap belongs to the memory that the process had then (pagemap_read in the
-/// kernel's fs/proc/task_mmu.c): while that is in use, a read of one byte is refused as too short,
-/// and once it has gone, by exec or exit, it reads empty. Asking costs half a microsecond, where
-/// the name of the executable costs three.
-pub struct Image(File);
-
-impl Image {
-    pub fn of(pid: i32) -> Option<Image> {
-        File::open(format!("/proc/{pid}/pagemap")).ok().map(Image)
-    }
-
-    pub fn is_current(&self) -> bool {
-        pread(&self.0, &mut [0], 0) == Err(Errno::EINVAL)
-    }
-}
-
-const SHELLS: [&str; 8] = ["sh", "dash", "bash", "ash", "zsh", "ksh", "mksh", "ksh93"];
-
-/// The name of the shell that it is, if it is one.
-///
-/// The executable decides, and `comm` would not: that of a script is the script's name. Of a
-/// process of another uid only the command line can be read. All of busybox is one executable, so
-/// there the command line decides too.
-pub fn shell(pid: i32) -> Option<String> {
-    if !is_ours() {
-        return None;
-    }
-    let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
-    let executable = executable.as_ref().and_then(|path| path.file_name()?.to_str());
-    let known = |name: &&str| SHELLS.contains(name);
-    match executable.map(|name| name.strip_suffix(" (deleted)").unwrap_or(name)) {
-        Some(name) if !name.starts_with("busybox") => Some(name).filter(known).map(str::to_owned),
-        _ => {
-            let mut line = Vec::new();
-            // An app can make it as long as it likes (PR_SET_MM_ARG_END in prctl(2)).
-            let cmdline = File::open(format!("/proc/{pid}/cmdline")).ok()?;
-            cmdline.take(4096).read_to_end(&mut line).ok()?;
-            let line = String::from_utf8_lossy(&line);
-            let mut words = line.split('\0').map(program_name);
-            let first = words.next()?;
-            // `busybox sh -c ...`
-            let name = if first.starts_with("busybox") { words.next()? } else { first };
-            Some(name).filter(known).map(str::to_owned)
-        }
-    }
-}
-
-/// `/bin/sh` and `-sh` (a login shell) are both sh.
-fn program_name(word: &str) -> &str {
-    let name = word.rsplit('/').next().unwrap_or(word);
-    name.strip_prefix('-').unwrap_or(name)
-}
-
-/// Whether a shell has a trap for this signal. Of mksh nobody can tell: it catches the usual ones
-/// in any case; and of SIGINT neither, which others catch while they wait for a command.
-pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
-    if shell == "mksh" || signal == Signal::INT {
-        return None;
-    }
-    catches(pid, signal)
+    Process::read(pid).filter(|_| shows_our_namespace()).map(|process| process.command)
 }
 
 /// Whether a process has a handler for this signal.
@@ -201,7 +139,8 @@ pub fn catches(pid: i32, signal: Signal) -> Option<bool> {
     Some(caught.contains(signal))
 }
 
-/// The inodes of the sockets that these processes have; nothing where that cannot be told.
+/// The inodes of the sockets that these processes have open. None where that cannot be seen for one
+/// of them (another user's, without CAP_SYS_PTRACE), or none of them is there.
 pub fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
     let mut inodes = HashSet::new();
     let mut read = false;
@@ -209,7 +148,7 @@ pub fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
         let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
         let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
             Ok(descriptors) => descriptors,
-            // Where all seem to have ended, /proc is not there.
+            // It has ended. Where all have, /proc is not mounted more likely.
             Err(error) if gone(&error) => continue,
             Err(_) => return None,
         };
@@ -225,7 +164,7 @@ pub fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
     read.then_some(inodes)
 }
 
-/// `socket:[4711]`
+/// The inode in what a descriptor of a socket leads to: `socket:[4711]`.
 fn inode(target: &Path) -> Option<u64> {
     target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }

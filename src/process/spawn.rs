@@ -102,14 +102,6 @@ impl Program {
 
     /// In the child: becomes the command, with what we inherited, or returns why not.
     pub fn run(&self, environment: &[&CStr], inherited: &Inherited) -> Result<Infallible, Errno> {
-        for fd in (0..).zip(inherited.closed).filter_map(|(fd, closed)| closed.then_some(fd)) {
-            // SAFETY: it is the /dev/null of Rust's runtime, which has no more use for it here.
-            unsafe { libc::close(fd) };
-        }
-        if !inherited.sigpipe_ignored {
-            // SAFETY: the default action is no function of ours.
-            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-        }
         set_mask(inherited.mask);
         self.execute(environment)
     }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use nix::unistd::dup2_stdin;
 
 use crate::exit::StartError;
-use crate::process::helper::{self, Words};
+use crate::process::helper::{self, Output};
 use crate::process::inherited::Inherited;
 use crate::process::spawn::Program;
 use crate::signal::Signal;
@@ -56,10 +56,7 @@ impl Place {
             entry.to_bytes().split(|byte| *byte == b'=').next().is_some_and(|n| ours.contains(&n))
         };
         let environment = environment.iter().copied().filter(|entry| !is_ours(entry)).collect();
-        // Theirs is /dev/null, also where the app has none.
-        let [_, stdout, stderr] = inherited.closed;
-        let inherited = Inherited { closed: [false, stdout, stderr], ..*inherited };
-        Ok(Place { directory, environment, inherited })
+        Ok(Place { directory, environment, inherited: *inherited })
     }
 
     /// Starts a hook in a process group of its own, and returns its pid. It is a child as the app is
@@ -69,7 +66,7 @@ impl Place {
         occasion: Occasion,
         hook: &Hook,
         context: &HookContext,
-    ) -> io::Result<(i32, Words)> {
+    ) -> io::Result<(i32, Output)> {
         let signal = context.signal.map(|signal| signal.to_string()).unwrap_or_default();
         let mut variables = vec![format!("{PHASE}={occasion}"), format!("{SIGNAL}={signal}")];
         if let Some((code, report)) = &context.end {
@@ -84,7 +81,7 @@ impl Place {
             .chain(variables.iter().map(CString::as_c_str))
             .collect();
         let program = Program::new(&hook.0);
-        helper::start(c"reprieve-hook", Signal::CHLD, |words| {
+        helper::start(c"reprieve-hook", Signal::CHLD, |output| {
             let become_hook = || -> Result<Infallible, StartError> {
                 let failed =
                     |what: &str, error: io::Error| StartError::Failed(format!("{what}: {error}"));
@@ -98,7 +95,7 @@ impl Place {
                 Err(program.failure(errno))
             };
             let Err(error) = become_hook();
-            let _ = write!(words, "{error}");
+            let _ = write!(output, "{error}");
             error.code()
         })
     }

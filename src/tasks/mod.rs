@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crate::exit::StartError;
 use crate::http::url::Request;
 use crate::process::family::{Family, Helper};
-use crate::process::helper::Words;
+use crate::process::helper::Output;
 use crate::process::inherited::Inherited;
 use crate::shutdown::ending::Ending;
 use crate::tasks::hook::{HookContext, Place};
@@ -65,7 +65,7 @@ impl TasksConfig {
 pub struct Tasks {
     pub queue: Queue,
     /// What the task that runs has to say.
-    output: Option<Words>,
+    output: Option<Output>,
     on_stop: Vec<Task>,
     on_exit: Vec<Task>,
     /// Where hooks run, if there are any.

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use crate::exit::StartError;
 use crate::http::url::{Request, Url};
-use crate::process::helper::{self, Words};
+use crate::process::helper::{self, Output};
 use crate::process::wait::Wait;
 use crate::signal::{Signal, SignalSet};
 use crate::span::Span;
@@ -242,7 +242,7 @@ fn reap_orphans() {
 }
 
 /// Starts a process of ours that sends the request and says the status, or why there is none.
-pub fn start(request: &Request, timeout: Duration) -> std::io::Result<(i32, Words)> {
+pub fn start(request: &Request, timeout: Duration) -> std::io::Result<(i32, Output)> {
     helper::start(c"reprieve-ask", helper::END, |words| {
         let (text, code) = match request.send(timeout) {
             Ok(status) => (status.to_string(), 0),
