@@ -28,13 +28,14 @@ impl Image {
     }
 }
 
+/// The shells that we know by the names of their executables.
 const SHELLS: [&str; 8] = ["sh", "dash", "bash", "ash", "zsh", "ksh", "mksh", "ksh93"];
 
-/// The name of the shell that it is, if it is one.
+/// The name of the shell that a process executes; none if it is no shell that we know.
 ///
-/// The executable decides, and `comm` would not: that of a script is the script's name. Of a
-/// process of another uid only the command line can be read. All of busybox is one executable, so
-/// there the command line decides too.
+/// The name of the executable decides: `comm` would not do, since that of a script is the script's
+/// name. The command line decides where the executable cannot be read (a process of another uid), and
+/// for busybox, whose shell and other tools are one executable.
 pub fn of(pid: i32) -> Option<String> {
     if !proc::shows_our_namespace() {
         return None;
@@ -46,27 +47,27 @@ pub fn of(pid: i32) -> Option<String> {
         Some(name) if !name.starts_with("busybox") => Some(name).filter(known).map(str::to_owned),
         _ => {
             let mut line = Vec::new();
-            // An app can make it as long as it likes (PR_SET_MM_ARG_END in prctl(2)).
+            // An app can make its command line as long as it likes (PR_SET_MM_ARG_END in prctl(2)).
             let cmdline = File::open(format!("/proc/{pid}/cmdline")).ok()?;
             cmdline.take(4096).read_to_end(&mut line).ok()?;
             let line = String::from_utf8_lossy(&line);
             let mut words = line.split('\0').map(program_name);
             let first = words.next()?;
-            // `busybox sh -c ...`
+            // As in `busybox sh -c ...`.
             let name = if first.starts_with("busybox") { words.next()? } else { first };
             Some(name).filter(known).map(str::to_owned)
         }
     }
 }
 
-/// `/bin/sh` and `-sh` (a login shell) are both sh.
+/// The name of a program in a command line: `/bin/sh` and `-sh` (a login shell) are both sh.
 fn program_name(word: &str) -> &str {
     let name = word.rsplit('/').next().unwrap_or(word);
     name.strip_prefix('-').unwrap_or(name)
 }
 
-/// Whether a shell has a trap for this signal. Of mksh nobody can tell: it catches the usual ones
-/// in any case; and of SIGINT neither, which others catch while they wait for a command.
+/// Whether a shell has a trap for this signal; none where that cannot be seen. mksh catches the usual
+/// signals without a trap too, and other shells catch SIGINT while they wait for a command.
 pub fn has_trap(shell: &str, pid: i32, signal: Signal) -> Option<bool> {
     if shell == "mksh" || signal == Signal::INT {
         return None;

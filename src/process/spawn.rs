@@ -1,9 +1,10 @@
-//! From the new process to exec: for the app, and the last steps of it for hooks.
+//! Starts a program: finds its file, creates the process of the app, and executes the program in it
+//! (or in a helper, for a hook); and explains why that failed.
 //!
-//! Neither posix_spawn nor std's `Command` gives the child exactly what we inherited, and the
-//! terminal before it reads. So it is clone(2) as in vfork(2): the child runs in our memory while
-//! we sleep. That saves the copy of our page tables, and tells us without a pipe why an exec
-//! failed. There is one thread, and all signals are blocked.
+//! Neither posix_spawn nor std's `Command` gives the child exactly what we inherited, or the terminal
+//! before it reads. So we use clone(2) as vfork(2) does: the child runs in our memory while we sleep.
+//! That saves the copy of our page tables, and the child can leave us the error of a failed exec in a
+//! variable. There is one thread, and all signals are blocked.
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
@@ -26,20 +27,21 @@ use crate::process::tty::Tty;
 /// Where a name without a slash is looked for when there is no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What the child needs until it executes the app. It is of our own stack, where clap was before:
-/// no page of it is new.
+/// The size in bytes of the stack on which the child runs until it executes the app. It is a part of
+/// our own stack that the parsing of the options has used before, so no page of it is new.
 const STACK: usize = 32 * 1024;
 
 /// A command, ready to be executed.
 pub struct Program {
     name: OsString,
-    /// The files that may be meant, in the order of PATH.
+    /// The files to try, in the order of PATH.
     candidates: Vec<CString>,
     arguments: Vec<CString>,
 }
 
 impl Program {
-    /// A command with its arguments; the first word is looked for in PATH unless it has a slash.
+    /// The program that the first word names, with all of the words as its arguments (from `argv[0]`
+    /// on). It is searched in PATH, unless it contains a slash.
     pub fn new<S: AsRef<OsStr>>(words: &[S]) -> Program {
         let name = words.first().map(|word| word.as_ref().to_owned()).unwrap_or_default();
         let candidates = candidates(&name).iter().map(|file| c_string(file)).collect();
@@ -47,9 +49,9 @@ impl Program {
         Program { name, candidates, arguments }
     }
 
-    /// Starts it in a process group of its own, and returns once it executes. The terminal, where
-    /// one is given, has its group in the foreground before it runs.
-    // Inlined, it would have its stack with us for good.
+    /// Starts the program in a process group of its own, and returns its pid once it executes. Its
+    /// group is in the foreground of the terminal (if there is one) before it runs.
+    // Inlined into our loop's caller, its stack would stay with us.
     #[inline(never)]
     pub fn spawn(
         &self,
@@ -57,40 +59,40 @@ impl Program {
         inherited: &Inherited,
         tty: Option<&Tty>,
     ) -> Result<i32, StartError> {
-        // Who is to take the descriptors of socket activation (sd_listen_fds(3)): the app is.
+        // Socket activation names by its pid who is to take the descriptors (sd_listen_fds(3)). If
+        // that is us, the app is to take them.
         let names_us = |entry: &&CStr| {
             let pid = entry.to_bytes().strip_prefix(b"LISTEN_PID=");
             pid.is_some_and(|pid| pid == getpid().to_string().as_bytes())
         };
         let listener = environment.iter().position(names_us);
-        let mut verdict = None;
+        let mut exec_error = None;
         let become_app = || {
             // A new process can always have a group of its own.
             let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
             if let Some(tty) = tty {
                 tty.take();
             }
-            let it: CString;
+            let renamed: CString;
             let mut environment = environment.to_vec();
             if let Some(index) = listener {
-                it = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
-                environment[index] = &it;
+                renamed = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
+                environment[index] = &renamed;
             }
             let Err(errno) = self.run(&environment, inherited);
-            verdict = Some(errno);
+            exec_error = Some(errno);
             0
         };
         let mut stack = [0; STACK];
         let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
-        // SAFETY: there is one thread, and it sleeps until the child has executed the app or has
-        // ended; meanwhile the child has our memory to itself, and a stack of its own. What it
-        // allocates for exec stays ours for good: some hundred bytes, once. What it changes else
-        // (signal actions, the mask, descriptors) is its own.
+        // SAFETY: our one thread sleeps until the child has executed the app or has ended; meanwhile
+        // nobody else uses our memory, and the child has a stack of its own. What it allocates for exec
+        // is never freed: some hundred bytes, once. Its group and its signal mask are its own.
         let child = unsafe { clone(Box::new(become_app), &mut stack, flags, Some(libc::SIGCHLD)) };
         let child = child.map_err(|errno| {
             StartError::Failed(format!("cannot start a process: {}", errno.desc()))
         })?;
-        let Some(errno) = verdict else {
+        let Some(errno) = exec_error else {
             return Ok(child.as_raw());
         };
         let _ = waitpid(child, None);
@@ -100,13 +102,14 @@ impl Program {
         Err(self.failure(errno))
     }
 
-    /// In the child: becomes the command, with what we inherited, or returns why not.
+    /// In the child: executes the program with what we inherited, or returns the error.
     pub fn run(&self, environment: &[&CStr], inherited: &Inherited) -> Result<Infallible, Errno> {
         set_mask(inherited.mask);
         self.execute(environment)
     }
 
-    /// Whether there is a file that can be executed: what else may be wrong is seen at exec alone.
+    /// An error where no file of that name can be executed. Other errors, as a missing interpreter, are
+    /// found only by exec.
     pub fn check(&self) -> Result<(), StartError> {
         let mut why_not = Errno::ENOENT;
         for file in &self.candidates {
@@ -120,8 +123,8 @@ impl Program {
         Err(self.failure(why_not))
     }
 
-    /// Tries the files in their order, as execvp(3) does with both C libraries, which differ in
-    /// what they do with a script that has no `#!`: as from a shell, sh runs it.
+    /// Tries the files in their order, as execvp(3) does. A script without a `#!` line is run by sh, as
+    /// a shell and glibc do, and musl does not.
     fn execute(&self, environment: &[&CStr]) -> Result<Infallible, Errno> {
         let mut denied = false;
         for file in &self.candidates {
@@ -139,7 +142,7 @@ impl Program {
         Err(if denied { Errno::EACCES } else { Errno::ENOENT })
     }
 
-    /// What to tell about a failed exec.
+    /// Explains a failed exec to the user.
     pub fn failure(&self, errno: Errno) -> StartError {
         let found = self.candidates.iter().map(|file| path(file));
         let found = found.filter_map(|file| Some((file, file.metadata().ok()?))).next();
@@ -152,7 +155,7 @@ impl Program {
                 None => "the dynamic loader that it asks for does not exist".into(),
             },
             (Errno::ENOENT | Errno::ENOTDIR, None) if has_slash => "no such file".into(),
-            // Or in a folder of PATH that we may not look into.
+            // With EACCES it may be in a folder of PATH that we may not search.
             (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES, None) if !has_slash => {
                 "not found in PATH".into()
             }
@@ -177,6 +180,7 @@ impl Program {
     }
 }
 
+/// The files that a name stands for: one in each folder of PATH, or itself if it contains a slash.
 fn candidates(name: &OsStr) -> Vec<OsString> {
     if name.as_bytes().contains(&b'/') {
         return vec![name.to_owned()];
@@ -196,18 +200,19 @@ fn path(file: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(file.to_bytes()))
 }
 
-/// The words came from the kernel as C strings: no NUL can be in them.
+/// The words came from the kernel as C strings, so none contains a NUL.
 fn c_string(text: &OsStr) -> CString {
     CString::new(text.to_owned().into_vec()).unwrap_or_default()
 }
 
-/// Whether a file that the kernel refused may be a script: no program has a NUL in its first line.
+/// Whether a file that the kernel refused may be a script. In a program for another machine there is
+/// a NUL in what would be the first line.
 fn is_text(file: &Path) -> bool {
     let head = head(file);
     !head.split(|byte| *byte == b'\n').next().unwrap_or(&head).contains(&0)
 }
 
-/// What the first line of a script names after `#!`.
+/// The interpreter that a script names after `#!`.
 fn interpreter(file: &Path) -> Option<String> {
     let head = head(file);
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
@@ -217,7 +222,8 @@ fn interpreter(file: &Path) -> Option<String> {
     Some(name.escape_debug().to_string())
 }
 
-/// As much of a file as the kernel looks at (BINPRM_BUF_SIZE in linux/binfmts.h).
+/// The first 256 bytes of a file: the kernel reads no more of it to see what it is (BINPRM_BUF_SIZE in
+/// linux/binfmts.h).
 fn head(file: &Path) -> Vec<u8> {
     let mut head = Vec::new();
     if let Ok(file) = File::open(file) {

@@ -1,8 +1,9 @@
-//! The terminal: its foreground process group, and job control (termios(3), "job control" in
-//! bash(1)).
+//! The controlling terminal: which process group is in its foreground, and job control (termios(3),
+//! "job control" in bash(1)).
 //!
-//! The main child leads a group of its own, so that group has to be the terminal's foreground
-//! group for ^C and reading to work. SIGTTOU is blocked in us, so none of these calls stops us.
+//! The main child leads a process group of its own. That group has to be in the foreground of the
+//! terminal for ^C to reach it, and for it to read. SIGTTOU is blocked in us, so none of these calls
+//! stops us.
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
@@ -22,16 +23,16 @@ use crate::signal::{Signal, SignalSet};
 /// Our controlling terminal.
 pub struct Tty {
     terminal: OwnedFd,
-    ours: Pid,
-    /// Whether the foreground has been ours to give: else we never touch it.
-    given: Cell<bool>,
+    our_group: Pid,
+    /// Whether our group has been in the foreground. Else it is not ours to give, and we leave it.
+    had_foreground: Cell<bool>,
 }
 
 impl Tty {
-    /// The controlling terminal, on a descriptor that the app does not inherit.
+    /// The controlling terminal if we have one, on a descriptor that the app does not inherit.
     pub fn open() -> Option<Tty> {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        // Only of a controlling terminal the foreground group can be asked.
+        // tcgetpgrp(3) fails for every terminal but the controlling one.
         let standard = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]
             .into_iter()
             .find(|fd| tcgetpgrp(fd).is_ok())
@@ -42,8 +43,8 @@ impl Tty {
             options.open("/dev/tty").map(OwnedFd::from)
         };
         let terminal = standard.unwrap_or_else(open).ok()?;
-        let tty = Tty { terminal, ours: getpgrp(), given: Cell::new(false) };
-        tty.given.set(tty.is_ours());
+        let tty = Tty { terminal, our_group: getpgrp(), had_foreground: Cell::new(false) };
+        tty.had_foreground.set(tty.is_ours());
         Some(tty)
     }
 
@@ -59,37 +60,38 @@ impl Tty {
         if leader { JobControl::Leader } else { JobControl::Job }
     }
 
+    /// Whether our group is in the foreground.
     fn is_ours(&self) -> bool {
-        tcgetpgrp(&self.terminal) == Ok(self.ours)
+        tcgetpgrp(&self.terminal) == Ok(self.our_group)
     }
 
     /// In the child: makes its group the foreground group, if the foreground was ours.
     pub fn take(&self) {
-        if self.given.get() {
+        if self.had_foreground.get() {
             let _ = tcsetpgrp(&self.terminal, getpgrp());
         }
     }
 
-    /// Makes ours the foreground group again, unless somebody else has taken it meanwhile.
+    /// Makes ours the foreground group again, unless another group has taken the foreground meanwhile.
     pub fn give_back(&self, main_group: i32) {
         let Ok(now) = tcgetpgrp(&self.terminal) else {
             return;
         };
-        if self.given.get() && (now.as_raw() == main_group || is_empty(now)) {
-            let _ = tcsetpgrp(&self.terminal, self.ours);
+        if self.had_foreground.get() && (now.as_raw() == main_group || is_empty(now)) {
+            let _ = tcsetpgrp(&self.terminal, self.our_group);
         }
     }
 
-    /// The main child was stopped by this signal, and we are a job of a shell: stop the whole job,
-    /// and when the shell continues us, continue the main child.
+    /// To be called when this signal has stopped the main child, and we are a job of a shell: stops our
+    /// group too, and continues the main child when the shell continues us.
     pub fn suspend(&self, main_group: i32, signal: Signal) {
-        // The shell may have put us into the foreground without a word.
+        // The shell may have put us into the foreground without a SIGCONT.
         let mut continued = is_background_access(signal) && self.is_ours();
         if !continued {
             self.give_back(main_group);
-            let _ = killpg(self.ours, NixSignal::SIGTSTP);
-            // Not SIGSTOP: where nobody could continue us (an orphaned process group) the kernel
-            // drops this one, and so we go on.
+            let _ = killpg(self.our_group, NixSignal::SIGTSTP);
+            // SIGTSTP and not SIGSTOP: the kernel drops it where nobody could continue us (in an
+            // orphaned process group), and then we just go on.
             let mut all_but_stop = SignalSet::ALL;
             all_but_stop.remove(Signal::TSTP);
             set_mask(all_but_stop);
@@ -101,15 +103,16 @@ impl Tty {
         }
     }
 
-    /// Hands the terminal to the main child, if it is ours to give, and continues it. One that was
-    /// stopped because it is in the background would only stop again there.
+    /// Puts the main child's group into the foreground, if that is ours to give, and continues it.
+    /// Where it stays in the background, and this signal has stopped it for using the terminal from
+    /// there, it is not continued: it would only stop again.
     pub fn resume(&self, main_group: i32, signal: Signal) {
         let group = Pid::from_raw(main_group);
         let foreground = tcgetpgrp(&self.terminal);
         let handed_over = match foreground {
             Ok(now) if now == group => true,
-            Ok(now) if now == self.ours || self.given.get() && is_empty(now) => {
-                self.given.set(true);
+            Ok(now) if now == self.our_group || self.had_foreground.get() && is_empty(now) => {
+                self.had_foreground.set(true);
                 tcsetpgrp(&self.terminal, group).is_ok()
             }
             _ => false,
@@ -120,6 +123,7 @@ impl Tty {
     }
 }
 
+/// Whether the kernel sends it to a process that uses the terminal from the background.
 fn is_background_access(signal: Signal) -> bool {
     [Signal::TTIN, Signal::TTOU].contains(&signal)
 }
@@ -128,10 +132,10 @@ fn is_empty(group: Pid) -> bool {
     killpg(group, None) == Err(Errno::ESRCH)
 }
 
-/// Takes the SIGCONT that continued us, so that it is not forwarded on top; whether there was one.
+/// Takes the pending SIGCONT that continued us, if there is one, so that it is not forwarded as well.
 fn take_pending_continue() -> bool {
     let no_time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: an empty set to which one signal is added; the pointers live for the calls.
+    // SAFETY: zero is an empty set on Linux, and the pointers are valid for the calls.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigaddset(&mut set, libc::SIGCONT);

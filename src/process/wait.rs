@@ -1,9 +1,9 @@
-//! The one wait: rt_sigtimedwait(2), for a signal or until the deadline.
+//! The only place where PID 1 sleeps: rt_sigtimedwait(2), for a signal or until a deadline.
 //!
-//! All signals are blocked and taken one by one, which tells who sent them and loses none of a
-//! burst of real-time signals. It is the cheapest wait there is, one system call a signal and no
-//! descriptor; a signalfd costs 0.4 microseconds more a signal. It is late by the timer slack (50
-//! microseconds, prctl(2)) and never early, where poll's slack grows with the wait.
+//! All signals are blocked and taken one by one. So we learn who sent each of them, and lose none of
+//! a burst of real-time signals. It is the cheapest wait that there is: one system call a signal and
+//! no descriptor; a signalfd costs 0.4 microseconds more a signal. It wakes late by the timer slack
+//! (50 microseconds, prctl(2)) and never early, while poll's slack grows with the wait.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -23,52 +23,56 @@ pub struct Received {
     /// 0 where the sender is outside our PID namespace, or the kernel.
     pub pid: i32,
     pub uid: u32,
-    /// A terminal's doing, mostly.
+    /// The kernel sent it, not a process: for a key of the terminal, mostly.
     pub by_kernel: bool,
 }
 
 impl Received {
-    /// We caused it ourselves by writing: it is not for the app.
+    /// Whether one of our own writes raised it (to a closed pipe, or above a limit of the file size):
+    /// it is not for the app.
     fn is_ours(&self, us: i32) -> bool {
         self.pid == us && [Signal::PIPE, Signal::XFSZ].contains(&self.signal)
     }
 }
 
-/// What wakes us: signals, and the next deadline.
+/// Takes the signals that reach us. All signals must be blocked.
 pub struct Wait {
+    /// Our pid.
     us: i32,
-    /// Of the [`ROUND`].
-    turn: u32,
+    /// Wake-ups since all pending signals were last taken.
+    wake_ups: u32,
     received: Vec<Received>,
 }
 
-/// Once in so many signals all that pend are taken, each once. The kernel gives the lowest number
-/// first: a storm of low ones would keep the others waiting for ever, SIGCHLD among them.
-const ROUND: u32 = 16;
+/// After so many wake-ups all pending signals are taken, each once; else one signal a wake-up. The
+/// kernel gives the lowest number first: a storm of low ones would keep the others waiting for ever,
+/// SIGCHLD among them.
+const MAX_WAKE_UPS: u32 = 16;
 
 impl Wait {
-    /// Fails where the call is refused (by seccomp): better before the spawn than in a loop after it.
+    /// Fails where the system call is refused (by seccomp): better before the spawn than in a loop
+    /// after it.
     pub fn new() -> io::Result<Wait> {
         match take(SignalSet::default(), Some(Duration::ZERO)) {
             Err(Errno::EAGAIN) => {}
             other => drop(other?),
         }
-        Ok(Wait { us: std::process::id() as i32, turn: 0, received: Vec::new() })
+        Ok(Wait { us: std::process::id() as i32, wake_ups: 0, received: Vec::new() })
     }
 
-    /// Sleeps until a signal arrives or the deadline passes, and returns the signals. What came
-    /// together with the end of a child comes with it, for the child may be the last.
+    /// Sleeps until a signal arrives or the deadline passes, and returns the signals. With a SIGCHLD it
+    /// returns all that are pending: that child may be the last one, and then nobody asks again.
     pub fn next(&mut self, deadline: Option<Instant>) -> &[Received] {
         self.next_of(SignalSet::ALL, deadline)
     }
 
-    /// The same with these signals; the others stay pending.
+    /// The same for these signals only; others stay pending.
     pub fn next_of(&mut self, mut awaited: SignalSet, deadline: Option<Instant>) -> &[Received] {
         self.received.clear();
         let until = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let mut next = take(awaited, until).ok();
-        self.turn = (self.turn + 1) % ROUND;
-        let all = self.turn == 0 || next.is_some_and(|first| first.signal == Signal::CHLD);
+        self.wake_ups = (self.wake_ups + 1) % MAX_WAKE_UPS;
+        let all = self.wake_ups == 0 || next.is_some_and(|first| first.signal == Signal::CHLD);
         while let Some(received) = next {
             awaited.remove(received.signal);
             if !received.is_ours(self.us) {
@@ -80,31 +84,32 @@ impl Wait {
     }
 }
 
-/// Takes a signal of these, and waits for one if need be: so long (EAGAIN), or for ever. A stop and
-/// continue interrupts it (EINTR).
-fn take(awaited: SignalSet, patience: Option<Duration>) -> nix::Result<Received> {
-    let patience = patience.map(TimeSpec::from);
-    let patience = patience.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+/// Takes one of these signals, and waits for it up to the timeout (then EAGAIN), or without a limit. When
+/// we are stopped and continued meanwhile, it is interrupted (EINTR).
+fn take(awaited: SignalSet, timeout: Option<Duration>) -> nix::Result<Received> {
+    let timeout = timeout.map(TimeSpec::from);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
-    // SAFETY: the set is the eight bytes that the call is told it is, and the kernel fills in the
-    // whole of info where it returns a signal. The bare call, since libc's masks hide some signals
-    // and musl's begins the wait anew when it is interrupted.
+    // It is the bare system call, since libc's masks hide some signals, and musl's sigtimedwait begins
+    // the wait anew when it is interrupted.
+    // SAFETY: the set is of the eight bytes that the call is told of, and the kernel fills in the whole
+    // of `info` where it returns a signal.
     let info = unsafe {
         let number = libc::syscall(
             libc::SYS_rt_sigtimedwait,
             &raw const awaited.0,
             info.as_mut_ptr(),
-            patience,
+            timeout,
             size_of::<u64>(),
         );
         Errno::result(number).map(|_| info.assume_init())
     }?;
-    // SAFETY: who sends a signal has these two at the same place in every layout (sigaction(2)).
+    // SAFETY: every layout has the sender's pid and uid at the same place (sigaction(2)).
     let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
     let by_kernel = info.si_code == libc::SI_KERNEL;
     let of_child = libc::CLD_EXITED..=libc::CLD_CONTINUED;
     let signal = match Signal::new(info.si_signo).ok_or(Errno::EINVAL)? {
-        // Anybody may send it; this one tells of a child.
+        // It reports the end of a helper. Without such a code somebody has sent it, for the app.
         helper::END if of_child.contains(&info.si_code) => Signal::CHLD,
         signal => signal,
     };

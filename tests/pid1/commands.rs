@@ -114,6 +114,21 @@ fn state(lines: &[&str]) -> Vec<String> {
 }
 
 #[test]
+fn a_hook_has_a_stdin_where_the_app_has_none_and_lacks_the_rest_as_it_does() {
+    let show = "for fd in 0 1 2; do [ -e /proc/$$/fd/$fd ] && echo $fd; done; \
+                [ /dev/null -ef /proc/$$/fd/0 ] && echo null";
+    let run = pid1()
+        .options(PATIENT)
+        .option("--on-stop", script(show))
+        .through("exec \"$@\" <&- 2>&-")
+        .fixture("listen");
+    run.ready("");
+    run.signal(libc::SIGTERM);
+    let ended = run.ends();
+    assert_app(&ended, &["0", "1", "null", "got SIGTERM"]);
+}
+
+#[test]
 fn a_hook_gets_what_the_app_got() {
     let folder = Folder::new();
     let hook = format!("{} state", fixture().display());

@@ -1,5 +1,7 @@
 //! What the app inherits, and what we let go of (docs/behaviour.md, section 2, and 1.1 and 1.6).
 
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -143,6 +145,80 @@ fn a_closed_stderr_is_no_place_for_the_log_to_hit_something_else() {
     // One object and nothing before or after it.
     let report: serde_json::Value = serde_json::from_str(&report).expect("one object");
     assert_eq!(report["event"], "report");
+}
+
+/// Some base image has no /dev/null. Going on would have the log write into another file.
+#[test]
+fn without_dev_null_a_closed_descriptor_is_an_error_before_the_start() {
+    let without = "mount -t tmpfs none /dev; exec \"$@\"";
+    let ended = pid1().through(&format!("{without} <&-")).app(["echo", "started"]).ends();
+    let log = ["reprieve: error: cannot open /dev/null in place of a closed standard descriptor: \
+                No such file or directory"];
+    assert_eq!((ended.code, ended.log(), ended.app()), (125, log.to_vec(), vec![]));
+    let ended = pid1().through(without).app(["echo", "started"]).ends();
+    assert_eq!((ended.code, ended.app()), (0, vec!["started"]), "{}", ended.all());
+}
+
+/// A report file, the responder's socket and pipes of helpers are opened: none may become a
+/// standard descriptor of the app or the place of the log.
+#[test]
+fn what_we_open_never_becomes_a_standard_descriptor() {
+    let folder = Folder::new();
+    let address = address();
+    let run = pid1()
+        .options(&format!("--health-listen {address} -v --log-format json"))
+        .option("--ready-file", folder.path("ready"))
+        .option("--on-stop", "true")
+        .through("exec \"$@\" <&- 2>&-")
+        .fixture("listen");
+    run.hears("ready");
+    let null = |fd: &i32| descriptors(run.pid()).get(fd).is_some_and(|lead| lead == "/dev/null");
+    assert!([0, 2].iter().all(null), "{:?}", descriptors(run.pid()));
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 0);
+}
+
+/// No write of ours may end us or a helper: SIGPIPE is blocked in all of them, and the app gets it as
+/// we did.
+#[test]
+fn sigpipe_is_blocked_in_us_and_in_our_helpers() {
+    let folder = Folder::new();
+    let fifo = folder.fifo("fifo");
+    let run = pid1()
+        .options(&format!("--health-listen {} --delay 2h --grace-period 3h", address()))
+        .option("--on-stop", format!("cat {}", fifo.display()))
+        .app(["sleep", "1000"]);
+    let init = run.pid();
+    let blocks = |pid| {
+        let mask = status(pid, "SigBlk").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+        mask.is_some_and(|mask| mask & 1 << (libc::SIGPIPE - 1) != 0)
+    };
+    let of_name =
+        |name| eventually(name, || children(init).into_iter().find(|pid| is_program(*pid, name)));
+    let responder = of_name("reprieve-health");
+    eventually("a responder that blocks SIGPIPE", || blocks(responder).then_some(()));
+    run.signal(libc::SIGTERM);
+    assert!(!blocks(of_name("cat")), "a hook inherits what the app does");
+    assert!(!blocks(of_name("sleep")));
+}
+
+#[test]
+fn help_that_nobody_reads_is_a_failure_and_no_signal() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let ended = reprieve().arg("--help").stdout(writer).status().expect("our binary");
+    assert_eq!(ended.code(), Some(125), "{ended}");
+}
+
+#[test]
+fn arguments_reach_the_app_byte_by_byte() {
+    let odd = ["", " ", "a b", "-v", "--", "ä"].map(OsString::from);
+    let odd = odd.into_iter().chain([OsString::from_vec(vec![0xff, b'x'])]);
+    let words: Vec<OsString> =
+        ["printf", "%s|"].map(OsString::from).into_iter().chain(odd.clone()).collect();
+    let output = reprieve().arg("--").args(words).output().expect("our binary");
+    let expected: Vec<u8> = odd.flat_map(|word| [word.as_bytes(), b"|"].concat()).collect();
+    assert_eq!(output.stdout, expected, "{output:?}");
 }
 
 /// tini and dumb-init keep them, and so keep a pipe open or a mount busy. peers.rs shows it.

@@ -22,7 +22,7 @@ fn next(wait: &mut Wait) -> Vec<Signal> {
 fn a_storm_of_low_signals_keeps_no_other_waiting() {
     blocked(|mut wait| {
         raise(Signal::CHLD);
-        let mut stormy = (0..ROUND).map(|_| {
+        let mut stormy = (0..MAX_WAKE_UPS).map(|_| {
             raise(Signal::HUP);
             next(&mut wait)
         });
