@@ -1,4 +1,4 @@
-//! What keeps the binary and its memory small.
+//! What keeps the binary and the memory of PID 1 small.
 
 pub mod stack;
 #[cfg(all(panic = "abort", target_env = "musl"))]
