@@ -1,17 +1,18 @@
-//! No unwinding and no backtrace in the static binary, where a panic aborts: what the libraries for
-//! them would add is more than half of the file, and a file without symbols has nothing to say in a
-//! backtrace. The panic's own message is printed all the same.
+//! Keeps the libraries for unwinding and backtraces out of the static binary: they would add 273 KB to
+//! its 580 KB. A panic aborts there, so nothing is unwound, and a file without symbols has no names
+//! for a backtrace. The panic's message is printed all the same.
 //!
-//! Rust's runtime asks for these names (level 1 of the Itanium C++ ABI for exception handling); the
-//! linker takes a library only for names that nobody has defined.
+//! Rust's runtime refers to these names (level 1 of the Itanium C++ ABI for exception handling). The
+//! linker takes a library only for names that are not defined elsewhere, so we define them here.
 
-/// The runtime wants to walk the stack: there is nothing to walk (`_URC_END_OF_STACK`).
+/// Called to walk the stack for a backtrace. Answers that there is nothing to walk
+/// (`_URC_END_OF_STACK`).
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Backtrace() -> i32 {
     5
 }
 
-/// What is called in the course of unwinding alone, which never begins.
+/// Defines functions that are called only while the stack is unwound, which never happens.
 macro_rules! never_called {
     ($($name:ident)*) => {
         $(
