@@ -1,6 +1,6 @@
 //! Keeps the libraries for unwinding and backtraces out of the static binary: they would add 273 KB.
-//! A panic aborts there, so nothing is unwound, and a file without symbols has no names
-//! for a backtrace. The panic's message is printed all the same.
+//! A panic aborts there, so nothing is unwound, and a file without symbols has no names for a
+//! backtrace. The panic's message is printed all the same.
 //!
 //! Rust's runtime refers to these names (level 1 of the Itanium C++ ABI for exception handling). The
 //! linker takes a library only for names that are not defined elsewhere, so we define them here.
