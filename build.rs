@@ -21,4 +21,6 @@ fn main() {
     std::fs::write(&script, sections).expect("cargo made the folder");
     // `-T` is understood by C compilers and by bare linkers, and has no trouble with a comma in the path.
     println!("cargo::rustc-link-arg-bins=-T{}", script.display());
+    // tests/size has an example that panics, built as the program is.
+    println!("cargo::rustc-link-arg-examples=-T{}", script.display());
 }

@@ -1,0 +1,10 @@
+//! Calls into the library as the program does, and panics. Ours has no way to be made to panic.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::args().len() > 1 {
+        return reprieve::main();
+    }
+    panic!("a message with a number: {}", std::process::id());
+}
