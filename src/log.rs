@@ -15,25 +15,14 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use nix::libc;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+pub use crate::log::line::{Format, MAX_LINE};
 pub use crate::log::report_file::ReportFile;
 pub use crate::log::stderr::Stderr;
-
-/// The most bytes that a line has, its newline among them: a pipe takes so many at once or not at
-/// all (PIPE_BUF in pipe(7)).
-pub const MAX_LINE: usize = libc::PIPE_BUF;
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    Text,
-    Json,
-}
 
 /// Where the events go from the start on.
 pub struct Log {

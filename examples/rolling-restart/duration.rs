@@ -32,8 +32,9 @@ impl fmt::Display for Range {
 pub fn parse_range(text: &str) -> Result<Range, String> {
     let (min, max) = text.split_once("..").ok_or("write 500ms..6s")?;
     let [min, max] = [parse(min)?, parse(max)?];
-    match min <= max {
-        true => Ok(Range { min, max }),
-        false => Err("the first is greater than the second".into()),
+    if min <= max {
+        Ok(Range { min, max })
+    } else {
+        Err("the first is greater than the second".into())
     }
 }

@@ -145,10 +145,8 @@ fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8>
             return Ok(2);
         }
     };
-    let place = match options.docker {
-        true => Place::docker(name, folder)?,
-        false => Place::namespaces(folder)?,
-    };
+    let place =
+        if options.docker { Place::docker(name, folder)? } else { Place::namespaces(folder)? };
     let installed = folder.join("reprieve");
     std::fs::copy(reprieve, &installed)?;
     let controller = Controller::new(place, times, options.stop_signal);
@@ -173,10 +171,7 @@ fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8>
             picture::draw(picture, &lines, &versions::line(controller.place())?)?;
         }
     }
-    match options.check {
-        true => Ok(verdict::of(&outcomes)),
-        false => Ok(0),
-    }
+    if options.check { Ok(verdict::of(&outcomes)) } else { Ok(0) }
 }
 
 /// A delay that ends by itself, against one that does not.
@@ -195,8 +190,5 @@ fn compare(
     let lines = random::run(controller, options.stop_signal, times, range.max, &lags, reprieve)?;
     println!("{}", versions::caption(controller.place(), &drawn, times, options.stop_signal)?);
     print!("{}", table::random(&lines));
-    match options.check {
-        true => Ok(random::verdict(&lines)),
-        false => Ok(0),
-    }
+    if options.check { Ok(random::verdict(&lines)) } else { Ok(0) }
 }

@@ -29,9 +29,10 @@ pub fn docker() -> Try<()> {
     packages([("docker", "docker.io")])?;
     run(Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]))
         .map_err(|error| format!("a Docker engine that runs is missing (try dockerd): {error}"))?;
-    match image::exists() {
-        true => Ok(()),
-        false => packages([("debootstrap", "debootstrap"), ("tar", "tar")]),
+    if image::exists() {
+        Ok(())
+    } else {
+        packages([("debootstrap", "debootstrap"), ("tar", "tar")])
     }
 }
 
@@ -59,11 +60,12 @@ pub fn reprieve() -> Try<PathBuf> {
 }
 
 fn root() -> Try<()> {
-    match nix::unistd::geteuid().is_root() {
-        true => Ok(()),
-        false => Err("root is needed, for namespaces: sudo env PATH=\"$PATH\" HOME=\"$HOME\" \
-                      cargo run --release --example rolling-restart"
-            .into()),
+    if nix::unistd::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err("root is needed, for namespaces: sudo env PATH=\"$PATH\" HOME=\"$HOME\" \
+              cargo run --release --example rolling-restart"
+            .into())
     }
 }
 
@@ -72,8 +74,9 @@ fn packages<'a>(needed: impl IntoIterator<Item = (&'a str, &'a str)>) -> Try<()>
     let missing = needed.into_iter().filter(|(name, _)| !is_there(name));
     let mut missing: Vec<&str> = missing.map(|(_, package)| package).collect();
     missing.dedup();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => Err(format!("missing: apt-get install {}", missing.join(" ")).into()),
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("missing: apt-get install {}", missing.join(" ")).into())
     }
 }

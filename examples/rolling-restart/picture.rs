@@ -16,9 +16,10 @@ const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGB
 /// Asked before minutes of measuring, not after.
 pub fn can_be_written(file: &Path) -> Result<(), String> {
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
-    match folder.is_none_or(Path::is_dir) && !file.is_dir() {
-        true => Ok(()),
-        false => Err(format!("{} cannot be written: there is no such folder", file.display())),
+    if folder.is_none_or(Path::is_dir) && !file.is_dir() {
+        Ok(())
+    } else {
+        Err(format!("{} cannot be written: there is no such folder", file.display()))
     }
 }
 

@@ -104,34 +104,30 @@ pub struct Site<'a> {
 impl Site<'_> {
     pub fn start(self, words: &[String]) -> Try<Pod> {
         let container = self.place.docker.as_ref().map(|run| format!("{run}-{}", self.name));
-        let mut command = match (&self.place.docker, &container) {
-            (Some(run), Some(container)) => {
-                let mut command = Command::new("docker");
-                command.args(["run", "--name", container, "--sig-proxy=false"]);
-                command.args(["--label", &format!("{LABEL}={run}")]);
-                command.args(["--network", run, "--ip", &self.ip.to_string()]);
-                // The same path inside: its configuration is in there.
-                let folder = self.place.folder.display();
-                command.args(["--volume", &format!("{folder}:{folder}"), image::NAME]);
-                command
-            }
-            _ => {
-                let mut command = Command::new("unshare");
-                command.args(["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]);
-                command
-            }
+        let mut command = if let (Some(run), Some(container)) = (&self.place.docker, &container) {
+            let mut command = Command::new("docker");
+            command.args(["run", "--name", container, "--sig-proxy=false"]);
+            command.args(["--label", &format!("{LABEL}={run}")]);
+            command.args(["--network", run, "--ip", &self.ip.to_string()]);
+            // The same path inside: its configuration is in there.
+            let folder = self.place.folder.display();
+            command.args(["--volume", &format!("{folder}:{folder}"), image::NAME]);
+            command
+        } else {
+            let mut command = Command::new("unshare");
+            command.args(["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]);
+            command
         };
         let log_path = self.folder.join("log");
         let log = File::create(&log_path)?;
         command.args(words).env("PATH", PATH).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let failed = |error: &dyn fmt::Display| format!("{}: {error}", self.name);
-        let (mut child, network) = match &container {
-            Some(_) => (command.spawn().map_err(|error| failed(&error))?, None),
-            None => {
-                let started = network::inside(self.ip, || command.spawn());
-                started.map(|(child, file)| (child, Some(file))).map_err(|error| failed(&error))?
-            }
+        let (mut child, network) = if let Some(_) = &container {
+            (command.spawn().map_err(|error| failed(&error))?, None)
+        } else {
+            let started = network::inside(self.ip, || command.spawn());
+            started.map(|(child, file)| (child, Some(file))).map_err(|error| failed(&error))?
         };
         let pid = Pid::from_raw(child.id() as i32);
         let (tell, ended) = mpsc::channel();

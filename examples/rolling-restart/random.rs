@@ -37,12 +37,13 @@ impl Line {
 /// Whether the delays can show what they are to show.
 pub fn fits(lags: Range, times: &Times) -> Result<(), String> {
     Times::fits(DYNAMIC.max.max(lags.max + RESERVE), times.grace_period)?;
-    match lags.max + QUIET_WINDOW + RESERVE <= DYNAMIC.max {
-        true => Ok(()),
-        false => Err(format!(
+    if lags.max + QUIET_WINDOW + RESERVE <= DYNAMIC.max {
+        Ok(())
+    } else {
+        Err(format!(
             "a lag of up to {} leaves a delay of {DYNAMIC} no time to end by itself",
             show(lags.max)
-        )),
+        ))
     }
 }
 

@@ -125,7 +125,8 @@ impl Controller {
             match step {
                 Step::Signal => {
                     replica.signal(self.stop_signal);
-                    kill_at = Instant::now() + self.times.grace_period - pre_stop;
+                    kill_at =
+                        (Instant::now() + self.times.grace_period).checked_sub(pre_stop).unwrap();
                 }
                 Step::TakeOut => proxy.take_out(replica)?,
             }

@@ -171,13 +171,11 @@ impl Setup {
     pub fn line(&self, folder: &Path) -> Vec<String> {
         let folder = folder.display();
         let nginx = format!("nginx -e stderr -p {folder} -c nginx.conf");
-        let app = match self.ignores_signals {
-            false => nginx.split(' ').map(String::from).collect(),
-            // The session of its own keeps nginx from hearing what its shell ignores.
-            true => {
-                let script = format!("trap '' TERM QUIT; setsid {nginx} & wait");
-                vec!["sh".into(), "-c".into(), script]
-            }
+        let app = if !self.ignores_signals {
+            nginx.split(' ').map(String::from).collect()
+        } else {
+            let script = format!("trap '' TERM QUIT; setsid {nginx} & wait");
+            vec!["sh".into(), "-c".into(), script]
         };
         self.init.iter().cloned().chain(app).collect()
     }

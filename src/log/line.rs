@@ -7,7 +7,18 @@ use serde::ser::{SerializeMap, Serializer};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use crate::log::MAX_LINE;
+use nix::libc;
+
+/// The most bytes that a line has, its newline among them: a pipe takes so many at once or not at
+/// all (PIPE_BUF in pipe(7)).
+pub const MAX_LINE: usize = libc::PIPE_BUF;
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    Json,
+}
 
 /// What stands for the rest of a message that was too long.
 const MARK: &str = "...";

@@ -13,7 +13,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::socket::{MsgFlags, send};
 
-use crate::log::MAX_LINE;
+use crate::log::line::MAX_LINE;
 
 /// A descriptor that is written to, and how.
 pub struct Output {

@@ -10,8 +10,7 @@ use nix::libc;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-use crate::log::line::{self, Fields};
-use crate::log::{Format, MAX_LINE};
+use crate::log::line::{self, Fields, Format, MAX_LINE};
 
 /// Takes the report out of all events (`event = "report"`), and appends it to a file.
 ///

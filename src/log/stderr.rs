@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
-use crate::log::line::{self, Fields};
+use crate::log::line::{self, Fields, Format, MAX_LINE};
 use crate::log::output::Output;
-use crate::log::{Format, MAX_LINE};
 
 /// How long to wait, in milliseconds, for a terminal that takes nothing. Another process that
 /// writes to it this moment, the app say, makes it refuse us as if it were full (tty_write_lock in

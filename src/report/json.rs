@@ -9,7 +9,8 @@ use serde::{Serialize, Serializer};
 
 use crate::process::target::{Name, Reason, Target};
 use crate::report::step::Sender;
-use crate::report::summary::{HoldEnd, Summary, Traffic, Trigger, Verdict};
+use crate::report::summary::{Summary, Traffic, Verdict};
+use crate::report::timeline::{HoldEnd, Trigger};
 use crate::report::words::{Limits, bounded};
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;

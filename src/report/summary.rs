@@ -7,46 +7,11 @@ use serde::Serialize;
 
 use crate::process::target::{Name, Reason, Target};
 use crate::report::step::Sender;
-use crate::report::timeline::Timeline;
+use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
 use crate::traffic::seen::HoldTraffic;
-
-/// What began the shutdown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trigger {
-    /// A stop signal.
-    Signal,
-    /// The stop signal that a rehearsal plays.
-    Rehearsal,
-    /// The main child ended by itself, or crashed.
-    Exit,
-}
-
-/// Why a hold ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldEnd {
-    /// The delay was over.
-    Delay,
-    /// Traffic had stopped.
-    Quiet,
-    /// The hooks had ended, which took longer than the delay.
-    Hooks,
-    /// A second stop signal came.
-    Hurry,
-    /// The app ended by itself.
-    Exit,
-}
-
-/// A hook that failed, or was not run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedHook {
-    pub hook: String,
-    pub why: String,
-}
 
 /// Whether a rehearsal went well, with the reason where it did not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use crate::process::target::{Swept, Target};
 use crate::report::step::{Sender, Step};
-use crate::report::summary::{FailedHook, HoldEnd, Summary, Traffic, Trigger, Verdict};
-use crate::report::timeline::Timeline;
+use crate::report::summary::{Summary, Traffic, Verdict};
+use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::report::words::{Limits, TrapPending, Whom, bounded};
 use crate::shutdown::{Note, Why};
 use crate::signal::Signal;

@@ -3,15 +3,51 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::process::target::{Name, Target};
 use crate::report::step::{Sender, Step};
-use crate::report::summary::{FailedHook, HoldEnd, Trigger};
 use crate::shutdown::Why;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
 use crate::tasks::task::{Done, Task};
 use crate::traffic::seen::HoldTraffic;
+
+/// What began the shutdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A stop signal.
+    Signal,
+    /// The stop signal that a rehearsal plays.
+    Rehearsal,
+    /// The main child ended by itself, or crashed.
+    Exit,
+}
+
+/// Why a hold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldEnd {
+    /// The delay was over.
+    Delay,
+    /// Traffic had stopped.
+    Quiet,
+    /// The hooks had ended, which took longer than the delay.
+    Hooks,
+    /// A second stop signal came.
+    Hurry,
+    /// The app ended by itself.
+    Exit,
+}
+
+/// A hook that failed, or was not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedHook {
+    pub hook: String,
+    pub why: String,
+}
 
 /// All that happened so far.
 #[derive(Debug)]

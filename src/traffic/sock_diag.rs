@@ -203,7 +203,7 @@ impl EventSocket {
 /// Parses a `struct inet_diag_msg` and its attributes. None if it is cut, of another family, or of a
 /// socket that has ended and is kept in TIME_WAIT.
 fn parse_socket(message: &[u8]) -> Option<ListedSocket> {
-    use diag_message::*;
+    use crate::traffic::sock_diag::diag_message::*;
     let [family] = bytes(message, FAMILY)?;
     let [state] = bytes(message, STATE)?;
     let [timer] = bytes(message, TIMER)?;

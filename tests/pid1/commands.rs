@@ -108,7 +108,7 @@ fn a_rehearsal_plays_the_hooks_and_does_not_fail_with_them() {
 
 /// What a `state` says, by the names of its lines.
 fn state(lines: &[&str]) -> Vec<String> {
-    let mut state: Vec<String> = lines.iter().map(|line| line.to_string()).collect();
+    let mut state: Vec<String> = lines.iter().map(std::string::ToString::to_string).collect();
     state.sort_unstable();
     state
 }

@@ -34,9 +34,10 @@ pub fn script(lines: &str) -> String {
 /// Sends a signal to a process whose pid the init's namespace has.
 fn send_inside(run: &Run, signal: &str, pid: i32) {
     let kill = ["kill", "-s", signal, &pid.to_string()];
-    match run.is_pid1 {
-        true => assert_eq!(run.enter(&kill).rest(), ""),
-        false => assert!(Command::new(kill[0]).args(&kill[1..]).status().expect("kill").success()),
+    if run.is_pid1 {
+        assert_eq!(run.enter(&kill).rest(), "")
+    } else {
+        assert!(Command::new(kill[0]).args(&kill[1..]).status().expect("kill").success())
     }
 }
 

@@ -243,9 +243,10 @@ fn an_ordinary_user_can_use_it() {
     };
     let init = copy(Path::new(env!("CARGO_BIN_EXE_reprieve")));
     let app = copy(&fixture());
-    let become_nobody = match geteuid().is_root() {
-        true => "setpriv --reuid 65534 --regid 65534 --clear-groups",
-        false => "env",
+    let become_nobody = if geteuid().is_root() {
+        "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    } else {
+        "env"
     };
     let mut words = vec!["-c", "exec $BECOME \"$@\"", "sh"];
     words.push(init.to_str().expect("text"));

@@ -462,7 +462,7 @@ impl Row {
         std::thread::scope(|scope| {
             let checks: Vec<_> =
                 CONTESTANTS.iter().map(|who| scope.spawn(move || check(who))).collect();
-            let ends = checks.into_iter().map(|check| check.join());
+            let ends = checks.into_iter().map(std::thread::ScopedJoinHandle::join);
             ends.filter_map(|end| end.unwrap_or_else(|_| Some(self.title.into()))).collect()
         })
     }

@@ -403,9 +403,9 @@ fn limit_descriptors(pid: i32, count: u64) -> u64 {
     let name = libc::RLIMIT_NOFILE;
     // SAFETY: each limit lives for the call, and the other pointer may be null.
     unsafe {
-        assert_eq!(libc::prlimit(pid, name, std::ptr::null(), &mut limit), 0);
+        assert_eq!(libc::prlimit(pid, name, std::ptr::null(), &raw mut limit), 0);
         let before = std::mem::replace(&mut limit.rlim_cur, count);
-        assert_eq!(libc::prlimit(pid, name, &limit, std::ptr::null_mut()), 0);
+        assert_eq!(libc::prlimit(pid, name, &raw const limit, std::ptr::null_mut()), 0);
         before
     }
 }
@@ -632,12 +632,11 @@ fn an_ordinary_uid_without_capabilities_is_enough() {
         .expect("a mode");
     let app = folder.join("fixture");
     std::fs::copy(fixture(), &app).expect("a copy");
-    let become_nobody = match geteuid().is_root() {
-        true => {
-            "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
-             --bounding-set=-all --no-new-privs"
-        }
-        false => "env",
+    let become_nobody = if geteuid().is_root() {
+        "setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all \
+         --bounding-set=-all --no-new-privs"
+    } else {
+        "env"
     };
     let at = address();
     let script = format!(

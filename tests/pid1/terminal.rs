@@ -27,9 +27,10 @@ fn leader_as_pid1(words: &str) -> Command {
 
 /// Starts a leader, which may be PID 1 below unshare.
 fn start(command: Command) -> Pty {
-    match command.get_program() == "unshare" {
-        true => Pty::start_below(command),
-        false => Pty::start(command, Output::Terminal),
+    if command.get_program() == "unshare" {
+        Pty::start_below(command)
+    } else {
+        Pty::start(command, Output::Terminal)
     }
 }
 

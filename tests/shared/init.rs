@@ -91,10 +91,8 @@ impl Init {
 /// that nothing outlives a test that somebody interrupts.
 fn in_pid_namespace() -> impl Iterator<Item = &'static str> {
     let unshare = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--pid", "--fork"];
-    let as_user: &[&str] = match nix::unistd::geteuid().is_root() {
-        true => &[],
-        false => &["--user", "--map-root-user"],
-    };
+    let as_user: &[&str] =
+        if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
     let words = unshare.into_iter().chain(["--mount-proc", "--kill-child=SIGKILL"]);
     words.chain(as_user.iter().copied()).chain(["--"])
 }
@@ -162,7 +160,8 @@ impl Run {
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
         // A leftover that outlives an init may hold the pipes, which else close now.
         let closes_at = at + Duration::from_secs(1);
-        while !self.readers.iter().all(|reader| reader.is_finished()) && Instant::now() < closes_at
+        while !self.readers.iter().all(std::thread::JoinHandle::is_finished)
+            && Instant::now() < closes_at
         {
             std::thread::yield_now();
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::env::args().len() > 1 {
-        return reprieve::main();
+        return reprieve::main(std::env::args_os()).into();
     }
     panic!("a message with a number: {}", std::process::id());
 }
