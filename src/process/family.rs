@@ -1,8 +1,6 @@
 //! The app and all that descends from it: who is the main child, who is left, and how signals reach
 //! them.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
@@ -12,6 +10,7 @@ use tracing::warn;
 
 use crate::process::helper;
 use crate::process::proc::{self, Process};
+use crate::process::send::{kill, send};
 use crate::process::shell::{self, Image};
 use crate::process::target::{Name, Reason, Swept, Target};
 use crate::shutdown::ending::Ending;
@@ -24,12 +23,6 @@ pub enum Aim {
     Automatic,
     MainChild,
     ProcessGroup,
-}
-
-impl From<&Process> for Name {
-    fn from(process: &Process) -> Name {
-        Name { pid: process.pid, command: process.command.clone() }
-    }
 }
 
 /// Before the spawn: makes orphans of ours come to us also where we are not PID 1, and asks for a
@@ -414,56 +407,6 @@ fn kill_helper(pid: i32, signal: Signal) {
     // A hook may leave the group that it led.
     if getpgid(Some(Pid::from_raw(pid))) != Ok(Pid::from_raw(pid)) {
         kill(pid, signal, "a process of ours");
-    }
-}
-
-/// Sends a signal; whether anyone was there. That we may not (EPERM: a child with another uid) is
-/// a warning: after the spawn nothing is fatal.
-fn kill(pid: i32, signal: Signal, whom: &str) -> bool {
-    // SAFETY: kill takes no pointer. Not nix's, whose signals know no real-time ones.
-    let sent = unsafe { libc::kill(pid, signal.number()) };
-    match Errno::result(sent) {
-        Ok(_) => true,
-        Err(Errno::ESRCH) => false,
-        Err(errno) => {
-            warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());
-            true
-        }
-    }
-}
-
-/// Sends a signal to a process that we looked at before; whether it got it. A descriptor pins it,
-/// so that a pid that has passed to another process in the meantime is not signalled
-/// (pidfd_open(2)).
-fn send(process: &Process, signal: Signal) -> bool {
-    // SAFETY: pidfd_open takes no pointer, and the new descriptor is nobody else's.
-    let pin = unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, process.pid, 0);
-        (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
-    };
-    if pin.is_none() && Errno::last() == Errno::ESRCH || !process.is_still_there() {
-        return false;
-    }
-    let number = signal.number();
-    // SAFETY: no signal information is given, and nothing else is a pointer. Where the kernel has
-    // no such descriptors the pid must do.
-    let sent = unsafe {
-        match &pin {
-            Some(pin) => {
-                let info = std::ptr::null::<libc::siginfo_t>();
-                libc::syscall(libc::SYS_pidfd_send_signal, pin.as_raw_fd(), number, info, 0)
-            }
-            None => libc::kill(process.pid, number).into(),
-        }
-    };
-    match Errno::result(sent) {
-        Ok(_) => true,
-        Err(Errno::ESRCH) => false,
-        Err(errno) => {
-            let name = Name::from(process);
-            warn!(event = "not_sent", "cannot send {signal} to {name}: {}", errno.desc());
-            false
-        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod family;
 pub mod helper;
 pub mod inherited;
 pub mod proc;
+pub mod send;
 pub mod shell;
 pub mod spawn;
 pub mod target;

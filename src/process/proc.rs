@@ -7,6 +7,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use crate::process::target::Name;
 use crate::signal::{Signal, SignalSet};
 
 /// A process as it was when its /proc/PID/stat was read.
@@ -61,6 +62,12 @@ impl Process {
 /// All running descendants of a process, without the processes in `but` and their descendants. A
 /// process that came into our PID namespace from outside has the parent 0: it and its descendants are
 /// none.
+impl From<&Process> for Name {
+    fn from(process: &Process) -> Name {
+        Name { pid: process.pid, command: process.command.clone() }
+    }
+}
+
 pub fn descendants(ancestor: i32, but: &[i32]) -> Vec<Process> {
     // A parent may end while we read, before we come to it: then it is missing, and its child was
     // read with a parent that is not there. We read all of them again.
