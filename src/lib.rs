@@ -76,6 +76,9 @@ fn run(config: Config, inherited: &Inherited, log: &Log) -> Result<u8, StartErro
     if let Some(tight) = tight {
         warn!(event = "tight", "{tight}");
     }
+    if let Some(why) = config.plan.unused_leftovers_timeout() {
+        warn!(event = "unused_option", "{why}");
+    }
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
     let plan = Plan { job_control, ..config.plan };

@@ -31,6 +31,7 @@ impl Signal {
     pub const TSTP: Signal = Signal(number::SIGTSTP as u8);
     pub const TTIN: Signal = Signal(number::SIGTTIN as u8);
     pub const TTOU: Signal = Signal(number::SIGTTOU as u8);
+    pub const URG: Signal = Signal(number::SIGURG as u8);
     pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
     /// Nothing sends it: of a coprocessor that is long gone (signal(7)).

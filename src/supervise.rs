@@ -8,6 +8,7 @@ use crate::health::readiness::Readiness;
 use crate::process::family::{Family, Helper, Reaped};
 use crate::process::helper;
 use crate::process::proc;
+use crate::process::target::Name;
 use crate::process::tty::Tty;
 use crate::process::wait::{Received, Wait};
 use crate::report::journal::{Journal, ReportOptions};
@@ -130,7 +131,11 @@ impl Supervisor {
                 Reaped::Helper(Helper::Responder, ending) => {
                     self.readiness.responder_ended(ending, now);
                 }
-                Reaped::Orphan => self.check_group(now),
+                Reaped::StandIn(name, ending) => {
+                    self.record(Step::StandInEnded(name, ending), now);
+                    self.handle(Event::ChildEnded, None, now)?;
+                }
+                Reaped::Orphan => self.handle(Event::ChildEnded, None, now)?,
                 Reaped::SomeLeft => self.handle(Event::SomeLeft, None, now)?,
                 Reaped::NothingLeft => self.handle(Event::NothingLeft, None, now)?,
             }
@@ -245,15 +250,30 @@ impl Supervisor {
                     self.record(Step::Noted { signal, sender, note }, now);
                 }
             }
-            Action::Forward { signal, why } => self.forward(signal, why, received, now),
+            Action::Forward { signal, why } => return self.forward(signal, why, received, now),
             Action::Drop { signal, why } => self.record(Step::Dropped { signal, why }, now),
             Action::Sweep { signal, kill_at } => {
-                let swept = self.family.sweep(signal);
+                let (swept, looked) = self.family.sweep(signal, now);
                 if !swept.is_empty() {
                     self.record(Step::Swept { signal, swept, kill_at }, now);
                 }
+                return self.handle(Event::Looked(looked), None, now);
             }
-            Action::KillAll => self.kill_all(now),
+            Action::LookForStandIns => {
+                let (names, looked) = self.family.look_for_stand_ins(now);
+                self.record_passed_on(names, now);
+                return self.handle(Event::Looked(looked), None, now);
+            }
+            Action::LookForLeftovers => {
+                let (names, looked) = self.family.look_for_leftovers(now);
+                self.record_passed_on(names, now);
+                return self.handle(Event::Looked(looked), None, now);
+            }
+            Action::LastCall => {
+                let names = self.family.last_call(now);
+                self.record_passed_on(names, now);
+            }
+            Action::KillAll { with_app } => self.kill_all(with_app, now),
             Action::GiveUp => self.record(Step::GaveUp { names: self.family.left() }, now),
             Action::Suspend(signal) => self.suspend(signal),
             Action::Resume(signal) => self.resume(signal),
@@ -268,19 +288,38 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    fn forward(&mut self, signal: Signal, why: Why, received: Option<Received>, now: Instant) {
-        let target = self.family.forward(signal, why != Why::Passing);
+    fn forward(
+        &mut self,
+        signal: Signal,
+        why: Why,
+        received: Option<Received>,
+        now: Instant,
+    ) -> ControlFlow<Option<Ending>> {
+        if why != Why::Passing {
+            let (target, looked) = self.family.forward_stop(signal, now);
+            self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
+            return self.handle(Event::Looked(looked), None, now);
+        }
+        let by_kernel = received.is_some_and(|received| received.by_kernel);
+        let target = self.family.forward(signal, by_kernel, now);
         let from_outside = received.filter(|received| received.pid == 0 && !received.by_kernel);
         let maybe_stop = from_outside
             .map(|received| received.signal)
-            .filter(|received| why == Why::Passing && self.family.main_may_exit_on(*received));
+            .filter(|received| self.family.main_may_exit_on(*received));
         self.record(Step::Forwarded { signal, why, target, maybe_stop }, now);
+        ControlFlow::Continue(())
     }
 
-    fn kill_all(&mut self, now: Instant) {
+    fn record_passed_on(&mut self, names: Vec<Name>, now: Instant) {
+        if !names.is_empty() {
+            self.record(Step::PassedOn { names }, now);
+        }
+    }
+
+    fn kill_all(&mut self, of_app: bool, now: Instant) {
         let trap_pending = self.family.trap_is_pending();
         if let Some(names) = self.family.kill_all() {
-            self.record(Step::Killed { names, trap_pending }, now);
+            self.record(Step::Killed { names, trap_pending, of_app }, now);
         }
         let not_run: Vec<Task> = self.tasks.queue.cancel().collect();
         for task in not_run {

@@ -6,7 +6,7 @@ use crate::process::target::{Name, Reason, Swept, Target};
 use crate::report::step::{Sender, Step};
 use crate::report::timeline::Timeline;
 use crate::shutdown::ending::Ending;
-use crate::shutdown::plan::{Delay, JobControl, Leftovers, OnRepeat, Plan};
+use crate::shutdown::plan::{Delay, JobControl, Leftovers, LeftoversTimeout, OnRepeat, Plan};
 use crate::shutdown::{Note, Why};
 use crate::signal::Signal;
 use crate::tasks::task::{Done, Hooks, Occasion, Task};
@@ -21,6 +21,7 @@ pub fn plan() -> Plan {
         rewrites: Vec::new(),
         on_repeat: OnRepeat::Hurry,
         leftovers: Leftovers::Stop,
+        leftovers_timeout: LeftoversTimeout::Default,
         rehearse: None,
         job_control: JobControl::Absent,
         on_stop: None,
@@ -72,7 +73,12 @@ pub fn to(target: Target) -> Step {
 }
 
 pub fn killed(pids: &[i32], trap_pending: bool) -> Step {
-    Step::Killed { names: pids.iter().copied().map(name).collect(), trap_pending }
+    killed_of(pids, trap_pending, false)
+}
+
+/// The same, where the app was among them.
+pub fn killed_of(pids: &[i32], trap_pending: bool, of_app: bool) -> Step {
+    Step::Killed { names: pids.iter().copied().map(name).collect(), trap_pending, of_app }
 }
 
 pub fn swept(pids: &[i32]) -> Step {

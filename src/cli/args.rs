@@ -13,7 +13,7 @@ use clap::{ArgAction, Parser};
 use crate::cli::values::{self, GracePeriod, Rewrite};
 use crate::http::url::{Request, Url};
 use crate::log::Format;
-use crate::shutdown::plan::{Delay, Leftovers, OnRepeat};
+use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
 use crate::tasks::task::Hooks;
@@ -190,6 +190,12 @@ pub struct ProcessArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "stop", hide_possible_values = true)]
     pub leftovers: Leftovers,
+    /// SIGKILL leftovers once the app has ended and this
+    /// much time is over, or none [default: 5s if the app
+    /// ended by itself or there is no grace period]
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "D", value_parser = values::leftovers_timeout)]
+    pub leftovers_timeout: Option<LeftoversTimeout>,
     /// Exit with 0 where the app ends with this exit code;
     /// repeatable
     #[arg(verbatim_doc_comment)]

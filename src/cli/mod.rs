@@ -18,7 +18,8 @@ use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
 use crate::cli::args::{
-    Args, HookArgs, LoggingArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs, TrafficArgs,
+    Args, HookArgs, LoggingArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs,
+    TrafficArgs,
 };
 use crate::cli::values::{GracePeriod, Rewrite};
 use crate::exit::StartError;
@@ -27,7 +28,7 @@ use crate::http::url::Request;
 use crate::log::Format;
 use crate::process::family::Aim;
 use crate::process::inherited;
-use crate::shutdown::plan::{JobControl, Leftovers, Plan, REHEARSED_GRACE_PERIOD};
+use crate::shutdown::plan::{JobControl, LeftoversTimeout, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
 use crate::span::Span;
 use crate::tasks::TasksConfig;
@@ -178,13 +179,15 @@ impl Config {
         let readiness = args.readiness.config()?;
         let tasks = args.hooks.tasks(quit);
         let parent_death_signal = args.signals.parent_death_signal;
+        let (expected_codes, warn_on_reap) =
+            (args.processes.expect_exit.clone(), args.processes.warn_on_reap);
         Ok(Config {
-            plan: plan(args.shutdown, args.signals, args.processes.leftovers, &tasks)?,
+            plan: plan(args.shutdown, args.signals, args.processes, &tasks)?,
             watched,
             aim,
             parent_death_signal,
-            expected_codes: args.processes.expect_exit,
-            warn_on_reap: args.processes.warn_on_reap,
+            expected_codes,
+            warn_on_reap,
             log_level,
             log_format: args.logging.log_format,
             report_file: absolute("--report-file", args.logging.report_file)?,
@@ -201,7 +204,7 @@ impl Config {
 fn plan(
     shutdown: ShutdownArgs,
     signals: SignalArgs,
-    leftovers: Leftovers,
+    processes: ProcessArgs,
     tasks: &TasksConfig,
 ) -> Result<Plan, StartError> {
     let GracePeriod(given) = shutdown.grace_period;
@@ -213,7 +216,8 @@ fn plan(
         stop_signals: signals.stop_signal,
         rewrites: rewrites.collect(),
         on_repeat: shutdown.on_repeat,
-        leftovers,
+        leftovers: processes.leftovers,
+        leftovers_timeout: processes.leftovers_timeout.unwrap_or(LeftoversTimeout::Default),
         rehearse: shutdown.rehearse,
         job_control: JobControl::Absent,
         on_stop: longest(&tasks.on_stop, tasks.hook_timeout),

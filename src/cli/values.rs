@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use crate::log::Format;
-use crate::shutdown::plan::{Delay, Leftovers, OnRepeat};
+use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
 use crate::traffic::network::Network;
@@ -95,6 +95,14 @@ pub fn grace_period(text: &str) -> Result<GracePeriod, String> {
             .map(|duration| GracePeriod(Some(duration)))
             .map_err(|error| format!("{error}, or none")),
     }
+}
+
+/// How long leftovers have, or `none`.
+pub fn leftovers_timeout(text: &str) -> Result<LeftoversTimeout, String> {
+    grace_period(text).map(|GracePeriod(timeout)| match timeout {
+        Some(timeout) => LeftoversTimeout::After(timeout),
+        None => LeftoversTimeout::None,
+    })
 }
 
 /// Any signal by its name or number.

@@ -1,6 +1,8 @@
 //! The app and all that descends from it: who is the main child, who is left, and how signals reach
 //! them.
 
+use std::time::Instant;
+
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::prctl;
@@ -10,9 +12,11 @@ use tracing::warn;
 
 use crate::process::helper;
 use crate::process::proc::{self, Process};
-use crate::process::send::{kill, send};
+use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
 use crate::process::target::{Name, Reason, Swept, Target};
+use crate::process::topmost::{self, Look, Role, Topmost};
+use crate::shutdown::Looked;
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
 
@@ -58,12 +62,14 @@ pub enum Helper {
 }
 
 /// What reaping found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reaped {
     /// The main child has ended.
     Main(Ending),
     /// The main child was stopped by this signal.
     MainStopped(Signal),
+    /// A process has ended that stood for the main child, which had ended before it.
+    StandIn(Name, Ending),
     /// A process has ended that became our child when its parent ended.
     Orphan,
     /// A process of ours beside the app has ended.
@@ -84,6 +90,10 @@ pub struct Family {
     group: i32,
     aim: Aim,
     warn_on_reap: bool,
+    /// Who was signalled, and whose turn comes later.
+    topmost: Topmost,
+    /// What was forwarded when the stop signal was.
+    stop_signal: Signal,
     /// The stop signal went to the whole group, whose members we do not all know.
     group_signalled: bool,
     /// The stop signal went to a shell that has a trap for it.
@@ -108,6 +118,8 @@ impl Family {
             group: main,
             aim,
             warn_on_reap,
+            topmost: Topmost::default(),
+            stop_signal: Signal::TERM,
             group_signalled: false,
             trap_signalled: false,
             group_end_reported: false,
@@ -194,9 +206,13 @@ impl Family {
             Some(signal) if libc::WIFSIGNALED(status) => Ending::Signaled(signal),
             _ => Ending::Exited(libc::WEXITSTATUS(status) as u8),
         };
+        let stand_in = self.topmost.reaped(pid, ending);
         if is_main {
             self.main = None;
             return Some(Reaped::Main(ending));
+        }
+        if let Some(name) = stand_in {
+            return Some(Reaped::StandIn(name, ending));
         }
         if let Some(index) = self.helpers.iter().position(|(_, helper)| *helper == pid) {
             let (helper, _) = self.helpers.swap_remove(index);
@@ -226,43 +242,134 @@ impl Family {
         proc::descendants(self.us, &helpers)
     }
 
-    /// Sends a signal to the main child or its group; to what is left, once that is gone.
-    pub fn forward(&mut self, signal: Signal, is_stop: bool) -> Target {
+    /// Our children but for the processes of ours beside the app: what is topmost. Zombies too.
+    fn children(&self) -> Vec<i32> {
+        let mut children = proc::children(self.us);
+        children.retain(|pid| !self.helpers.iter().any(|(_, helper)| helper == pid));
+        children
+    }
+
+    /// Sends a stop signal to the main child or its group, and once the main child has ended to those
+    /// that stand for it.
+    pub fn forward_stop(&mut self, signal: Signal, now: Instant) -> (Target, Looked) {
+        self.stop_signal = signal;
+        let mut children = self.children();
         let Some(main) = self.main else {
-            let left = self.descendants();
-            let reached = left.iter().filter(|process| send(process, signal)).count();
-            return Target::Leftovers(reached);
+            let stand_ins = self.topmost.stand_ins(&children);
+            let reached = stand_ins.iter().filter(|process| send(process, signal) == Sent::Yes);
+            let target = Target::StandIns(reached.map(Name::from).collect());
+            let looked = self.look(signal, Role::StandIn, now).looked;
+            return (target, looked);
         };
-        let target = self.target(main, signal);
-        let to_group = matches!(target, Target::Group(_));
-        let reached = to_group && kill(-self.group, signal, "the process group of the main child");
+        children.retain(|pid| *pid != main);
+        self.topmost.begin(&children);
+        let target = match (self.aim, Process::read(main)) {
+            (Aim::ProcessGroup, process) => {
+                self.signal_group(main, signal);
+                self.group_signalled = true;
+                if let Some(process) = process {
+                    self.topmost.record_main(process, signal);
+                }
+                Target::Group(Reason::Option)
+            }
+            (Aim::MainChild, process) => {
+                kill(main, signal, "the main child");
+                if let Some(process) = process {
+                    self.topmost.record_main(process, signal);
+                }
+                Target::Main(Reason::Option)
+            }
+            (Aim::Automatic, Some(process)) if proc::shows_our_namespace() => {
+                self.signal_by_rule(&process, signal, now)
+            }
+            (Aim::Automatic, _) => {
+                kill(main, signal, "the main child");
+                Target::Main(Reason::NoShell)
+            }
+        };
+        self.trap_signalled |= matches!(target, Target::Main(Reason::ShellWithTrap(_)));
+        (target, self.topmost.looked_after_main(main, now))
+    }
+
+    fn signal_by_rule(&mut self, main: &Process, signal: Signal, now: Instant) -> Target {
+        let (reason, others) = self.topmost.signal_main(main, signal, now);
+        match (&reason, others.is_empty()) {
+            (Reason::Filter, _) => Target::Spared(reason, others),
+            (_, true) => Target::Main(reason),
+            (_, false) => Target::Through(reason, others),
+        }
+    }
+
+    fn signal_group(&self, main: i32, signal: Signal) {
+        let reached = kill(-self.group, signal, "the process group of the main child");
         // It may have left the group that it led.
         if !reached || getpgid(Some(Pid::from_raw(main))) != Ok(Pid::from_raw(self.group)) {
             kill(main, signal, "the main child");
         }
-        self.group_signalled |= is_stop && to_group;
-        self.trap_signalled |= is_stop && matches!(target, Target::Main(Reason::ShellWithTrap(_)));
-        target
     }
 
-    /// A shell without a trap for this signal would die of it or ignore it, and what it runs
-    /// would never hear. It is looked at anew when it executes something else: the app, mostly.
-    fn target(&mut self, main: i32, signal: Signal) -> Target {
+    /// Sends a signal that is no stop signal to the main child; to what is left, once that is gone.
+    pub fn forward(&mut self, signal: Signal, by_kernel: bool, now: Instant) -> Target {
+        let Some(main) = self.main else {
+            let topmost = self.children().into_iter().filter_map(Process::read);
+            let reached = topmost.filter(|process| send(process, signal) == Sent::Yes).count();
+            return Target::Leftovers(reached);
+        };
         match self.aim {
-            Aim::MainChild => Target::Main(Reason::Option),
-            Aim::ProcessGroup => Target::Group(Reason::Option),
-            Aim::Automatic if self.no_shell.as_ref().is_some_and(Image::is_current) => {
-                Target::Main(Reason::NoShell)
+            Aim::MainChild => {
+                kill(main, signal, "the main child");
+                Target::Main(Reason::Option)
             }
-            Aim::Automatic => match self.shell(main) {
-                None => Target::Main(Reason::NoShell),
-                Some(shell) => match shell::has_trap(&shell, main, signal) {
-                    Some(false) => Target::Group(Reason::ShellWithoutTrap(shell)),
-                    Some(true) => Target::Main(Reason::ShellWithTrap(shell)),
-                    None => Target::Group(Reason::OpaqueShell(shell)),
-                },
-            },
+            Aim::ProcessGroup => {
+                self.signal_group(main, signal);
+                Target::Group(Reason::Option)
+            }
+            Aim::Automatic if [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal) => {
+                match Process::read(main) {
+                    // A registry of its own: it is no request to stop.
+                    Some(process) => {
+                        let (reason, others) =
+                            Topmost::default().signal_main(&process, signal, now);
+                        match others.is_empty() {
+                            true => Target::Main(reason),
+                            false => Target::Through(reason, others),
+                        }
+                    }
+                    None => {
+                        kill(main, signal, "the main child");
+                        Target::Main(Reason::NoShell)
+                    }
+                }
+            }
+            Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
         }
+    }
+
+    /// A shell that would end of the signal, or do nothing with it, is no addressee: what it runs is.
+    /// It is looked at anew when it executes something else: the app, mostly.
+    fn forward_past_shells(&mut self, main: i32, signal: Signal, by_kernel: bool) -> Target {
+        let shell = match &self.no_shell {
+            Some(image) if image.is_current() => None,
+            _ => self.shell(main),
+        };
+        let Some(shell) = shell else {
+            kill(main, signal, "the main child");
+            return Target::Main(Reason::NoShell);
+        };
+        if by_kernel {
+            // Of a hangup the kernel signals the group too, but for us.
+            self.signal_group(main, signal);
+            return Target::Group(Reason::ShellWithoutTrap(shell));
+        }
+        let mut reached = Vec::new();
+        if topmost::forward_past_shells(main, signal, &mut reached) {
+            reached.retain(|name| name.pid != main);
+            return match reached.is_empty() {
+                true => Target::Main(Reason::ShellWithTrap(shell)),
+                false => Target::Through(Reason::OpaqueShell(shell), reached),
+            };
+        }
+        Target::Spared(Reason::ShellWithoutTrap(shell), reached)
     }
 
     /// The name of the shell that the main child is; what is none is remembered.
@@ -273,29 +380,41 @@ impl Family {
         shell
     }
 
-    /// Sends a signal to all that is left and has not had the stop signal yet, and continues what
-    /// is stopped, so that it can act on it.
-    pub fn sweep(&mut self, signal: Signal) -> Swept {
-        let mut swept = Swept::default();
+    /// Signals those that are topmost now and stand for the app, and those whose time has come.
+    pub fn look_for_stand_ins(&mut self, now: Instant) -> (Vec<Name>, Looked) {
+        let look = self.look(self.stop_signal, Role::StandIn, now);
+        (look.signalled, look.looked)
+    }
+
+    /// Sends a signal to all that is topmost and has not had the stop signal yet.
+    pub fn sweep(&mut self, signal: Signal, now: Instant) -> (Swept, Looked) {
+        self.stop_signal = signal;
         if self.nothing_left() {
-            return swept;
+            return (Swept::default(), Looked::default());
         }
-        for process in self.descendants() {
-            let has_it = self.group_signalled && process.group == self.group;
-            let name = Name::from(&process);
-            if has_it {
-                if process.stopped {
-                    send(&process, Signal::CONT);
-                }
-                swept.signalled_before.push(name);
-            } else if send(&process, signal) {
-                send(&process, Signal::CONT);
-                swept.signalled.push(name);
-            } else if process.is_still_there() {
-                swept.refused.push(name);
-            }
-        }
-        swept
+        let look = self.look(signal, Role::Leftover, now);
+        let Look { signalled, signalled_before, refused, looked } = look;
+        (Swept { signalled, signalled_before, refused }, looked)
+    }
+
+    /// Signals those that have become topmost since the last look at the leftovers.
+    pub fn look_for_leftovers(&mut self, now: Instant) -> (Vec<Name>, Looked) {
+        let look = self.look(self.stop_signal, Role::Leftover, now);
+        (look.signalled, look.looked)
+    }
+
+    fn look(&mut self, signal: Signal, role: Role, now: Instant) -> Look {
+        let children = self.children();
+        let group = self.group_signalled.then_some(self.group);
+        let has_it = |process: &Process| Some(process.group) == group;
+        self.topmost.look(&children, role, signal, has_it, now)
+    }
+
+    /// Sends SIGTERM to all that is left and was sent nothing.
+    pub fn last_call(&mut self, now: Instant) -> Vec<Name> {
+        let left = self.descendants();
+        let group = self.group_signalled.then_some(self.group);
+        self.topmost.last_call(&left, |process| Some(process.group) == group, now)
     }
 
     /// Sends SIGKILL to all that is left, and returns whom it found that no such call found before,

@@ -8,5 +8,6 @@ pub mod send;
 pub mod shell;
 pub mod spawn;
 pub mod target;
+pub mod topmost;
 pub mod tty;
 pub mod wait;

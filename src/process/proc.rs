@@ -5,7 +5,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+
+use nix::libc;
 
 use crate::process::target::Name;
 use crate::signal::{Signal, SignalSet};
@@ -19,10 +22,10 @@ pub struct Process {
     pub parent: i32,
     pub group: i32,
     /// In clock ticks after boot: a later process of the same pid has another one.
-    started: u64,
+    pub started: u64,
     pub stopped: bool,
     /// Ended already, and not yet reaped.
-    zombie: bool,
+    pub zombie: bool,
 }
 
 impl Process {
@@ -59,15 +62,15 @@ impl Process {
     }
 }
 
-/// All running descendants of a process, without the processes in `but` and their descendants. A
-/// process that came into our PID namespace from outside has the parent 0: it and its descendants are
-/// none.
 impl From<&Process> for Name {
     fn from(process: &Process) -> Name {
         Name { pid: process.pid, command: process.command.clone() }
     }
 }
 
+/// All running descendants of a process, without the processes in `but` and their descendants. A
+/// process that came into our PID namespace from outside has the parent 0: it and its descendants are
+/// none.
 pub fn descendants(ancestor: i32, but: &[i32]) -> Vec<Process> {
     // A parent may end while we read, before we come to it: then it is missing, and its child was
     // read with a parent that is not there. We read all of them again.
@@ -137,13 +140,95 @@ pub fn command(pid: i32) -> Option<String> {
     Process::read(pid).filter(|_| shows_our_namespace()).map(|process| process.command)
 }
 
+/// What a process does with signals (SigPnd to SigCgt in proc_pid_status(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signals {
+    /// Of its first thread, or of the process.
+    pub pending: SignalSet,
+    pub blocked: SignalSet,
+    pub ignored: SignalSet,
+    pub caught: SignalSet,
+}
+
+/// What a process does with signals; none where that cannot be seen.
+pub fn signals(pid: i32) -> Option<Signals> {
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    parse_signals(&String::from_utf8_lossy(&status))
+}
+
+fn parse_signals(status: &str) -> Option<Signals> {
+    let set = |key| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    Some(Signals {
+        pending: SignalSet(set("SigPnd:")? | set("ShdPnd:")?),
+        blocked: SignalSet(set("SigBlk:")?),
+        ignored: SignalSet(set("SigIgn:")?),
+        caught: SignalSet(set("SigCgt:")?),
+    })
+}
+
 /// Whether a process has a handler for this signal.
 pub fn catches(pid: i32, signal: Signal) -> Option<bool> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    let status = String::from_utf8_lossy(&status);
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
-    let caught = SignalSet(u64::from_str_radix(caught.trim(), 16).ok()?);
-    Some(caught.contains(signal))
+    signals(pid).map(|signals| signals.caught.contains(signal))
+}
+
+/// Whether a process takes its signals by rt_sigtimedwait(2), as tini does. While it waits, /proc
+/// shows them as neither blocked nor caught.
+pub fn waits_for_signals(pid: i32) -> bool {
+    let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+    let number = call.split(' ').next().and_then(|number| number.parse().ok());
+    // Of another user's process only the name of the kernel's function may be shown.
+    let function = || fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    number == Some(libc::SYS_rt_sigtimedwait) || function().starts_with("do_sigtimedwait")
+}
+
+/// The children of a process, zombies too, by /proc/PID/task/TID/children. A kernel without that file
+/// (CONFIG_PROC_CHILDREN) is asked for the parent of each process.
+pub fn children(pid: i32) -> Vec<i32> {
+    if !shows_our_namespace() {
+        return Vec::new();
+    }
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let mut children = Vec::new();
+    for thread in threads {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => children.extend(list.split(' ').filter_map(|pid| pid.parse::<i32>().ok())),
+            Err(error) if error.kind() == ErrorKind::NotFound && thread.path().exists() => {
+                let all = everyone();
+                let theirs = all.values().filter(|process| process.parent == pid);
+                return theirs.map(|process| process.pid).collect();
+            }
+            Err(_) => {}
+        }
+    }
+    children
+}
+
+/// A FIFO, by the numbers of its device and its inode.
+pub type Fifo = (u64, u64);
+
+/// The FIFO that is the standard input of a process, if it is one.
+pub fn fifo_input(pid: i32) -> Option<Fifo> {
+    let input = fs::metadata(format!("/proc/{pid}/fd/0")).ok()?;
+    input.file_type().is_fifo().then(|| (input.dev(), input.ino()))
+}
+
+/// Whether a process has this FIFO open for writing. The mode of the link says for what a descriptor
+/// is open (proc_pid_fd(5)). At most so many descriptors are looked at, which are counted down.
+pub fn writes_to(pid: i32, fifo: Fifo, descriptors: &mut usize) -> bool {
+    const WRITE: u32 = 0o200;
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    open.take_while(|_| {
+        *descriptors = descriptors.saturating_sub(1);
+        *descriptors > 0
+    })
+    .any(|link| {
+        let is_it = |file: fs::Metadata| (file.dev(), file.ino()) == fifo;
+        let for_writing = |link: fs::Metadata| link.mode() & WRITE != 0;
+        link.metadata().is_ok_and(for_writing) && fs::metadata(link.path()).is_ok_and(is_it)
+    })
 }
 
 /// The inodes of the sockets that these processes have open. None where that cannot be seen for one

@@ -10,32 +10,35 @@ use crate::process::proc::Process;
 use crate::process::target::Name;
 use crate::signal::Signal;
 
-/// Sends a signal; whether anyone was there. That we may not (EPERM: a child with another uid) is
-/// a warning: after the spawn nothing is fatal.
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The process has it.
+    Yes,
+    /// The process has ended.
+    Gone,
+    /// We may not send it one (EPERM: another user's).
+    Refused,
+}
+
+/// Sends a signal to a child of ours that is not reaped, or to a group (kill(2)); whether anyone was
+/// there. That we may not is a warning: after the spawn nothing is fatal.
 pub fn kill(pid: i32, signal: Signal, whom: &str) -> bool {
     // SAFETY: kill takes no pointer. Not nix's, whose signals know no real-time ones.
     let sent = unsafe { libc::kill(pid, signal.number()) };
-    match Errno::result(sent) {
-        Ok(_) => true,
-        Err(Errno::ESRCH) => false,
-        Err(errno) => {
-            warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());
-            true
-        }
-    }
+    outcome(sent.into(), signal, &whom) != Sent::Gone
 }
 
-/// Sends a signal to a process that we looked at before; whether it got it. A descriptor pins it,
-/// so that a pid that has passed to another process in the meantime is not signalled
-/// (pidfd_open(2)).
-pub fn send(process: &Process, signal: Signal) -> bool {
+/// Sends a signal to a process that we looked at before. A descriptor pins it, so that a pid that has
+/// passed to another process in the meantime is not signalled (pidfd_open(2)).
+pub fn send(process: &Process, signal: Signal) -> Sent {
     // SAFETY: pidfd_open takes no pointer, and the new descriptor is nobody else's.
     let pin = unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, process.pid, 0);
         (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
     };
     if pin.is_none() && Errno::last() == Errno::ESRCH || !process.is_still_there() {
-        return false;
+        return Sent::Gone;
     }
     let number = signal.number();
     // SAFETY: no signal information is given, and nothing else is a pointer. Where the kernel has
@@ -49,13 +52,17 @@ pub fn send(process: &Process, signal: Signal) -> bool {
             None => libc::kill(process.pid, number).into(),
         }
     };
-    match Errno::result(sent) {
-        Ok(_) => true,
-        Err(Errno::ESRCH) => false,
+    outcome(sent, signal, &Name::from(process))
+}
+
+/// Decodes what a system call returned that was to send a signal.
+fn outcome(returned: i64, signal: Signal, whom: &dyn std::fmt::Display) -> Sent {
+    match Errno::result(returned) {
+        Ok(_) => Sent::Yes,
+        Err(Errno::ESRCH) => Sent::Gone,
         Err(errno) => {
-            let name = Name::from(process);
-            warn!(event = "not_sent", "cannot send {signal} to {name}: {}", errno.desc());
-            false
+            warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());
+            Sent::Refused
         }
     }
 }

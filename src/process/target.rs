@@ -21,13 +21,19 @@ impl fmt::Display for Name {
 pub enum Target {
     /// The main child alone.
     Main(Reason),
+    /// The main child, and these, since it does nothing with the signal.
+    Through(Reason, Vec<Name>),
+    /// Not the main child, which would end of it, but these that it runs.
+    Spared(Reason, Vec<Name>),
     /// The main child's process group.
     Group(Reason),
-    /// So many of the processes that outlive the main child.
+    /// Those that stand for the main child, which has ended.
+    StandIns(Vec<Name>),
+    /// So many of the processes that outlive the app.
     Leftovers(usize),
 }
 
-/// Why a signal went to the main child, or to its group.
+/// Why a signal went to the main child, or to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// `-g` or `-c`.
@@ -36,10 +42,19 @@ pub enum Reason {
     NoShell,
     /// It is this shell, which has a trap for the signal.
     ShellWithTrap(String),
-    /// It is this shell, which has no trap for the signal.
+    /// It is this shell, which ends of the signal, for it has no trap for it.
     ShellWithoutTrap(String),
-    /// It is this shell, which does not show whether it has a trap.
+    /// It is this shell, which does nothing with the signal while it waits for a command, unless it
+    /// has a trap: that cannot be seen.
     OpaqueShell(String),
+    /// It ignores the signal.
+    Ignored,
+    /// It blocks the signal, and has not taken it.
+    Blocked,
+    /// We may not send it a signal.
+    Refused,
+    /// It reads what others write that are to end before it.
+    Filter,
 }
 
 /// What a sweep found.

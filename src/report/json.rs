@@ -58,6 +58,7 @@ struct Report<'a> {
     drain_ms: Option<Ms>,
     app_exit_code: Option<u8>,
     app_signal: Option<Signal>,
+    stand_in: Option<StandIn<'a>>,
     left_over: Counted<&'a Name>,
     killed_at_ms: Option<Ms>,
     killed: Counted<&'a Name>,
@@ -83,6 +84,30 @@ struct TrafficSeen<'a> {
     kept_by: Option<IpAddr>,
 }
 
+/// The app behind a shell or a relay.
+#[derive(Serialize)]
+struct StandIn<'a> {
+    pid: i32,
+    command: &'a str,
+    exit_code: Option<u8>,
+    signal: Option<Signal>,
+}
+
+impl StandIn<'_> {
+    fn of(name: &Name, ending: Ending) -> StandIn<'_> {
+        let (exit_code, signal) = code_and_signal(ending);
+        StandIn { pid: name.pid, command: &name.command, exit_code, signal }
+    }
+}
+
+/// One of the two is missing.
+fn code_and_signal(ending: Ending) -> (Option<u8>, Option<Signal>) {
+    match ending {
+        Ending::Exited(code) => (Some(code), None),
+        Ending::Signaled(signal) => (None, Some(signal)),
+    }
+}
+
 #[derive(Serialize)]
 struct FailedHook<'a> {
     hook: Cow<'a, str>,
@@ -104,11 +129,7 @@ impl<'a> Report<'a> {
     fn of(summary: &'a Summary, limits: Limits) -> Report<'a> {
         let target = summary.forwarded.map(|(_, _, target)| target);
         let names = |all: &'a [Name]| counted(all, limits, |name| name);
-        let (app_exit_code, app_signal) = match summary.ending {
-            Some(Ending::Exited(code)) => (Some(code), None),
-            Some(Ending::Signaled(signal)) => (None, Some(signal)),
-            None => (None, None),
-        };
+        let (app_exit_code, app_signal) = summary.ending.map_or((None, None), code_and_signal);
         Report {
             level: "info",
             event: "report",
@@ -131,6 +152,7 @@ impl<'a> Report<'a> {
             drain_ms: summary.drain.map(Ms),
             app_exit_code,
             app_signal,
+            stand_in: summary.stand_in.map(|(name, ending)| StandIn::of(name, ending)),
             left_over: names(summary.left_over),
             killed_at_ms: summary.killed.map(|(at, _)| Ms(at)),
             killed: names(summary.killed.map_or(&[], |(_, names)| names)),
@@ -167,6 +189,9 @@ impl<'a> TrafficSeen<'a> {
 fn forwarded_to(target: &Target) -> &'static str {
     match target {
         Target::Main(_) => "main",
+        Target::Through(..) => "through",
+        Target::Spared(..) => "children",
+        Target::StandIns(_) => "stand_ins",
         Target::Group(_) => "group",
         Target::Leftovers(_) => "leftovers",
     }
@@ -174,14 +199,21 @@ fn forwarded_to(target: &Target) -> &'static str {
 
 fn forwarded_because(target: &Target) -> Option<&'static str> {
     match target {
-        Target::Main(reason) | Target::Group(reason) => Some(match reason {
+        Target::Main(reason)
+        | Target::Through(reason, _)
+        | Target::Spared(reason, _)
+        | Target::Group(reason) => Some(match reason {
+            Reason::Ignored => "ignored",
+            Reason::Blocked => "blocked",
+            Reason::Refused => "refused",
+            Reason::Filter => "filter",
             Reason::Option => "option",
             Reason::NoShell => "no_shell",
             Reason::ShellWithTrap(_) => "shell_with_trap",
             Reason::ShellWithoutTrap(_) => "shell_without_trap",
             Reason::OpaqueShell(_) => "opaque_shell",
         }),
-        Target::Leftovers(_) => None,
+        Target::StandIns(_) | Target::Leftovers(_) => None,
     }
 }
 

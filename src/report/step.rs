@@ -50,6 +50,12 @@ pub enum Step {
         why: Why,
     },
     MainEnded(Ending),
+    /// The stop signal, or SIGTERM in its place, went to those that have become topmost since.
+    PassedOn {
+        names: Vec<Name>,
+    },
+    /// A process has ended that stood for the app, since a shell or a relay that ran it had ended.
+    StandInEnded(Name, Ending),
     /// The last member of the main child's process group is gone.
     GroupEnded,
     /// A signal was sent to what outlived the main child.
@@ -63,6 +69,8 @@ pub enum Step {
         names: Vec<Name>,
         /// The main child is a shell that has not run its trap yet.
         trap_pending: bool,
+        /// The app was among them: the main child, or what stood for it.
+        of_app: bool,
     },
     /// These processes survived SIGKILL, and are no longer waited for.
     GaveUp {
@@ -103,6 +111,8 @@ impl Step {
             Step::Forwarded { .. } => "forwarded",
             Step::Dropped { .. } => "dropped_by_rewrite",
             Step::MainEnded(_) => "app_ended",
+            Step::PassedOn { .. } => "passed_on",
+            Step::StandInEnded(..) => "stand_in_ended",
             Step::GroupEnded => "group_ended",
             Step::Swept { .. } => "swept",
             Step::Killed { .. } => "killed",

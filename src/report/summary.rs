@@ -37,6 +37,8 @@ pub struct Summary<'a> {
     /// From there to the end of the app, or of its group if that got the signal.
     pub drain: Option<Duration>,
     pub ending: Option<Ending>,
+    /// The app behind a shell or a relay that ended before it, and how it ended.
+    pub stand_in: Option<(&'a Name, Ending)>,
     pub left_over: &'a [Name],
     /// When SIGKILL was sent, and to whom.
     pub killed: Option<(Duration, &'a [Name])>,
@@ -80,10 +82,18 @@ impl Traffic<'_> {
 }
 
 impl Summary<'_> {
-    /// Whether the main child was a shell without a trap, so that its end is not the app's.
+    /// Whether the main child was a shell that ran the app, so that its end is not the app's.
     pub fn ended_as_shell(&self) -> bool {
-        let target = self.forwarded.map(|(_, _, target)| target);
-        matches!(target, Some(Target::Group(Reason::ShellWithoutTrap(_) | Reason::OpaqueShell(_))))
+        let Some((_, _, target)) = self.forwarded else { return false };
+        match target {
+            Target::Main(reason)
+            | Target::Group(reason)
+            | Target::Through(reason, _)
+            | Target::Spared(reason, _) => {
+                matches!(reason, Reason::ShellWithoutTrap(_) | Reason::OpaqueShell(_))
+            }
+            Target::StandIns(_) | Target::Leftovers(_) => false,
+        }
     }
 }
 
@@ -103,6 +113,7 @@ impl Timeline {
             forwarded: self.forwarded.as_ref().map(|(at, signal, to)| (self.at(*at), *signal, to)),
             drain: self.drain(now),
             ending: self.ended.map(|(_, ending)| ending),
+            stand_in: self.stand_in.as_ref().map(|(_, name, ending)| (name, *ending)),
             left_over: &self.left_over,
             killed: self.killed.as_ref().map(|(at, names)| (self.at(*at), &names[..])),
             trap_pending: self.trap_pending,
@@ -120,13 +131,13 @@ impl Timeline {
         self.since(at).unwrap_or_default()
     }
 
-    /// A shell ends at once: the drain of what it started ends with the group.
+    /// A shell ends at once: the drain lasts until the last of what stands for it has ended.
     fn drain(&self, now: Instant) -> Option<Duration> {
         let (forwarded_at, _, target) = self.forwarded.as_ref()?;
         let (ended_at, _) = self.ended?;
         let drained_at = match target {
             Target::Group(_) => self.group_ended_at.unwrap_or(now),
-            Target::Main(_) | Target::Leftovers(_) => ended_at,
+            _ => self.stand_in.as_ref().map_or(ended_at, |(at, ..)| ended_at.max(*at)),
         };
         Some(drained_at.saturating_duration_since(*forwarded_at))
     }

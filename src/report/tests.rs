@@ -120,7 +120,7 @@ fn the_group_of_a_shell() {
 
 #[test]
 fn a_kill() {
-    let steps = || vec![stop(), over(), (59, killed(&[2, 3], true))];
+    let steps = || vec![stop(), over(), (59, killed_of(&[2, 3], true, true))];
     let names = vec![name(3)];
     let mut given_up = steps();
     given_up.push((60, Step::GaveUp { names }));
@@ -135,11 +135,14 @@ fn a_kill() {
     let report = in_text(plan(), steps(), 60, 137);
     assert!(!report.contains("not even") && !report.contains("enough"), "{report}");
     // Without /proc nobody has a name.
-    let report = in_text(plan(), vec![stop(), over(), (59, killed(&[], false))], 60, 137);
+    let report = in_text(plan(), vec![stop(), over(), (59, killed_of(&[], false, true))], 60, 137);
     let part = "who was left over cannot be seen; killed at +59s: all that was left; ";
     assert!(report.contains(part), "{report}");
-    let all_survived =
-        vec![stop(), (59, killed(&[3], false)), (60, Step::GaveUp { names: vec![name(3)] })];
+    let all_survived = vec![
+        stop(),
+        (59, killed_of(&[3], false, true)),
+        (60, Step::GaveUp { names: vec![name(3)] }),
+    ];
     let report = in_text(plan(), all_survived, 60, 137);
     assert!(report.contains("nothing left over; SIGKILL at +59s; not even"), "{report}");
 }
@@ -235,7 +238,11 @@ fn the_verdict_of_a_rehearsal() {
         (vec![rehearsal(), (16, exited(7))], 7, Some("--expect-exit 7")),
         (vec![(0, exited(0))], 0, Some("before the stop signal")),
         (vec![rehearsal()], 0, Some("did not end by itself")),
-        (vec![rehearsal(), (59, killed(&[2], false)), (59, exited(0))], 0, Some("did not end")),
+        (
+            vec![rehearsal(), (59, killed_of(&[2], false, true)), (59, exited(0))],
+            0,
+            Some("did not end"),
+        ),
         (vec![rehearsal(), (16, exited(0)), (59, killed(&[3], false))], 0, Some("left processes")),
         (vec![rehearsal(), (16, exited(0)), given_up()], 0, Some("left processes")),
     ] {

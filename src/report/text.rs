@@ -40,6 +40,8 @@ pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
             format!("{signal} is not forwarded: it is rewritten to 0")
         }
         Step::MainEnded(ending) => format!("{app} {ending}"),
+        Step::PassedOn { names } => format!("passed it on to {}", limits.list(names)),
+        Step::StandInEnded(name, ending) => format!("{name} {ending}"),
         Step::GroupEnded => format!("the last process of the group of {app} ended"),
         Step::Swept { signal, swept, kill_at } => {
             let kill = kill_at.map(|at| format!("SIGKILL at +{}", since(timeline, at, now)));
@@ -47,7 +49,7 @@ pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
                 who_was_swept(*signal, swept).into_iter().chain(kill).collect();
             format!("left over by {app}: {}", parts.join("; "))
         }
-        Step::Killed { names, trap_pending } => {
+        Step::Killed { names, trap_pending, .. } => {
             let trap = trap_pending.then(|| format!("; {}", TrapPending(app)));
             format!("sent SIGKILL to {}{}", limits.names(names), trap.unwrap_or_default())
         }
@@ -117,6 +119,7 @@ fn reason(why: Why, timeline: &Timeline) -> &'static str {
         Why::DelayOver if timeline.plan.delay.max.is_zero() => "",
         Why::DelayOver => "; the delay is over",
         Why::Quiet => "; no traffic comes any more",
+        Why::LastCall => "; the hooks have not ended, and SIGKILL is near",
         Why::TasksEnded => "; the delay is over and the hooks have ended",
         Why::Hurry => "; asked twice, the hold ends early",
         Why::Again => ", again",
@@ -145,7 +148,7 @@ pub fn report(summary: &Summary, max: usize) -> String {
         let parts = [
             vec![beginning(summary)],
             hold(summary),
-            forward(summary),
+            forward(summary, limits),
             vec![ending(summary)],
             leftovers(summary, limits),
             time(summary),
@@ -179,6 +182,7 @@ fn hold(summary: &Summary) -> Vec<String> {
             }
             HoldEnd::Quiet => format!("held for {held} of {delay}, until traffic had stopped"),
             HoldEnd::Hooks => format!("held for {held}, until the hooks had ended"),
+            HoldEnd::LastCall => format!("held for {held}, until SIGKILL was near"),
             HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
             HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
         })
@@ -204,15 +208,19 @@ fn traffic(seen: &Traffic) -> String {
     }
 }
 
-fn forward(summary: &Summary) -> Vec<String> {
+fn forward(summary: &Summary, limits: Limits) -> Vec<String> {
     let app = summary.app;
     match summary.forwarded {
         Some((at, signal, target)) => {
             let whom = match target {
-                Target::Group(_) => "the process group of ",
-                Target::Main(_) | Target::Leftovers(_) => "",
+                Target::Group(_) => format!("the process group of {app}"),
+                Target::Through(_, others) => {
+                    format!("{app}, and through it {}", limits.list(others))
+                }
+                Target::Spared(_, others) => limits.list(others),
+                Target::Main(_) | Target::StandIns(_) | Target::Leftovers(_) => app.to_string(),
             };
-            vec![format!("{signal} to {whom}{app} at +{}", Span(at))]
+            vec![format!("{signal} to {whom} at +{}", Span(at))]
         }
         None if summary.hold.is_some_and(|(_, why)| why != HoldEnd::Exit) => {
             vec!["not forwarded, as it is rewritten to 0".into()]
@@ -225,6 +233,11 @@ fn ending(summary: &Summary) -> String {
     let Some(ending) = summary.ending else {
         return "its end was not seen".into();
     };
+    if let Some((name, ended)) = summary.stand_in {
+        let took = Span(summary.drain.unwrap_or_default());
+        let shell = &summary.app.command;
+        return format!("{name} took {took} to end and {ended}; {shell}, which ran it, {ending}");
+    }
     let is_shell = summary.ended_as_shell();
     let of_shell = match is_shell {
         true => format!(" (the status of {}, a shell)", summary.app.command),

@@ -36,6 +36,8 @@ pub enum HoldEnd {
     Quiet,
     /// The hooks had ended, which took longer than the delay.
     Hooks,
+    /// The hooks had not ended, and SIGKILL was near.
+    LastCall,
     /// A second stop signal came.
     Hurry,
     /// The app ended by itself.
@@ -68,9 +70,11 @@ pub struct Timeline {
     pub forwarded: Option<(Instant, Signal, Target)>,
     pub ended: Option<(Instant, Ending)>,
     pub group_ended_at: Option<Instant>,
+    /// The last of those that stood for the app which has ended.
+    pub stand_in: Option<(Instant, Name, Ending)>,
     pub left_over: Vec<Name>,
     pub killed: Option<(Instant, Vec<Name>)>,
-    /// The main child was still there when SIGKILL was sent.
+    /// The main child, or what stood for it, was still there when SIGKILL was sent.
     pub app_killed: bool,
     /// The main child was a shell then that had not run its trap.
     pub trap_pending: bool,
@@ -95,6 +99,7 @@ impl Timeline {
             forwarded: None,
             ended: None,
             group_ended_at: None,
+            stand_in: None,
             left_over: Vec::new(),
             killed: None,
             app_killed: false,
@@ -157,9 +162,14 @@ impl Timeline {
                     self.hold_end.get_or_insert((now, HoldEnd::Exit));
                 }
             }
+            Step::StandInEnded(name, ending) => self.stand_in = Some((now, name.clone(), *ending)),
+            Step::PassedOn { .. } => {}
             Step::GroupEnded => self.group_ended_at = Some(now),
             Step::Swept { swept, .. } => self.left_over = swept.all().cloned().collect(),
-            Step::Killed { names, trap_pending } => self.record_kill(names, *trap_pending, now),
+            Step::Killed { names, trap_pending, of_app } => {
+                self.record_kill(names, *of_app, now);
+                self.trap_pending |= trap_pending;
+            }
             Step::GaveUp { names } => {
                 self.survivors.clone_from(names);
                 if let Some((_, killed)) = &mut self.killed {
@@ -177,8 +187,8 @@ impl Timeline {
         }
     }
 
-    fn record_kill(&mut self, names: &[Name], trap_pending: bool, now: Instant) {
-        if self.ended.is_some() {
+    fn record_kill(&mut self, names: &[Name], of_app: bool, now: Instant) {
+        if !of_app {
             let known = self.left_over.len();
             for name in names {
                 if !self.left_over[..known].contains(name) {
@@ -188,14 +198,14 @@ impl Timeline {
         }
         let (_, killed) = self.killed.get_or_insert((now, Vec::new()));
         killed.extend_from_slice(names);
-        self.app_killed |= self.ended.is_none();
-        self.trap_pending |= trap_pending;
+        self.app_killed |= of_app;
     }
 
     fn end_hold(&mut self, why: Why, now: Instant) {
         match why {
             Why::Passing | Why::Unheld => {}
             Why::Again => self.repeats += 1,
+            Why::LastCall => self.hold_end = Some((now, HoldEnd::LastCall)),
             Why::DelayOver => self.hold_end = Some((now, HoldEnd::Delay)),
             Why::Quiet => self.hold_end = Some((now, HoldEnd::Quiet)),
             Why::TasksEnded => self.hold_end = Some((now, HoldEnd::Hooks)),

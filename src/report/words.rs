@@ -97,7 +97,23 @@ impl fmt::Display for Whom<'_> {
             Target::Main(Reason::ShellWithTrap(shell)) => {
                 write!(f, "{app}: {shell} has a trap for it")
             }
+            Target::Main(Reason::ShellWithoutTrap(shell)) => {
+                write!(f, "{app}: {shell} has no trap for it; what it runs is next")
+            }
             Target::Main(_) => write!(f, "{app}"),
+            Target::Through(reason, others) => {
+                let others = Limits::default().list(others);
+                write!(f, "{app} and {others}: {}", WhyThrough(reason, app))
+            }
+            Target::Spared(Reason::Filter, others) => {
+                let others = Limits::default().list(others);
+                write!(f, "{others}: {app} reads from it and ends after it")
+            }
+            Target::Spared(_, others) => {
+                let others = Limits::default().list(others);
+                write!(f, "{others}: {app} would end of it and runs that")
+            }
+            Target::StandIns(names) => f.write_str(&Limits::default().names(names)),
             Target::Group(Reason::ShellWithoutTrap(shell)) => {
                 write!(f, "the process group of {app}: {shell} has no trap for it")
             }
@@ -107,6 +123,25 @@ impl fmt::Display for Whom<'_> {
             Target::Group(_) => write!(f, "the process group of {app}"),
             Target::Leftovers(1) => f.write_str("the process that is left"),
             Target::Leftovers(count) => write!(f, "the {count} processes that are left"),
+        }
+    }
+}
+
+/// Why the main child does nothing with a signal.
+struct WhyThrough<'a>(&'a Reason, &'a Name);
+
+impl fmt::Display for WhyThrough<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let WhyThrough(reason, app) = self;
+        let app = &app.command;
+        match reason {
+            Reason::Ignored => write!(f, "{app} ignores it"),
+            Reason::Blocked => write!(f, "{app} blocks it"),
+            Reason::Refused => write!(f, "{app} may not be signalled"),
+            Reason::OpaqueShell(shell) => {
+                write!(f, "{shell} does not show whether it has a trap for it")
+            }
+            _ => write!(f, "{app} does nothing with it"),
         }
     }
 }

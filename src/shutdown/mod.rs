@@ -10,7 +10,7 @@
 pub mod ending;
 pub mod plan;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::{JobControl, Leftovers, OnRepeat, Plan, SAME_REQUEST};
@@ -26,6 +26,10 @@ pub enum Event {
     MainEnded(Ending),
     /// The main child was stopped by this signal.
     MainStopped(Signal),
+    /// Another child of ours ended and was reaped: its own children have become ours.
+    ChildEnded,
+    /// A forward, a sweep or a look was performed.
+    Looked(Looked),
     /// After reaping, children of ours are still there.
     SomeLeft,
     /// After reaping, no child of ours is there any more.
@@ -38,6 +42,17 @@ pub enum Event {
     Tick,
 }
 
+/// What a look found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Processes are there that stand for the app: a shell or a relay that has ended ran them.
+    pub stand_ins: bool,
+    /// All that is left may not be signalled.
+    pub only_refused: bool,
+    /// When something is to be looked at again, whether or not a child ends before.
+    pub again_at: Option<Instant>,
+}
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -48,14 +63,23 @@ pub enum Action {
     StartOnStop,
     /// Log what became of a repeated stop signal, and do nothing.
     Note(Note),
-    /// Send a signal to the main child or its group, and once the main child is gone to the leftovers.
+    /// Send a signal to the main child or its group; once the main child is gone to what stands for
+    /// it, or to the leftovers. A [`Event::Looked`] follows.
     Forward { signal: Signal, why: Why },
     /// Send nothing, for a rewrite drops the signal that would be forwarded now.
     Drop { signal: Signal, why: Why },
-    /// Send a signal to all that is left and has not had the stop signal yet.
+    /// Send a signal to all topmost processes that are left and have not had the stop signal yet. A
+    /// [`Event::Looked`] follows.
     Sweep { signal: Signal, kill_at: Option<Instant> },
-    /// Send SIGKILL to all that is left.
-    KillAll,
+    /// The main child has ended, or something it ran: signal those that have become topmost since the
+    /// last look and stand for it. A [`Event::Looked`] follows.
+    LookForStandIns,
+    /// Signal those that have become topmost since the last look. A [`Event::Looked`] follows.
+    LookForLeftovers,
+    /// Send SIGTERM to all that is left and was sent nothing: SIGKILL is near.
+    LastCall,
+    /// Send SIGKILL to all that is left: with the app, or what stands for it, or without.
+    KillAll { with_app: bool },
     /// Processes survived SIGKILL for as long as we wait: log who they are.
     GiveUp,
     /// Give the terminal back and stop, as this signal did the main child.
@@ -111,6 +135,8 @@ pub enum Why {
     Again,
     /// It is the first stop signal, and only leftovers are there to get it.
     Unheld,
+    /// The on-stop hooks have not ended, and SIGKILL is near.
+    LastCall,
 }
 
 /// What became of a stop signal that moved nothing.
@@ -141,20 +167,26 @@ enum Phase {
         /// Until the on-stop hooks have ended nothing is forwarded.
         hooks_run: bool,
     },
+    /// The stop signal was forwarded.
     Stopping {
+        /// That of the main child, once only those that stand for it are there.
+        ending: Option<Ending>,
         kill_at: Option<Instant>,
         /// A second stop signal has ended the hold before the hooks ended.
         hooks_run: bool,
+        looks: Looks,
     },
-    /// The main child has ended.
+    /// The main child has ended, and all that stood for it.
     Sweeping {
         ending: Ending,
         sweep: Sweep,
-        /// The leftovers are killed then, if the app ended by itself.
+        /// The leftovers are killed then, if that is before the grace period is over.
         sweep_until: Option<Instant>,
         kill_at: Option<Instant>,
+        looks: Looks,
     },
     Killed {
+        with_app: bool,
         ending: Option<Ending>,
         kill_at: Option<Instant>,
         give_up_at: Instant,
@@ -176,6 +208,57 @@ enum Sweep {
     Deadline,
     /// SIGKILL once the on-stop hooks have ended, which it would not spare (`--leftovers kill`).
     HooksEnd,
+}
+
+/// Two looks are so far apart at least: each of 3,000 leftovers may end by itself.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+/// And so far at most: what `docker exec` leaves behind becomes our child without a word.
+const MAX_BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
+/// How long before SIGKILL those get SIGTERM that were sent nothing, at most.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// When to look for processes that are to be signalled.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looks {
+    last_at: Option<Instant>,
+    next_at: Option<Instant>,
+    last_call_at: Option<Instant>,
+}
+
+impl Looks {
+    /// None so far. The last call comes when half of the time until SIGKILL is over, or later.
+    fn new(kill_at: Option<Instant>, now: Instant) -> Looks {
+        let left = |at: Instant| at.saturating_duration_since(now);
+        let last_call_at = kill_at.map(|at| at - (left(at) / 2).min(LAST_CALL));
+        Looks { last_call_at, ..Looks::default() }
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        earlier(self.next_at, self.last_call_at)
+    }
+
+    /// Something has changed: look as soon as the last look is long enough ago.
+    fn soon(&mut self, now: Instant) {
+        let at = self.last_at.map_or(now, |last| now.max(last + BETWEEN_LOOKS));
+        self.next_at = earlier(self.next_at, Some(at));
+    }
+
+    /// This was a look.
+    fn looked(&mut self, now: Instant, next_at: Option<Instant>) {
+        self.last_at = Some(now);
+        self.next_at = next_at;
+    }
+
+    /// What is due: the last call, or a look, if any.
+    fn due(&mut self, look: Action, now: Instant) -> Actions {
+        let is_due = |at: &mut Instant| *at <= now;
+        if self.last_call_at.take_if(is_due).is_some() {
+            return Action::LastCall.into();
+        }
+        self.next_at.take_if(is_due).map_or(Actions::NONE, |_| look.into())
+    }
 }
 
 /// One supervised run of the app, from its start to its end.
@@ -201,10 +284,16 @@ impl Shutdown {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running { rehearse_at } => rehearse_at,
-            Phase::Holding { kill_at, hooks_run: true, .. } => kill_at,
+            // Hooks that do not end keep the app from nothing but SIGKILL.
+            Phase::Holding { began_at, forward_at, kill_at, hooks_run: true, .. } => {
+                Looks::new(kill_at, began_at).last_call_at.map(|at| at.max(forward_at))
+            }
             Phase::Holding { forward_at, .. } => Some(forward_at),
-            Phase::Sweeping { sweep_until, kill_at, .. } => earlier(sweep_until, kill_at),
-            Phase::Stopping { kill_at, .. } | Phase::Leaving { kill_at, .. } => kill_at,
+            Phase::Stopping { kill_at, looks, .. } => earlier(kill_at, looks.deadline()),
+            Phase::Sweeping { sweep_until, kill_at, looks, .. } => {
+                earlier(earlier(sweep_until, kill_at), looks.deadline())
+            }
+            Phase::Leaving { kill_at, .. } => kill_at,
             Phase::Killed { give_up_at, .. } => Some(give_up_at),
             Phase::Exited => None,
         }
@@ -228,10 +317,11 @@ impl Shutdown {
             Event::Tick if self.deadline().is_some_and(|at| at <= now) => self.on_deadline(now),
             Event::MainEnded(ending) => self.on_main_ended(ending, now),
             Event::MainStopped(signal) => self.on_main_stopped(signal),
-            // It was forked while we killed.
-            Event::SomeLeft if matches!(self.phase, Phase::Killed { .. }) => Action::KillAll.into(),
+            Event::ChildEnded => self.on_child_ended(now),
+            Event::Looked(looked) => self.on_looked(looked, now),
             Event::NothingLeft => self.on_nothing_left(now),
-            Event::Tick | Event::SomeLeft => Actions::NONE,
+            Event::SomeLeft => self.on_some_left(),
+            Event::Tick => Actions::NONE,
         }
     }
 
@@ -245,15 +335,20 @@ impl Shutdown {
                 Action::Note(Note::StillHeld).into()
             }
             Phase::Holding { kill_at, hooks_run, .. } => {
-                self.phase = Phase::Stopping { kill_at, hooks_run };
+                self.stop(kill_at, hooks_run, now);
                 self.forward(signal, Why::Hurry).into()
             }
             Phase::Stopping { .. } => self.forward(signal, Why::Again).into(),
-            Phase::Sweeping { ending, sweep, sweep_until, kill_at } => {
+            Phase::Sweeping { ending, sweep, sweep_until, kill_at, mut looks } => {
                 let kill_at = earlier(kill_at, self.kill_at(now));
+                let until = earlier(sweep_until, kill_at);
                 let next = if sweep == Sweep::StopSignal { Sweep::Deadline } else { sweep };
-                self.phase = Phase::Sweeping { ending, sweep: next, sweep_until, kill_at };
-                self.sweep_on_signal(sweep, signal, now)
+                if next == Sweep::Deadline {
+                    let last_call_at = Looks::new(until, now).last_call_at;
+                    looks.last_call_at = earlier(looks.last_call_at, last_call_at);
+                }
+                self.phase = Phase::Sweeping { ending, sweep: next, sweep_until, kill_at, looks };
+                self.sweep_on_signal(sweep, signal, until, now)
             }
             Phase::Leaving { ending, kill_at } => {
                 let kill_at = earlier(kill_at, self.kill_at(now));
@@ -265,8 +360,13 @@ impl Shutdown {
     }
 
     /// A stop signal came when only leftovers are there: it has nobody to be held for.
-    fn sweep_on_signal(&mut self, sweep: Sweep, signal: Signal, now: Instant) -> Actions {
-        let kill_at = self.deadline();
+    fn sweep_on_signal(
+        &mut self,
+        sweep: Sweep,
+        signal: Signal,
+        kill_at: Option<Instant>,
+        now: Instant,
+    ) -> Actions {
         let start = self.start_on_stop();
         if sweep != Sweep::StopSignal {
             return Actions([Some(Action::Note(Note::SweptAlready { kill_at })), start, None]);
@@ -282,7 +382,9 @@ impl Shutdown {
     fn on_other_signal(&mut self, signal: Signal) -> Actions {
         match self.phase {
             Phase::Killed { .. } | Phase::Leaving { .. } | Phase::Exited => Actions::NONE,
-            Phase::Sweeping { .. } => self.forward(signal, Why::Passing).into(),
+            Phase::Sweeping { .. } | Phase::Stopping { ending: Some(_), .. } => {
+                self.forward(signal, Why::Passing).into()
+            }
             // A shell continues its job: the main child's group is ours to continue.
             _ if signal == Signal::CONT && self.plan.job_control == JobControl::Job => {
                 Action::Resume(signal).into()
@@ -297,14 +399,21 @@ impl Shutdown {
                 let signal = self.plan.stop_signals.first().copied();
                 self.hold(signal.unwrap_or(Signal::TERM), now)
             }
-            Phase::Holding { signal, kill_at, hooks_run: false, .. } => {
-                self.phase = Phase::Stopping { kill_at, hooks_run: false };
-                self.forward(signal, Why::DelayOver).into()
+            Phase::Holding { signal, kill_at, hooks_run, .. } => {
+                let why = if hooks_run { Why::LastCall } else { Why::DelayOver };
+                self.stop(kill_at, hooks_run, now);
+                self.forward(signal, why).into()
             }
-            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at, .. } => {
-                self.kill_all(None, kill_at, now)
+            Phase::Stopping { ending, kill_at: Some(at), .. } if at <= now => {
+                self.kill_all(true, ending, Some(at), now)
             }
-            Phase::Sweeping { ending, kill_at, .. } => self.kill_all(Some(ending), kill_at, now),
+            Phase::Sweeping { ending, sweep_until, kill_at, .. }
+                if earlier(sweep_until, kill_at).is_some_and(|at| at <= now) =>
+            {
+                self.kill_all(false, Some(ending), kill_at, now)
+            }
+            Phase::Stopping { ref mut looks, .. } => looks.due(Action::LookForStandIns, now),
+            Phase::Sweeping { ref mut looks, .. } => looks.due(Action::LookForLeftovers, now),
             Phase::Killed { ending, kill_at, .. } => {
                 let ending = ending.or(Some(Ending::KILLED));
                 // Processes survived SIGKILL, and the grace period is over.
@@ -313,7 +422,7 @@ impl Shutdown {
                     if is_over { self.exit(ending) } else { self.leave(ending, kill_at, now) };
                 Actions([Some(Action::GiveUp), Some(next), None])
             }
-            Phase::Leaving { ending, kill_at } => self.kill_all(ending, kill_at, now),
+            Phase::Leaving { ending, kill_at } => self.kill_all(false, ending, kill_at, now),
             Phase::Exited => Actions::NONE,
         }
     }
@@ -324,7 +433,7 @@ impl Shutdown {
             Phase::Holding {
                 signal, may_end_at, forward_at, kill_at, hooks_run: false, ..
             } if (may_end_at..forward_at).contains(&now) => {
-                self.phase = Phase::Stopping { kill_at, hooks_run: false };
+                self.stop(kill_at, false, now);
                 self.forward(signal, Why::Quiet).into()
             }
             _ => Actions::NONE,
@@ -334,7 +443,7 @@ impl Shutdown {
     fn on_tasks_ended(&mut self, now: Instant) -> Actions {
         match self.phase {
             Phase::Holding { signal, forward_at, kill_at, .. } if forward_at <= now => {
-                self.phase = Phase::Stopping { kill_at, hooks_run: false };
+                self.stop(kill_at, false, now);
                 self.forward(signal, Why::TasksEnded).into()
             }
             Phase::Holding { ref mut hooks_run, .. }
@@ -343,41 +452,96 @@ impl Shutdown {
                 Actions::NONE
             }
             Phase::Sweeping { ending, kill_at, sweep: Sweep::HooksEnd, .. } => {
-                self.kill_all(Some(ending), kill_at, now)
+                self.kill_all(false, Some(ending), kill_at, now)
             }
             // What the tasks leave behind is killed: nothing comes after them.
-            Phase::Leaving { ending, kill_at } => self.kill_all(ending, kill_at, now),
+            Phase::Leaving { ending, kill_at } => self.kill_all(false, ending, kill_at, now),
             _ => Actions::NONE,
         }
     }
 
     fn on_main_ended(&mut self, ending: Ending, now: Instant) -> Actions {
-        let (by_itself, kill_at, hooks_run) = match self.phase {
-            Phase::Running { .. } => (true, None, false),
-            Phase::Holding { kill_at, hooks_run, .. } | Phase::Stopping { kill_at, hooks_run } => {
-                (false, kill_at, hooks_run)
+        match &mut self.phase {
+            Phase::Running { .. } => self.sweep(ending, None, false, now),
+            Phase::Holding { kill_at, hooks_run, .. } => {
+                let (kill_at, hooks_run) = (*kill_at, *hooks_run);
+                self.sweep(ending, kill_at, hooks_run, now)
             }
-            Phase::Killed { ending: None, kill_at, give_up_at } => {
-                self.phase = Phase::Killed { ending: Some(ending), kill_at, give_up_at };
-                return Actions::NONE;
+            // What it ran may stand for it now.
+            Phase::Stopping { ending: missing @ None, looks, .. } => {
+                *missing = Some(ending);
+                looks.next_at = Some(now);
+                Actions::NONE
             }
-            Phase::Sweeping { .. }
+            Phase::Killed { ending: missing @ None, .. } => {
+                *missing = Some(ending);
+                Actions::NONE
+            }
+            Phase::Stopping { .. }
+            | Phase::Sweeping { .. }
             | Phase::Killed { .. }
             | Phase::Leaving { .. }
-            | Phase::Exited => return Actions::NONE,
-        };
+            | Phase::Exited => Actions::NONE,
+        }
+    }
+
+    fn on_child_ended(&mut self, now: Instant) -> Actions {
+        match &mut self.phase {
+            // While the main child lives, only those that it passed the signal on to count.
+            Phase::Stopping { ending: None, looks, .. } if looks.next_at.is_none() => {}
+            Phase::Stopping { looks, .. } => looks.soon(now),
+            Phase::Sweeping { looks, sweep: Sweep::Deadline, .. } => looks.soon(now),
+            _ => {}
+        }
+        Actions::NONE
+    }
+
+    fn on_looked(&mut self, looked: Looked, now: Instant) -> Actions {
+        let Looked { stand_ins, only_refused, again_at } = looked;
+        let next_at = earlier(again_at, Some(now + MAX_BETWEEN_LOOKS));
+        match &mut self.phase {
+            Phase::Stopping { ending: None, looks, .. } => looks.looked(now, again_at),
+            Phase::Stopping { looks, .. } if stand_ins => looks.looked(now, next_at),
+            // The last of those that stood for the app has ended.
+            Phase::Stopping { ending: Some(ending), kill_at, hooks_run, .. } => {
+                let (ending, kill_at, hooks_run) = (*ending, *kill_at, *hooks_run);
+                return self.sweep(ending, kill_at, hooks_run, now);
+            }
+            // The kernel ends them with us where we are PID 1.
+            Phase::Sweeping { ending, kill_at, .. }
+                if only_refused && self.plan.leftovers != Leftovers::Wait =>
+            {
+                let (ending, kill_at) = (*ending, *kill_at);
+                return self.leave(Some(ending), kill_at, now).into();
+            }
+            Phase::Sweeping { looks, .. } => looks.looked(now, next_at),
+            _ => {}
+        }
+        Actions::NONE
+    }
+
+    /// The app has ended, and all that stood for it: turns to what it left over.
+    fn sweep(
+        &mut self,
+        ending: Ending,
+        kill_at: Option<Instant>,
+        hooks_run: bool,
+        now: Instant,
+    ) -> Actions {
+        let by_itself = matches!(self.phase, Phase::Running { .. });
         match self.plan.leftovers {
-            Leftovers::Kill if !hooks_run => self.kill_all(Some(ending), kill_at, now),
+            Leftovers::Kill if !hooks_run => self.kill_all(false, Some(ending), kill_at, now),
             Leftovers::Kill => self.wait_for_leftovers(ending, Sweep::HooksEnd, kill_at),
             // A rehearsal has failed by now: nobody would send the signal that ends the wait.
             Leftovers::Wait if by_itself && self.plan.rehearse.is_none() => {
                 self.wait_for_leftovers(ending, Sweep::StopSignal, None)
             }
             Leftovers::Wait | Leftovers::Stop => {
-                let sweep_until = by_itself.then(|| now + self.plan.sweep_after_exit());
-                self.phase =
-                    Phase::Sweeping { ending, sweep: Sweep::Deadline, sweep_until, kill_at };
-                Action::Sweep { signal: Signal::TERM, kill_at: self.deadline() }.into()
+                let sweep_until = self.plan.sweep_time(by_itself).map(|time| now + time);
+                let until = earlier(sweep_until, kill_at);
+                let (sweep, looks) = (Sweep::Deadline, Looks::new(until, now));
+                self.phase = Phase::Sweeping { ending, sweep, sweep_until, kill_at, looks };
+                Action::Sweep { signal: Signal::TERM, kill_at: until }.into()
             }
         }
     }
@@ -388,14 +552,15 @@ impl Shutdown {
         sweep: Sweep,
         kill_at: Option<Instant>,
     ) -> Actions {
-        self.phase = Phase::Sweeping { ending, sweep, sweep_until: None, kill_at };
+        let looks = Looks::default();
+        self.phase = Phase::Sweeping { ending, sweep, sweep_until: None, kill_at, looks };
         Actions::NONE
     }
 
     fn on_main_stopped(&mut self, signal: Signal) -> Actions {
         let is_there = matches!(
             self.phase,
-            Phase::Running { .. } | Phase::Holding { .. } | Phase::Stopping { .. }
+            Phase::Running { .. } | Phase::Holding { .. } | Phase::Stopping { ending: None, .. }
         );
         match self.plan.job_control {
             JobControl::Leader if is_there && signal != Signal::STOP => {
@@ -407,13 +572,20 @@ impl Shutdown {
         }
     }
 
+    /// In Killed it was forked while we killed.
+    fn on_some_left(&self) -> Actions {
+        match self.phase {
+            Phase::Killed { with_app, .. } => Action::KillAll { with_app }.into(),
+            _ => Actions::NONE,
+        }
+    }
+
     fn on_nothing_left(&mut self, now: Instant) -> Actions {
         let next = match self.phase {
             // The main child is gone, and somebody else took its status.
             Phase::Running { .. } => self.leave(None, None, now),
-            Phase::Holding { kill_at, .. } | Phase::Stopping { kill_at, .. } => {
-                self.leave(None, kill_at, now)
-            }
+            Phase::Holding { kill_at, .. } => self.leave(None, kill_at, now),
+            Phase::Stopping { ending, kill_at, .. } => self.leave(ending, kill_at, now),
             Phase::Sweeping { ending, kill_at, .. } => self.leave(Some(ending), kill_at, now),
             Phase::Killed { ending, kill_at, .. } => {
                 self.leave(ending.or(Some(Ending::KILLED)), kill_at, now)
@@ -434,6 +606,12 @@ impl Shutdown {
         Actions([Some(Action::Begin { signal, may_end_at, forward_at, kill_at }), start, None])
     }
 
+    /// The hold is over.
+    fn stop(&mut self, kill_at: Option<Instant>, hooks_run: bool, now: Instant) {
+        let looks = Looks::new(kill_at, now);
+        self.phase = Phase::Stopping { ending: None, kill_at, hooks_run, looks };
+    }
+
     /// The on-stop hooks start with the first stop signal, and only then.
     fn start_on_stop(&mut self) -> Option<Action> {
         std::mem::take(&mut self.on_stop_due).then_some(Action::StartOnStop)
@@ -448,13 +626,14 @@ impl Shutdown {
 
     fn kill_all(
         &mut self,
+        with_app: bool,
         ending: Option<Ending>,
         kill_at: Option<Instant>,
         now: Instant,
     ) -> Actions {
         let give_up_at = now + self.plan.give_up_after();
-        self.phase = Phase::Killed { ending, kill_at, give_up_at };
-        Action::KillAll.into()
+        self.phase = Phase::Killed { with_app, ending, kill_at, give_up_at };
+        Action::KillAll { with_app }.into()
     }
 
     /// All are gone. What is run then has the time until the kill, and where that has passed half

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::signal::Signal;
 use crate::span::Span;
 
-/// After a voluntary exit of the main child its leftovers have this long at most, so that a crash
-/// restarts soon.
-pub const SWEEP_AFTER_EXIT: Duration = Duration::from_secs(5);
+/// Leftovers have this long at most once the app has ended by itself, so that a crash restarts soon;
+/// and after a stop signal where no grace period says how long.
+pub const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The grace period of a rehearsal for which none is given, as in Kubernetes.
 pub const REHEARSED_GRACE_PERIOD: Duration = Duration::from_secs(30);
@@ -37,6 +37,7 @@ pub struct Plan {
     pub rewrites: Vec<(Signal, Option<Signal>)>,
     pub on_repeat: OnRepeat,
     pub leftovers: Leftovers,
+    pub leftovers_timeout: LeftoversTimeout,
     /// Behave as if the stop signal had come this long after the start.
     pub rehearse: Option<Duration>,
     pub job_control: JobControl,
@@ -87,6 +88,17 @@ pub enum Leftovers {
     Kill,
 }
 
+/// How long leftovers have once the app has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftoversTimeout {
+    /// [`LEFTOVERS_TIMEOUT`], where the app ended by itself or there is no grace period.
+    Default,
+    /// This long, or until the kill.
+    After(Duration),
+    /// Until the kill, if there is one.
+    None,
+}
+
 /// What it asks of us when the main child is stopped (^Z on a terminal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobControl {
@@ -110,9 +122,39 @@ impl Plan {
         (self.margin / 2).max(TIME_TO_DIE)
     }
 
-    /// How long leftovers have after a voluntary exit of the main child.
-    pub fn sweep_after_exit(&self) -> Duration {
-        self.kill_after().map_or(SWEEP_AFTER_EXIT, |limit| limit.min(SWEEP_AFTER_EXIT))
+    /// How long leftovers have once the app has ended, where that is less than until the kill: always
+    /// if the app ended by itself, and after a stop signal if there is no kill or it was asked for.
+    pub fn sweep_time(&self, by_itself: bool) -> Option<Duration> {
+        let asked = match self.leftovers_timeout {
+            LeftoversTimeout::Default if by_itself || self.grace_period.is_none() => {
+                Some(LEFTOVERS_TIMEOUT)
+            }
+            LeftoversTimeout::Default | LeftoversTimeout::None => None,
+            LeftoversTimeout::After(timeout) => Some(timeout),
+        };
+        let waits = self.leftovers == Leftovers::Wait && !by_itself;
+        let asked = asked.filter(|_| !waits)?;
+        Some(self.kill_after().map_or(asked, |limit| limit.min(asked)))
+    }
+
+    /// Why a `--leftovers-timeout` that was given cannot be used.
+    pub fn unused_leftovers_timeout(&self) -> Option<String> {
+        let LeftoversTimeout::After(timeout) = self.leftovers_timeout else { return None };
+        let timeout = Span(timeout);
+        match (self.leftovers, self.kill_after()) {
+            (Leftovers::Wait, _) => Some(format!(
+                "a --leftovers-timeout of {timeout} is not used with --leftovers wait"
+            )),
+            (Leftovers::Kill, _) => Some(format!(
+                "a --leftovers-timeout of {timeout} is not used with --leftovers kill"
+            )),
+            (Leftovers::Stop, Some(kill_after)) if kill_after <= timeout.0 => Some(format!(
+                "a --leftovers-timeout of {timeout} is not used: SIGKILL comes {} after the stop \
+                 signal, by the grace period and the margin",
+                Span(kill_after)
+            )),
+            (Leftovers::Stop, _) => None,
+        }
     }
 
     /// What is forwarded when this signal has come.

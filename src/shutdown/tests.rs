@@ -1,5 +1,5 @@
 use super::*;
-use crate::shutdown::plan::Delay;
+use crate::shutdown::plan::{Delay, LeftoversTimeout};
 use crate::test_support::plan;
 use std::time::Duration;
 
@@ -9,6 +9,11 @@ const STOP: Event = Event::Signal(Signal::TERM);
 const OTHER: Event = Event::Signal(Signal::HUP);
 const TASKS_ENDED: Event = Event::TasksEnded;
 const NOTHING: [Action; 0] = [];
+/// Of leftovers.
+const KILL: Action = Action::KillAll { with_app: false };
+const KILL_APP: Action = Action::KillAll { with_app: true };
+const NO_STAND_IN: Event =
+    Event::Looked(Looked { stand_ins: false, only_refused: false, again_at: None });
 
 /// A run of the core, by a clock that the test moves. Times are seconds after the start.
 struct Story {
@@ -45,12 +50,20 @@ impl Story {
 
     fn killed(plan: Plan) -> Story {
         let mut story = Story::stopping(plan);
+        story.when(157.0, Event::Tick);
         story.when(159.0, Event::Tick);
         story
     }
 
     fn when(&mut self, seconds: f64, event: Event) -> Vec<Action> {
         self.core.handle(event, self.at(seconds)).into_iter().collect()
+    }
+
+    /// The main child ends after the forward, and nobody stands for it. What is done about leftovers.
+    fn app_ends(&mut self, seconds: f64) -> Vec<Action> {
+        assert_eq!(self.when(seconds, MAIN_ENDED), NOTHING);
+        assert_eq!(self.when(seconds, Event::Tick), [Action::LookForStandIns]);
+        self.when(seconds, NO_STAND_IN)
     }
 
     fn at(&self, seconds: f64) -> Instant {
@@ -83,6 +96,11 @@ fn swept_already(kill_at: Option<Instant>) -> [Action; 1] {
 fn unheld(story: &Story, began_at: f64, kill_at: f64) -> Action {
     let (now, kill_at) = (story.at(began_at), Some(story.at(kill_at)));
     Action::Begin { signal: Signal::TERM, may_end_at: now, forward_at: now, kill_at }
+}
+
+/// A look that found somebody who stands for the main child.
+fn found(again_at: Option<Instant>) -> Event {
+    Event::Looked(Looked { stand_ins: true, only_refused: false, again_at })
 }
 
 fn without_grace_period() -> Plan {
@@ -132,7 +150,7 @@ fn running_main_exit_sweeps_for_five_seconds() {
     let mut story = Story::of(plan());
     let kill_at = Some(story.at(6.0));
     assert_eq!(story.when(1.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
-    assert_eq!(story.deadline(), Some(6.0));
+    assert_eq!(story.deadline(), Some(4.0));
 }
 
 #[test]
@@ -148,7 +166,7 @@ fn holding_stop_signal_hurries_with_the_latest() {
     let mut story = Story::holding(Plan { stop_signals, ..plan() });
     let quit = Event::Signal(Signal::QUIT);
     assert_eq!(story.when(101.0, quit), forward(Signal::QUIT, Why::Hurry));
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
 }
 
 #[test]
@@ -181,7 +199,7 @@ fn holding_deadline_forwards() {
     assert!(story.core.holds());
     assert_eq!(story.when(115.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
     assert!(!story.core.holds());
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
 }
 
 #[test]
@@ -189,7 +207,7 @@ fn holding_main_exit_sweeps_until_the_kill() {
     let mut story = Story::holding(plan());
     let kill_at = Some(story.at(159.0));
     assert_eq!(story.when(101.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
 }
 
 #[test]
@@ -206,7 +224,7 @@ fn holding_traffic_stopped_forwards_once_the_shortest_delay_is_over() {
     assert_eq!(story.when(104.9, Event::TrafficStopped), NOTHING);
     let quiet = forward(Signal::TERM, Why::Quiet);
     assert_eq!(story.when(105.0, Event::TrafficStopped), quiet);
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
     assert!(!story.core.holds());
 }
 
@@ -221,11 +239,11 @@ fn holding_goes_on_to_the_longest_delay_while_traffic_does() {
 #[test]
 fn holding_lasts_until_the_hooks_have_ended() {
     let mut story = Story::holding(with_hooks());
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
     assert_eq!(story.when(115.0, Event::Tick), NOTHING);
     assert!(story.core.holds());
     assert_eq!(story.when(120.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
     assert_eq!(story.when(121.0, TASKS_ENDED), NOTHING);
     let mut in_time = Story::holding(with_hooks());
     assert_eq!(in_time.when(115.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
@@ -243,8 +261,14 @@ fn holding_goes_on_for_the_delay_when_the_hooks_have_ended() {
 fn holding_ends_though_hooks_run_when_hurried_or_killed() {
     let mut hurried = Story::holding(with_hooks());
     assert_eq!(hurried.when(101.0, STOP), forward(Signal::TERM, Why::Hurry));
+    // Not even then it hears nothing but SIGKILL.
     let mut killed = Story::holding(with_hooks());
-    assert_eq!(killed.when(159.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(killed.when(157.0, Event::Tick), forward(Signal::TERM, Why::LastCall));
+    assert_eq!(killed.when(159.0, Event::Tick), [KILL_APP]);
+    let grace_period = Some(Duration::from_secs(17));
+    let mut tight = Story::holding(Plan { grace_period, ..with_hooks() });
+    assert_eq!(tight.deadline(), Some(115.0), "the delay is kept");
+    assert_eq!(tight.when(115.0, Event::Tick), forward(Signal::TERM, Why::LastCall));
     let mut endless = Story::holding(Plan { grace_period: None, ..with_hooks() });
     assert_eq!(endless.deadline(), None);
     assert_eq!(endless.when(900.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
@@ -278,7 +302,7 @@ fn traffic_stopped_moves_nothing_but_a_hold() {
 fn stopping_stop_signal_is_forwarded_again() {
     let mut story = Story::stopping(plan());
     assert_eq!(story.when(120.0, STOP), forward(Signal::TERM, Why::Again));
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
 }
 
 #[test]
@@ -290,8 +314,9 @@ fn stopping_other_signal_is_forwarded() {
 #[test]
 fn stopping_deadline_kills() {
     let mut story = Story::stopping(plan());
+    story.when(157.0, Event::Tick);
     assert_eq!(story.when(158.999, Event::Tick), NOTHING);
-    assert_eq!(story.when(159.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(story.when(159.0, Event::Tick), [KILL_APP]);
     assert_eq!(story.deadline(), Some(159.5), "half the margin");
 }
 
@@ -299,7 +324,65 @@ fn stopping_deadline_kills() {
 fn stopping_main_exit_sweeps_until_the_kill() {
     let mut story = Story::stopping(plan());
     let kill_at = Some(story.at(159.0));
-    assert_eq!(story.when(120.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    assert_eq!(story.app_ends(120.0), sweep(Signal::TERM, kill_at));
+}
+
+#[test]
+fn stopping_goes_on_while_somebody_stands_for_the_main_child() {
+    let mut story = Story::stopping(without_grace_period());
+    assert_eq!(story.when(120.0, MAIN_ENDED), NOTHING);
+    assert_eq!(story.when(120.0, Event::Tick), [Action::LookForStandIns]);
+    assert_eq!(story.when(120.0, found(None)), NOTHING);
+    assert_eq!(story.deadline(), Some(121.0), "a look a second");
+    // Many ends make one look.
+    story.when(120.001, Event::ChildEnded);
+    story.when(120.002, Event::ChildEnded);
+    assert_eq!(story.deadline(), Some(120.02));
+    assert_eq!(story.when(120.02, Event::Tick), [Action::LookForStandIns]);
+    let again_at = Some(story.at(120.1));
+    assert_eq!(story.when(120.02, found(again_at)), NOTHING);
+    assert_eq!(story.deadline(), Some(120.1));
+    assert_eq!(story.when(130.0, STOP), forward(Signal::TERM, Why::Again));
+    // The five seconds of the leftovers begin with the end of the last.
+    let kill_at = Some(story.at(145.0));
+    assert_eq!(story.when(140.0, NO_STAND_IN), sweep(Signal::TERM, kill_at));
+    let ending = Some(Ending::Exited(0));
+    assert_eq!(story.when(141.0, Event::NothingLeft), [Action::Exit(ending)]);
+}
+
+#[test]
+fn stopping_kills_who_stands_for_the_main_child_as_the_app() {
+    let mut story = Story::stopping(plan());
+    story.when(120.0, MAIN_ENDED);
+    story.when(120.0, Event::Tick);
+    story.when(120.0, found(None));
+    assert_eq!(story.when(159.0, Event::Tick), [KILL_APP]);
+    let leave = Action::Exit(Some(ZERO));
+    assert_eq!(story.when(159.1, Event::NothingLeft), [leave]);
+}
+
+#[test]
+fn stopping_looks_again_for_those_who_have_not_taken_the_signal() {
+    let mut story = Story::stopping(plan());
+    let again_at = Some(story.at(115.1));
+    assert_eq!(story.when(115.0, found(again_at)), NOTHING);
+    assert_eq!(story.when(115.05, Event::ChildEnded), NOTHING);
+    assert_eq!(story.deadline(), Some(115.05));
+    assert_eq!(story.when(115.1, Event::Tick), [Action::LookForStandIns]);
+    assert_eq!(story.when(115.1, NO_STAND_IN), NOTHING);
+    assert_eq!(story.when(115.2, Event::ChildEnded), NOTHING, "the main child has its own");
+    assert_eq!(story.deadline(), Some(157.0));
+}
+
+#[test]
+fn stopping_calls_those_who_heard_nothing_before_the_kill() {
+    let mut story = Story::stopping(plan());
+    assert_eq!(story.when(156.9, Event::Tick), NOTHING);
+    assert_eq!(story.when(157.0, Event::Tick), [Action::LastCall]);
+    assert_eq!(story.deadline(), Some(159.0));
+    let grace_period = Some(Duration::from_secs(18));
+    let mut short = Story::stopping(Plan { grace_period, ..plan() });
+    assert_eq!(short.when(116.0, Event::Tick), [Action::LastCall], "half of two seconds");
 }
 
 #[test]
@@ -316,12 +399,12 @@ fn sweeping_stop_signal_takes_the_earlier_deadline() {
     story.when(1.0, MAIN_ENDED);
     let kill_at = Some(story.at(6.0));
     assert_eq!(story.when(2.0, STOP), swept_already(kill_at));
-    assert_eq!(story.deadline(), Some(6.0));
+    assert_eq!(story.deadline(), Some(4.0));
 
     let grace_period = Some(Duration::from_secs(3));
     let mut story = Story::of(Plan { grace_period, delay: Delay::fixed(Duration::ZERO), ..plan() });
     story.when(1.0, MAIN_ENDED);
-    assert_eq!(story.deadline(), Some(3.0));
+    assert_eq!(story.deadline(), Some(2.0));
     let kill_at = Some(story.at(3.0));
     assert_eq!(story.when(2.0, STOP), swept_already(kill_at));
 }
@@ -337,8 +420,9 @@ fn sweeping_other_signal_goes_to_the_leftovers() {
 fn sweeping_deadline_kills() {
     let mut story = Story::of(plan());
     story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.when(4.0, Event::Tick), [Action::LastCall]);
     assert_eq!(story.when(5.999, Event::Tick), NOTHING);
-    assert_eq!(story.when(6.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(story.when(6.0, Event::Tick), [KILL]);
     assert_eq!(story.deadline(), Some(6.5));
 }
 
@@ -357,7 +441,7 @@ fn sweeping_has_no_second_main_child() {
     let mut story = Story::of(plan());
     story.when(1.0, MAIN_ENDED);
     assert_eq!(story.when(2.0, MAIN_ENDED), NOTHING);
-    assert_eq!(story.deadline(), Some(6.0));
+    assert_eq!(story.deadline(), Some(4.0));
 }
 
 // Killed
@@ -382,7 +466,7 @@ fn killed_deadline_gives_up() {
 #[test]
 fn killed_has_time_to_die_without_a_margin_too() {
     let mut story = Story::stopping(Plan { margin: Duration::ZERO, ..plan() });
-    assert_eq!(story.when(160.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(story.when(160.0, Event::Tick), [KILL_APP]);
     assert_eq!(story.deadline(), Some(160.1));
 }
 
@@ -399,7 +483,7 @@ fn killed_stays_till_all_are_reaped() {
 #[test]
 fn killed_kills_again_what_was_forked_meanwhile() {
     let mut story = Story::killed(plan());
-    assert_eq!(story.when(159.1, Event::SomeLeft), [Action::KillAll]);
+    assert_eq!(story.when(159.1, Event::SomeLeft), [KILL_APP]);
     assert_eq!(story.deadline(), Some(159.5), "nothing gains time by forking");
 }
 
@@ -431,7 +515,7 @@ fn leaving_comes_when_all_are_gone() {
     // Only a stop signal begins the grace period.
     let mut crashed = Story::of(with_hooks());
     crashed.when(1.0, MAIN_ENDED);
-    assert_eq!(crashed.deadline(), Some(6.0));
+    assert_eq!(crashed.deadline(), Some(4.0));
     assert_eq!(crashed.when(2.0, Event::NothingLeft), leave);
     assert_eq!(crashed.deadline(), None);
     let mut lost = Story::of(with_hooks());
@@ -462,7 +546,7 @@ fn leaving_other_signal_is_for_nobody() {
 fn leaving_deadline_kills_and_ends() {
     let mut story = Story::leaving(with_hooks());
     story.when(101.0, STOP);
-    assert_eq!(story.when(160.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(story.when(160.0, Event::Tick), [KILL]);
     let exit = [Action::Exit(Some(Ending::Exited(0)))];
     assert_eq!(story.when(160.1, Event::NothingLeft), exit);
 }
@@ -471,8 +555,8 @@ fn leaving_deadline_kills_and_ends() {
 fn leaving_ends_with_the_tasks_and_kills_what_they_leave() {
     let mut story = Story::leaving(with_hooks());
     assert_eq!(story.when(101.0, Event::NothingLeft), NOTHING);
-    assert_eq!(story.when(102.0, TASKS_ENDED), [Action::KillAll]);
-    assert_eq!(story.when(102.0, Event::SomeLeft), [Action::KillAll]);
+    assert_eq!(story.when(102.0, TASKS_ENDED), [KILL]);
+    assert_eq!(story.when(102.0, Event::SomeLeft), [KILL]);
     assert_eq!(story.deadline(), Some(102.5));
     let exit = [Action::Exit(Some(Ending::Exited(0)))];
     assert_eq!(story.when(102.1, Event::NothingLeft), exit);
@@ -500,7 +584,7 @@ fn killed_has_no_time_to_leave_when_it_gives_up_at_the_end() {
     // After a crash there is no end but that of the leftovers.
     let mut crashed = Story::of(with_hooks());
     crashed.when(1.0, MAIN_ENDED);
-    assert_eq!(crashed.when(6.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(crashed.when(6.0, Event::Tick), [KILL]);
     let leave = [Action::GiveUp, Action::StartOnExit(Some(Ending::Exited(0)))];
     assert_eq!(crashed.when(6.5, Event::Tick), leave);
     assert_eq!(crashed.deadline(), None);
@@ -508,7 +592,7 @@ fn killed_has_no_time_to_leave_when_it_gives_up_at_the_end() {
     let mut asked = Story::of(with_hooks());
     asked.when(1.0, MAIN_ENDED);
     asked.when(2.0, STOP);
-    assert_eq!(asked.when(6.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(asked.when(6.0, Event::Tick), [KILL]);
     assert_eq!(asked.when(6.5, Event::Tick), leave);
     assert_eq!(asked.deadline(), Some(61.0));
 }
@@ -536,7 +620,7 @@ fn without_a_delay_the_stop_signal_passes_in_the_same_wake() {
     story.when(100.0, STOP);
     assert_eq!(story.deadline(), Some(100.0));
     assert_eq!(story.when(100.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
     assert_eq!(story.when(100.1, STOP), forward(Signal::TERM, Why::Again));
 }
 
@@ -545,10 +629,10 @@ fn without_a_grace_period_nothing_is_killed() {
     let mut story = Story::stopping(without_grace_period());
     assert_eq!(story.deadline(), None);
     assert_eq!(story.when(1e6, Event::Tick), NOTHING);
-    assert_eq!(story.when(1e6, MAIN_ENDED), sweep(Signal::TERM, None));
-    assert_eq!(story.deadline(), None);
-    assert_eq!(story.when(1e6, STOP), swept_already(None));
-    assert_eq!(story.deadline(), None);
+    let none = LeftoversTimeout::None;
+    let mut endless = Story::stopping(Plan { leftovers_timeout: none, ..without_grace_period() });
+    assert_eq!(endless.app_ends(120.0), sweep(Signal::TERM, None));
+    assert_eq!(endless.when(1e6, STOP), swept_already(None));
 }
 
 #[test]
@@ -568,7 +652,7 @@ fn leftovers_that_are_waited_for_get_nothing_until_a_stop_signal() {
     let [sweep] = sweep(Signal::TERM, kill_at);
     assert_eq!(story.when(100.0, STOP), [unheld(&story, 100.0, 159.0), sweep]);
     assert_eq!(story.when(101.0, STOP), swept_already(kill_at));
-    assert_eq!(story.deadline(), Some(159.0));
+    assert_eq!(story.deadline(), Some(157.0));
 }
 
 #[test]
@@ -585,7 +669,7 @@ fn leftovers_that_are_waited_for_get_the_rewritten_signal() {
     story.when(1.0, MAIN_ENDED);
     let dropped = Action::Drop { signal: Signal::TERM, why: Why::Unheld };
     assert_eq!(story.when(100.0, STOP), [unheld(&story, 100.0, 159.0), dropped]);
-    assert_eq!(story.deadline(), Some(159.0), "the kill stands");
+    assert_eq!(story.deadline(), Some(157.0), "the kill stands");
 }
 
 #[test]
@@ -600,7 +684,7 @@ fn leftovers_of_a_rehearsal_are_not_waited_for() {
 fn leftovers_of_a_shutdown_are_swept_though_they_are_waited_for() {
     let mut story = Story::stopping(with(Leftovers::Wait));
     let kill_at = Some(story.at(159.0));
-    assert_eq!(story.when(120.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    assert_eq!(story.app_ends(120.0), sweep(Signal::TERM, kill_at));
 }
 
 #[test]
@@ -608,13 +692,13 @@ fn leftovers_are_not_killed_while_hooks_run() {
     let mut story = Story::holding(Plan { leftovers: Leftovers::Kill, ..with_hooks() });
     assert_eq!(story.when(101.0, MAIN_ENDED), NOTHING);
     assert_eq!(story.deadline(), Some(159.0));
-    assert_eq!(story.when(105.0, TASKS_ENDED), [Action::KillAll]);
+    assert_eq!(story.when(105.0, TASKS_ENDED), [KILL]);
     // A stop signal in the meantime changes nothing of that.
     let mut asked = Story::holding(Plan { leftovers: Leftovers::Kill, ..with_hooks() });
     asked.when(101.0, MAIN_ENDED);
     let kill_at = Some(asked.at(159.0));
     assert_eq!(asked.when(102.0, STOP), swept_already(kill_at));
-    assert_eq!(asked.when(105.0, TASKS_ENDED), [Action::KillAll]);
+    assert_eq!(asked.when(105.0, TASKS_ENDED), [KILL]);
     let mut swept = Story::holding(with_hooks());
     swept.when(101.0, MAIN_ENDED);
     assert_eq!(swept.when(105.0, TASKS_ENDED), NOTHING);
@@ -622,8 +706,12 @@ fn leftovers_are_not_killed_while_hooks_run() {
 
 #[test]
 fn leftovers_may_be_killed_at_once() {
-    for mut story in [Story::of(with(Leftovers::Kill)), Story::stopping(with(Leftovers::Kill))] {
-        assert_eq!(story.when(120.0, MAIN_ENDED), [Action::KillAll]);
+    let mut by_itself = Story::of(with(Leftovers::Kill));
+    assert_eq!(by_itself.when(120.0, MAIN_ENDED), [KILL]);
+    // But not what stands for the app.
+    let mut stopped = Story::stopping(with(Leftovers::Kill));
+    assert_eq!(stopped.app_ends(120.0), [KILL]);
+    for mut story in [by_itself, stopped] {
         assert_eq!(story.deadline(), Some(120.5));
         assert_eq!(story.when(120.1, Event::NothingLeft), [Action::Exit(Some(ZERO))]);
     }
@@ -645,7 +733,7 @@ fn a_dropped_stop_signal_holds_and_kills_all_the_same() {
     let mut story = Story::holding(Plan { rewrites, ..plan() });
     let dropped = Action::Drop { signal: Signal::TERM, why: Why::DelayOver };
     assert_eq!(story.when(115.0, Event::Tick), [dropped]);
-    assert_eq!(story.when(159.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(story.when(159.0, Event::Tick), [KILL_APP]);
 }
 
 // Job control
@@ -693,7 +781,7 @@ fn a_stopped_main_child_without_a_terminal_is_nobodys_business() {
 fn a_late_wake_owes_all_steps_in_their_order() {
     let mut story = Story::holding(plan());
     assert_eq!(story.when(1000.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
-    assert_eq!(story.when(1000.0, Event::Tick), [Action::KillAll]);
+    assert_eq!(story.when(1000.0, Event::Tick), [KILL_APP]);
     assert_eq!(story.deadline(), Some(1000.5), "what was killed late has its time to die");
     assert_eq!(story.when(1000.0, Event::Tick), NOTHING);
 }
@@ -703,6 +791,29 @@ fn children_that_are_left_change_nothing() {
     let mut story = Story::holding(plan());
     assert_eq!(story.when(101.0, Event::SomeLeft), NOTHING);
     assert_eq!(story.deadline(), Some(115.0));
+}
+
+/// What looks find.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Finds {
+    Nobody,
+    StandIns,
+    Refused,
+}
+
+impl Finds {
+    fn next(self) -> Finds {
+        match self {
+            Finds::Nobody => Finds::StandIns,
+            Finds::StandIns => Finds::Refused,
+            Finds::Refused => Finds::Nobody,
+        }
+    }
+
+    fn looked(self) -> Event {
+        let (stand_ins, only_refused) = (self == Finds::StandIns, self == Finds::Refused);
+        Event::Looked(Looked { stand_ins, only_refused, again_at: None })
+    }
 }
 
 /// What must hold whatever happens, watched from outside.
@@ -723,6 +834,9 @@ struct Watch {
     asked: Option<f64>,
     left: bool,
     exited: bool,
+    finds: Finds,
+    /// When the sweep or the wait for leftovers began.
+    swept_at: Option<f64>,
 }
 
 impl Watch {
@@ -742,6 +856,8 @@ impl Watch {
             asked: None,
             left: false,
             exited: false,
+            finds: Finds::Nobody,
+            swept_at: None,
         }
     }
 
@@ -808,14 +924,34 @@ impl Watch {
                 assert!(!std::mem::replace(&mut self.hooks_started, true), "hooks start twice");
                 self.hooks = self.ended.is_none();
             }
-            Action::Forward { why, .. } | Action::Drop { why, .. } => self.forwarded(why),
+            Action::Forward { why, .. } => {
+                self.forwarded(why);
+                if why != Why::Passing {
+                    self.step(self.finds.looked());
+                }
+            }
+            Action::Drop { why, .. } => self.forwarded(why),
             Action::Sweep { kill_at, .. } => {
                 self.swept += 1;
                 assert_eq!(self.swept, 1, "swept twice");
                 let (ended_at, _) = self.ended.expect("an ending");
                 assert!(kill_at.is_none_or(|at| at >= self.story.at(ended_at)));
+                self.swept_at = Some(self.now);
+                self.step(self.finds.looked());
             }
-            Action::KillAll => self.kill(event, deadline),
+            Action::KillAll { .. } => self.kill(event, deadline),
+            Action::LookForStandIns => {
+                assert!(self.swept_at.is_none() && self.forwards > 0, "nobody stands for the app");
+                self.step(self.finds.looked());
+            }
+            Action::LookForLeftovers => {
+                assert!(self.ended.is_some() && !self.killed && !self.left);
+                self.step(self.finds.looked());
+            }
+            Action::LastCall => {
+                let until_kill = deadline.map(|_| self.story.deadline());
+                assert!(until_kill.is_some() && !self.killed && !self.left);
+            }
             Action::GiveUp => assert!(gives_up, "gives up at {event:?}"),
             Action::StartOnExit(ending) => {
                 assert!(self.plan.on_exit && !std::mem::replace(&mut self.left, true));
@@ -839,7 +975,9 @@ impl Watch {
         if let Some((_, seen)) = self.ended {
             assert_eq!(ending, Some(seen));
         }
-        assert!(in_its_time);
+        // All that is left may not be signalled.
+        let refused = self.finds == Finds::Refused && self.ended.is_some();
+        assert!(in_its_time || refused);
     }
 
     fn forwarded(&mut self, why: Why) {
@@ -878,7 +1016,8 @@ impl Watch {
             return;
         }
         self.killed = true;
-        if self.plan.leftovers == Leftovers::Kill && matches!(event, Event::MainEnded(_)) {
+        let app_ended = matches!(event, Event::MainEnded(_) | Event::Looked(_));
+        if self.plan.leftovers == Leftovers::Kill && app_ended {
             return;
         }
         assert_eq!(event, Event::Tick);
@@ -886,7 +1025,8 @@ impl Watch {
         assert!((self.now - at).abs() < 1e-6, "late when woken in time");
         let by_stop = self.plan.kill_after().map(|after| after.as_secs_f64());
         let by_stop = by_stop.zip(self.began.or(self.asked)).map(|(after, began)| began + after);
-        let by_exit = self.ended.map(|(at, _)| at + self.plan.sweep_after_exit().as_secs_f64());
+        let time = self.plan.sweep_time(self.began.is_none());
+        let by_exit = self.swept_at.zip(time).map(|(at, time)| at + time.as_secs_f64());
         let earliest = by_stop.into_iter().chain(by_exit).fold(f64::INFINITY, f64::min);
         assert!(self.now >= earliest - 1e-6, "killed at {} before {earliest}", self.now);
     }
@@ -923,10 +1063,12 @@ fn plans() -> Vec<Plan> {
 #[derive(Clone, Copy, Debug)]
 enum Move {
     Happen(Event),
+    /// From now on looks find something else.
+    Find,
     Pass(f64),
 }
 
-const MOVES: [Move; 10] = [
+const MOVES: [Move; 12] = [
     Move::Happen(STOP),
     Move::Happen(Event::TrafficStopped),
     Move::Happen(TASKS_ENDED),
@@ -935,6 +1077,8 @@ const MOVES: [Move; 10] = [
     Move::Happen(Event::SomeLeft),
     Move::Happen(Event::NothingLeft),
     Move::Happen(Event::MainStopped(Signal::TSTP)),
+    Move::Happen(Event::ChildEnded),
+    Move::Find,
     Move::Pass(0.4),
     Move::Pass(2.9),
 ];
@@ -944,6 +1088,7 @@ fn play(plan: &Plan, moves: impl IntoIterator<Item = Move>) -> Watch {
     for move_ in moves {
         match move_ {
             Move::Happen(event) => watch.happen(event),
+            Move::Find => watch.finds = watch.finds.next(),
             Move::Pass(seconds) => watch.pass(seconds),
         }
     }

@@ -42,7 +42,8 @@ fn why_the_hold_ended_and_how_often_it_came_again() {
 
 #[test]
 fn who_was_killed() {
-    let timeline = of(vec![swept(&[3, 4]), killed(&[2, 3], false), killed(&[4], true)]);
+    let timeline =
+        of(vec![swept(&[3, 4]), killed_of(&[2, 3], false, true), killed_of(&[4], true, true)]);
     assert!(timeline.killed() && timeline.app_killed && timeline.trap_pending);
     assert_eq!(timeline.left_over, [3, 4].map(name));
     // What was not there at the sweep is left over too.
@@ -53,8 +54,8 @@ fn who_was_killed() {
     assert_eq!(timeline.left_over, [3, 4].map(name));
     assert_eq!(timeline.survivors, [name(4)]);
     assert_eq!(timeline.killed.unwrap().1, [name(3)]);
-    assert!(of(vec![killed(&[2], true), killed(&[3], false)]).trap_pending);
-    assert!(of(vec![killed(&[2], false), exited(0), killed(&[3], false)]).app_killed);
+    assert!(of(vec![killed_of(&[2], true, true), killed(&[3], false)]).trap_pending);
+    assert!(of(vec![killed_of(&[2], false, true), exited(0), killed(&[3], false)]).app_killed);
 }
 
 #[test]

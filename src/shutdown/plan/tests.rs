@@ -85,8 +85,42 @@ fn the_last_rewrite_of_a_signal_counts() {
 }
 
 #[test]
-fn after_a_voluntary_exit_leftovers_have_five_seconds_at_most() {
-    assert_eq!(plan().sweep_after_exit(), Duration::from_secs(5));
-    let grace_period = Some(Duration::from_secs(3));
-    assert_eq!(Plan { grace_period, ..plan() }.sweep_after_exit(), Duration::from_secs(2));
+fn leftovers_have_five_seconds_where_nothing_else_says_how_long() {
+    let after = |timeout| LeftoversTimeout::After(Duration::from_secs(timeout));
+    let time = |leftovers_timeout, grace_period: Option<u64>, leftovers| {
+        let grace_period = grace_period.map(Duration::from_secs);
+        let plan = Plan { leftovers_timeout, grace_period, leftovers, ..plan() };
+        [true, false].map(|by_itself| plan.sweep_time(by_itself).map(|time| time.as_secs()))
+    };
+    let (default, none) = (LeftoversTimeout::Default, LeftoversTimeout::None);
+    for (timeout, grace_period, leftovers, expected) in [
+        (default, Some(60), Leftovers::Stop, [Some(5), None]),
+        (default, Some(3), Leftovers::Stop, [Some(2), None]),
+        (default, None, Leftovers::Stop, [Some(5), Some(5)]),
+        (after(9), Some(60), Leftovers::Stop, [Some(9), Some(9)]),
+        (after(9), Some(5), Leftovers::Stop, [Some(4), Some(4)]),
+        (after(9), None, Leftovers::Stop, [Some(9), Some(9)]),
+        (none, Some(60), Leftovers::Stop, [None, None]),
+        (none, None, Leftovers::Stop, [None, None]),
+        (default, None, Leftovers::Wait, [Some(5), None]),
+        (after(9), None, Leftovers::Wait, [Some(9), None]),
+    ] {
+        assert_eq!(
+            time(timeout, grace_period, leftovers),
+            expected,
+            "{timeout:?} {grace_period:?}"
+        );
+    }
+}
+
+#[test]
+fn a_leftovers_timeout_that_cannot_be_used_is_named() {
+    let plan = |timeout, leftovers| {
+        let leftovers_timeout = LeftoversTimeout::After(Duration::from_secs(timeout));
+        Plan { leftovers_timeout, leftovers, ..plan() }.unused_leftovers_timeout()
+    };
+    assert_eq!(plan(58, Leftovers::Stop), None);
+    assert!(plan(59, Leftovers::Stop).unwrap().contains("SIGKILL comes 59s after"));
+    assert!(plan(9, Leftovers::Wait).unwrap().contains("--leftovers wait"));
+    assert!(plan(9, Leftovers::Kill).unwrap().contains("--leftovers kill"));
 }

@@ -1,0 +1,502 @@
+//! Who is to hear a stop signal: what is topmost, once each, and what becomes topmost when one of
+//! them ends.
+//!
+//! *Topmost* is the main child, and what became our child because its parent ended. A master so has its
+//! workers to itself while it lives, and a relay passes on what it got. A process that does nothing
+//! with the signal passes it through: its children get it too, by the same rule.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::process::proc::{self, Fifo, Process, Signals};
+use crate::process::send::{Sent, send};
+use crate::process::shell::{self, Conduct};
+use crate::process::target::{Name, Reason};
+use crate::shutdown::Looked;
+use crate::shutdown::ending::Ending;
+use crate::signal::Signal;
+
+/// A process that blocks a signal and has not taken it after this long does nothing with it.
+const TAKEN_WITHIN: Duration = Duration::from_millis(100);
+
+/// How long a filter has to see the end of its input, before it is signalled itself.
+const TIME_TO_SEE_THE_END: Duration = Duration::from_secs(1);
+
+/// So many descriptors are looked at in a search for those who write to a filter.
+const MAX_DESCRIPTORS: usize = 4096;
+
+/// What a process is to us that has been signalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Main,
+    /// It stands for the main child, which was a shell or a relay and has ended.
+    StandIn,
+    /// It outlives the app.
+    Leftover,
+}
+
+/// A process that has been signalled.
+struct Record {
+    process: Process,
+    role: Role,
+    /// None where it got the signal as a member of a group.
+    signal: Option<Signal>,
+    /// What stands behind it when it ends was run by it for the app.
+    is_shell: bool,
+    refused: bool,
+    /// It does nothing with the signal itself.
+    passes_through: bool,
+    /// It blocks the signal: whether it takes it is looked at then.
+    look_at: Option<Instant>,
+}
+
+/// A filter whose turn comes after that of those who write to it.
+struct Waiting {
+    process: Process,
+    role: Role,
+    signal: Signal,
+    fifo: Fifo,
+    /// Since then nobody who is to end before it writes to it.
+    alone_since: Option<Instant>,
+}
+
+/// What a look did.
+#[derive(Default)]
+pub struct Look {
+    pub signalled: Vec<Name>,
+    /// Those that had the signal already, as members of the main child's group.
+    pub signalled_before: Vec<Name>,
+    pub refused: Vec<Name>,
+    pub looked: Looked,
+}
+
+/// Those who have been signalled, and those whose turn comes later.
+#[derive(Default)]
+pub struct Topmost {
+    /// By their pids.
+    records: HashMap<i32, Record>,
+    waiting: Vec<Waiting>,
+    /// Children of ours that are neither the app nor stand for it: daemons.
+    daemons: HashSet<i32>,
+    /// Since the last look a process ended that ran others for the app.
+    relay_ended: bool,
+}
+
+/// How a process takes a signal.
+enum Reaction {
+    Acts(Reason),
+    PassesThrough(Reason),
+    /// Nobody knows before some time has passed.
+    Blocks,
+}
+
+impl Topmost {
+    /// A stop signal is about to be forwarded, once more perhaps: who was signalled before is to be
+    /// signalled again. What else is our child by now does not stand for the app.
+    pub fn begin(&mut self, children: &[i32]) {
+        if self.records.is_empty() {
+            self.daemons = children.iter().copied().collect();
+        }
+        self.records.retain(|_, record| record.role == Role::Leftover);
+        self.waiting.clear();
+    }
+
+    /// Signals the main child, and passes the signal through it if it does nothing with it. Returns
+    /// why the main child was chosen or passed through, and who else has it.
+    pub fn signal_main(
+        &mut self,
+        main: &Process,
+        signal: Signal,
+        now: Instant,
+    ) -> (Reason, Vec<Name>) {
+        let mut look = Look::default();
+        if let Some(fifo) = filter_input(main)
+            && self.children_write(main.pid, fifo)
+        {
+            self.pass_through(main.pid, signal, now, &mut look);
+            let (process, role) = (main.clone(), Role::Main);
+            self.waiting.push(Waiting { process, role, signal, fifo, alone_since: None });
+            return (Reason::Filter, look.signalled);
+        }
+        let reason = self.signal(main, Role::Main, signal, now, &mut look);
+        look.signalled.retain(|name| name.pid != main.pid);
+        (reason, look.signalled)
+    }
+
+    /// Records that the main child got a signal without this rule.
+    pub fn record_main(&mut self, main: Process, signal: Signal) {
+        let is_shell = shell::of(main.pid).is_some();
+        self.record(&main, Role::Main, Some(signal), is_shell);
+    }
+
+    /// Signals those that have become topmost, and those whose time has come. In the role of a
+    /// leftover that is each that was not signalled; of a stand-in only those that a shell or a relay
+    /// has left.
+    pub fn look(
+        &mut self,
+        topmost: &[i32],
+        role: Role,
+        signal: Signal,
+        has_it: impl Fn(&Process) -> bool,
+        now: Instant,
+    ) -> Look {
+        let mut look = Look::default();
+        self.forget_the_dead(topmost);
+        let relay_ended = std::mem::take(&mut self.relay_ended);
+        let mut due = Vec::new();
+        for pid in topmost {
+            if self.has(*pid) {
+                continue;
+            }
+            if role == Role::StandIn && (!relay_ended || self.daemons.contains(pid)) {
+                self.daemons.insert(*pid);
+                continue;
+            }
+            match Process::read(*pid).filter(|process| !process.zombie) {
+                Some(process) if has_it(&process) => {
+                    continue_stopped(&process);
+                    look.signalled_before.push(Name::from(&process));
+                    self.record(&process, role, None, false);
+                }
+                Some(process) => due.push(process),
+                None => {}
+            }
+        }
+        for process in self.hold_back_filters(due, role, signal) {
+            self.signal(&process, role, signal, now, &mut look);
+        }
+        self.look_at_blocked(signal, now, &mut look);
+        self.look_at_filters(now, &mut look);
+        look.looked = self.looked(topmost, now);
+        look
+    }
+
+    fn looked(&self, topmost: &[i32], now: Instant) -> Looked {
+        let records = || topmost.iter().filter_map(|pid| self.records.get(pid));
+        let blocked_at = self.records.values().filter_map(|record| record.look_at).min();
+        let filters_at = self.waiting.iter().map(|waiting| match waiting.alone_since {
+            Some(since) => since + TIME_TO_SEE_THE_END,
+            None => now + TAKEN_WITHIN,
+        });
+        // Those that are not our children may end, and leave us theirs, without a word.
+        let passed_on = self.records.len() > records().count();
+        let passed_at = passed_on.then(|| now + TIME_TO_SEE_THE_END);
+        let waits = self.waiting.iter().any(|waiting| waiting.role != Role::Leftover);
+        let refused = records().filter(|record| record.refused).count();
+        // What ignores the signal, and runs nobody who acts on it, would be there for ever.
+        let drains = |r: &Record| r.role == Role::StandIn && !r.refused && !r.passes_through;
+        Looked {
+            stand_ins: waits || self.records.values().any(drains),
+            only_refused: refused > 0 && refused == topmost.len(),
+            again_at: blocked_at.into_iter().chain(filters_at).chain(passed_at).min(),
+        }
+    }
+
+    /// What there is to look at later, after the main child was signalled.
+    pub fn looked_after_main(&self, main: i32, now: Instant) -> Looked {
+        self.looked(&[main], now)
+    }
+
+    /// A child of ours has been reaped. Returns its name if it stood for the app.
+    pub fn reaped(&mut self, pid: i32, ending: Ending) -> Option<Name> {
+        self.daemons.remove(&pid);
+        self.waiting.retain(|waiting| waiting.process.pid != pid);
+        let record = self.records.remove(&pid)?;
+        let of_signal = record.signal.is_some_and(|signal| ending == Ending::Signaled(signal));
+        self.relay_ended |= record.role != Role::Leftover && (record.is_shell || of_signal);
+        (record.role == Role::StandIn).then(|| Name::from(&record.process))
+    }
+
+    /// Those among these that were sent nothing so far, which now get SIGTERM.
+    pub fn last_call(
+        &mut self,
+        left: &[Process],
+        has_it: impl Fn(&Process) -> bool,
+        now: Instant,
+    ) -> Vec<Name> {
+        let mut look = Look::default();
+        self.waiting.clear();
+        for process in left {
+            if !self.has(process.pid) && !has_it(process) {
+                self.signal(process, Role::Leftover, Signal::TERM, now, &mut look);
+            }
+        }
+        look.signalled
+    }
+
+    /// Those of our children that stand for the main child.
+    pub fn stand_ins(&self, topmost: &[i32]) -> Vec<Process> {
+        let records = topmost.iter().filter_map(|pid| self.records.get(pid));
+        let stand_ins = records.filter(|record| record.role == Role::StandIn);
+        stand_ins.map(|record| record.process.clone()).collect()
+    }
+
+    fn has(&self, pid: i32) -> bool {
+        let waits = |waiting: &Waiting| waiting.process.pid == pid;
+        self.records.contains_key(&pid) || self.waiting.iter().any(waits)
+    }
+
+    fn record(&mut self, process: &Process, role: Role, signal: Option<Signal>, is_shell: bool) {
+        let record = Record {
+            process: process.clone(),
+            role,
+            signal,
+            is_shell,
+            refused: false,
+            passes_through: false,
+            look_at: None,
+        };
+        self.records.insert(process.pid, record);
+    }
+
+    /// Those that were not our children are reaped by others. A shell among them may have left us what
+    /// it ran.
+    fn forget_the_dead(&mut self, topmost: &[i32]) {
+        let ours: HashSet<i32> = topmost.iter().copied().collect();
+        let mut relay_ended = false;
+        self.records.retain(|pid, record| {
+            let lives = ours.contains(pid) || record.process.is_still_there();
+            relay_ended |= !lives && record.is_shell && record.role != Role::Leftover;
+            lives
+        });
+        self.relay_ended |= relay_ended;
+    }
+
+    /// Sends a signal to one process, and to its children if it does nothing with it.
+    fn signal(
+        &mut self,
+        process: &Process,
+        role: Role,
+        signal: Signal,
+        now: Instant,
+        look: &mut Look,
+    ) -> Reason {
+        let signals = proc::signals(process.pid).unwrap_or_default();
+        let shell = shell::of(process.pid);
+        // A stand-in that knows no other signal knows SIGTERM.
+        let signal = match role {
+            Role::Main => signal,
+            _ if signal == Signal::TERM || minds(process.pid, &signals, signal) => signal,
+            _ => Signal::TERM,
+        };
+        let name = Name::from(process);
+        let sent = send(process, signal);
+        self.record(process, role, Some(signal), shell.is_some());
+        match sent {
+            Sent::Gone => return Reason::NoShell,
+            Sent::Refused => {
+                look.refused.push(name);
+                if let Some(record) = self.records.get_mut(&process.pid) {
+                    record.refused = true;
+                }
+                self.pass_through(process.pid, signal, now, look);
+                return Reason::Refused;
+            }
+            Sent::Yes => look.signalled.push(name),
+        }
+        continue_stopped(process);
+        match reaction(process.pid, shell, &signals, signal) {
+            Reaction::Acts(reason) => reason,
+            Reaction::PassesThrough(reason) => {
+                if let Some(record) = self.records.get_mut(&process.pid) {
+                    record.passes_through = true;
+                }
+                self.pass_through(process.pid, signal, now, look);
+                reason
+            }
+            Reaction::Blocks => {
+                if let Some(record) = self.records.get_mut(&process.pid) {
+                    record.look_at = Some(now + TAKEN_WITHIN);
+                }
+                Reason::NoShell
+            }
+        }
+    }
+
+    fn pass_through(&mut self, pid: i32, signal: Signal, now: Instant, look: &mut Look) {
+        for child in proc::children(pid).into_iter().filter_map(Process::read) {
+            if !child.zombie && !self.has(child.pid) {
+                self.signal(&child, Role::StandIn, signal, now, look);
+            }
+        }
+    }
+
+    /// Passes the signal through those that have not taken it in time.
+    fn look_at_blocked(&mut self, asked: Signal, now: Instant, look: &mut Look) {
+        let mut through = Vec::new();
+        for record in self.records.values_mut() {
+            if record.look_at.take_if(|at| *at <= now).is_some() {
+                let signal = record.signal.unwrap_or(asked);
+                let signals = proc::signals(record.process.pid);
+                if signals.is_some_and(|signals| signals.pending.contains(signal)) {
+                    record.is_shell = true;
+                    record.passes_through = true;
+                    through.push((record.process.pid, signal));
+                }
+            }
+        }
+        for (pid, signal) in through {
+            self.pass_through(pid, signal, now, look);
+        }
+    }
+}
+
+// Filters: what reads a FIFO to which others write that are to end before it.
+impl Topmost {
+    /// Takes the filters out of those whose turn it is, and returns the others. In a circle, as of
+    /// coprocesses, there is no first, so none waits.
+    fn hold_back_filters(&mut self, due: Vec<Process>, role: Role, signal: Signal) -> Vec<Process> {
+        let inputs: Vec<Option<Fifo>> = due.iter().map(filter_input).collect();
+        if inputs.iter().all(Option::is_none) {
+            return due;
+        }
+        let mut descriptors = MAX_DESCRIPTORS;
+        let writers: Vec<i32> =
+            self.living().chain(due.iter().map(|process| process.pid)).collect();
+        let writers_to = |reader: &Process, fifo, descriptors: &mut usize| -> Vec<i32> {
+            let others = writers.iter().copied().filter(|pid| *pid != reader.pid);
+            others.filter(|pid| proc::writes_to(*pid, fifo, descriptors)).collect()
+        };
+        let edges: Vec<Vec<i32>> = due
+            .iter()
+            .zip(&inputs)
+            .map(|(process, input)| match input {
+                Some(fifo) => writers_to(process, *fifo, &mut descriptors),
+                None => Vec::new(),
+            })
+            .collect();
+        // Each waits for somebody who does not wait, or who waits by right.
+        let mut first: Vec<i32> = self.living().collect();
+        first.extend(due.iter().zip(&edges).filter(|(_, to)| to.is_empty()).map(|(p, _)| p.pid));
+        let mut waits = vec![false; due.len()];
+        for _ in 0..due.len() {
+            for (index, process) in due.iter().enumerate() {
+                if !waits[index] && edges[index].iter().any(|writer| first.contains(writer)) {
+                    waits[index] = true;
+                    first.push(process.pid);
+                }
+            }
+        }
+        let mut ready = Vec::new();
+        for ((process, waits), fifo) in due.into_iter().zip(waits).zip(inputs) {
+            match fifo.filter(|_| waits) {
+                Some(fifo) => {
+                    self.waiting.push(Waiting { process, role, signal, fifo, alone_since: None });
+                }
+                None => ready.push(process),
+            }
+        }
+        ready
+    }
+
+    /// Signals the filters that have had the time to see the end of their input.
+    fn look_at_filters(&mut self, now: Instant, look: &mut Look) {
+        let mut descriptors = MAX_DESCRIPTORS;
+        for mut waiting in std::mem::take(&mut self.waiting) {
+            if !waiting.process.is_still_there() {
+                continue;
+            }
+            let has_writer = self
+                .living()
+                .chain(self.waiting.iter().map(|other| other.process.pid))
+                .any(|pid| proc::writes_to(pid, waiting.fifo, &mut descriptors));
+            if has_writer {
+                waiting.alone_since = None;
+            } else {
+                waiting.alone_since.get_or_insert(now);
+            }
+            match waiting.alone_since {
+                Some(since) if since + TIME_TO_SEE_THE_END <= now => {
+                    let Waiting { process, role, signal, .. } = waiting;
+                    self.signal(&process, role, signal, now, look);
+                }
+                _ => self.waiting.push(waiting),
+            }
+        }
+    }
+
+    /// Those that were signalled, and act on it.
+    fn living(&self) -> impl Iterator<Item = i32> {
+        self.records.iter().filter(|(_, record)| !record.refused).map(|(pid, _)| *pid)
+    }
+
+    fn children_write(&self, pid: i32, fifo: Fifo) -> bool {
+        let mut descriptors = MAX_DESCRIPTORS;
+        proc::children(pid).into_iter().any(|child| proc::writes_to(child, fifo, &mut descriptors))
+    }
+}
+
+/// The FIFO that a process has as its input, unless that is ours too.
+fn filter_input(process: &Process) -> Option<Fifo> {
+    let fifo = proc::fifo_input(process.pid)?;
+    (proc::fifo_input(std::process::id() as i32) != Some(fifo)).then_some(fifo)
+}
+
+/// Whether a process does something of its own with a signal.
+fn minds(pid: i32, signals: &Signals, signal: Signal) -> bool {
+    signals.caught.contains(signal)
+        || signals.blocked.contains(signal)
+        || proc::waits_for_signals(pid)
+}
+
+fn reaction(pid: i32, shell: Option<String>, signals: &Signals, signal: Signal) -> Reaction {
+    // What is blocked or waited for is taken, though it be ignored.
+    if signals.ignored.contains(signal)
+        && !signals.blocked.contains(signal)
+        && !proc::waits_for_signals(pid)
+    {
+        return Reaction::PassesThrough(Reason::Ignored);
+    }
+    match shell {
+        Some(shell) => match shell::conduct(&shell, signal, signals.caught.contains(signal)) {
+            Conduct::Trap => Reaction::Acts(Reason::ShellWithTrap(shell)),
+            Conduct::End => Reaction::Acts(Reason::ShellWithoutTrap(shell)),
+            Conduct::Nothing => Reaction::PassesThrough(Reason::OpaqueShell(shell)),
+        },
+        None if signals.blocked.contains(signal) => Reaction::Blocks,
+        None => Reaction::Acts(Reason::NoShell),
+    }
+}
+
+/// Continues a process that is stopped, so that it can act on the signal that it got.
+fn continue_stopped(process: &Process) {
+    if Process::read(process.pid).is_some_and(|now| now.stopped) {
+        send(process, Signal::CONT);
+    }
+}
+
+/// Forwards a signal that asks for no stop: not to a shell that would end of it while it runs
+/// something, but to what it runs, and so on down. Returns whether the process itself got it.
+pub fn forward_past_shells(pid: i32, signal: Signal, reached: &mut Vec<Name>) -> bool {
+    /// Nobody ends of these: they are ignored, or stop a process, unless it catches them (signal(7)).
+    const HARMLESS: [Signal; 7] = [
+        Signal::CHLD,
+        Signal::CONT,
+        Signal::URG,
+        Signal::WINCH,
+        Signal::TSTP,
+        Signal::TTIN,
+        Signal::TTOU,
+    ];
+    let Some(process) = Process::read(pid).filter(|process| !process.zombie) else {
+        return false;
+    };
+    let signals = proc::signals(pid).unwrap_or_default();
+    let caught = signals.caught.contains(signal);
+    let conduct = shell::of(pid).map(|shell| shell::conduct(&shell, signal, caught));
+    let runs = match conduct {
+        Some(Conduct::End | Conduct::Nothing) => proc::children(pid),
+        Some(Conduct::Trap) | None => Vec::new(),
+    };
+    let would_end = conduct == Some(Conduct::End)
+        && !signals.ignored.contains(signal)
+        && !HARMLESS.contains(&signal);
+    let spared = would_end && !runs.is_empty();
+    if !spared && send(&process, signal) == Sent::Yes {
+        reached.push(Name::from(&process));
+    }
+    for child in runs {
+        forward_past_shells(child, signal, reached);
+    }
+    !spared
+}
