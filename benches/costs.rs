@@ -98,8 +98,8 @@ fn run(options: Options) -> Result<bool, String> {
     });
     let mut names: Vec<String> = inits.iter().map(|init| init.name.clone()).collect();
     names.sort();
-    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(format!("two inits are called {}", twice[0]));
+    if let Some([twice, ..]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("two inits are called {twice}"));
     }
     needs::check(inits[OURS + 1..].iter_mut().filter_map(|peer| resolve(peer).err()).collect())?;
     let json = options.json.as_deref().map(output::create).transpose()?;

@@ -48,10 +48,10 @@ const GRACE_PERIOD: u64 = 200;
 const MARGIN: u64 = 100;
 
 fn main() -> ExitCode {
-    output::exit_code(run(Options::parse()))
+    output::exit_code(run(&Options::parse()))
 }
 
-fn run(options: Options) -> Result<bool, String> {
+fn run(options: &Options) -> Result<bool, String> {
     needs::check(Vec::new())?;
     let json = options.json.as_deref().map(output::create).transpose()?;
     room::enter()?;

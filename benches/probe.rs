@@ -88,14 +88,18 @@ fn orphans(least: u64, enough: impl FnOnce() -> Option<String>) {
             SigSet::all().thread_block().expect("a mask");
             let mut stacks = [vec![0; 16 << 10], vec![0; 16 << 10]];
             say("making", now());
-            let more = |made: &u64| *made < least || !is_enough.load(Relaxed);
-            (0..).take_while(more).map(|_| make_orphan(&mut stacks)).count()
+            let mut made = 0;
+            while made < least || !is_enough.load(Relaxed) {
+                make_orphan(&mut stacks);
+                made += 1;
+            }
+            made
         });
         enough();
         is_enough.store(true, Relaxed);
         maker.join().expect("orphans")
     });
-    say("made", made as u64);
+    say("made", made);
 }
 
 /// A double fork, light enough that the init's part of the work shows: nothing is copied, and each

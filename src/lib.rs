@@ -64,14 +64,14 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::Run(mut config)) => {
             let log = log::start(config.log_level, config.log_format, config.report_file.take());
-            run(*config, &inherited, &log).unwrap_or_else(|error| fail(&error))
+            run(*config, inherited, &log).unwrap_or_else(|error| fail(&error))
         }
         Err(error) => fail_early(&error),
     }
 }
 
 /// Up to the spawn every error ends us; after it none does.
-fn run(config: Config, inherited: &Inherited, log: &Log) -> Result<u8, StartError> {
+fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError> {
     let tight = config.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
     if let Some(tight) = tight {
         warn!(event = "tight", "{tight}");
@@ -87,13 +87,13 @@ fn run(config: Config, inherited: &Inherited, log: &Log) -> Result<u8, StartErro
     family::adopt_orphans(config.parent_death_signal);
     let environment = inherited::environment(&config.own_variables);
     let app = Program::new(&config.command);
-    let tasks = config.tasks.prepare(&environment, inherited)?;
+    let tasks = config.tasks.prepare(&environment, &inherited)?;
     let readiness = config.readiness.prepare()?;
     let started = match config.await_.wait(&mut wait, &plan.stop_signals) {
         Ok(Awaited::Stopped(signal)) => {
             return Ok(exit::code(Some(Ending::Signaled(signal)), &config.expected_codes));
         }
-        Ok(Awaited::Ready) => app.spawn(&environment, inherited, tty.as_ref()),
+        Ok(Awaited::Ready) => app.spawn(&environment, &inherited, tty.as_ref()),
         Err(not_ready) => Err(not_ready),
     };
     let main = match started {

@@ -15,7 +15,7 @@ use crate::tasks::task::{Done, Hooks, Occasion, Task};
 pub fn plan() -> Plan {
     Plan {
         delay: Delay::fixed(Duration::from_secs(15)),
-        grace_period: Some(Duration::from_secs(60)),
+        grace_period: Some(Duration::from_mins(1)),
         margin: Duration::from_secs(1),
         stop_signals: vec![Signal::TERM],
         rewrites: Vec::new(),
@@ -44,6 +44,7 @@ pub fn name(pid: i32) -> Name {
     Name { pid, command: "app".into() }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "steps have a sender or none")]
 pub fn outside() -> Option<Sender> {
     Some(Sender { pid: 0, uid: 0, command: None })
 }

@@ -84,7 +84,7 @@ fn wait(signals: &mut Signals, inside: Pid) -> u8 {
         match waitpid(inside, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(_, code)) => return code as u8,
             Ok(WaitStatus::Signaled(_, signal, _)) => return 128 + signal as u8,
-            _ => continue,
+            _ => {}
         }
     }
     unreachable!("the signals have no end")

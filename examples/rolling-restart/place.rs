@@ -123,7 +123,7 @@ impl Site<'_> {
         command.args(words).env("PATH", PATH).process_group(0);
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let failed = |error: &dyn fmt::Display| format!("{}: {error}", self.name);
-        let (mut child, network) = if let Some(_) = &container {
+        let (mut child, network) = if container.is_some() {
             (command.spawn().map_err(|error| failed(&error))?, None)
         } else {
             let started = network::inside(self.ip, || command.spawn());

@@ -171,11 +171,11 @@ impl Setup {
     pub fn line(&self, folder: &Path) -> Vec<String> {
         let folder = folder.display();
         let nginx = format!("nginx -e stderr -p {folder} -c nginx.conf");
-        let app = if !self.ignores_signals {
-            nginx.split(' ').map(String::from).collect()
-        } else {
+        let app = if self.ignores_signals {
             let script = format!("trap '' TERM QUIT; setsid {nginx} & wait");
             vec!["sh".into(), "-c".into(), script]
+        } else {
+            nginx.split(' ').map(String::from).collect()
         };
         self.init.iter().cloned().chain(app).collect()
     }

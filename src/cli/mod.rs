@@ -179,15 +179,13 @@ impl Config {
         let readiness = args.readiness.config()?;
         let tasks = args.hooks.tasks(quit);
         let parent_death_signal = args.signals.parent_death_signal;
-        let (expected_codes, warn_on_reap) =
-            (args.processes.expect_exit.clone(), args.processes.warn_on_reap);
         Ok(Config {
-            plan: plan(args.shutdown, args.signals, args.processes, &tasks)?,
+            plan: plan(&args.shutdown, args.signals, &args.processes, &tasks)?,
             watched,
             aim,
             parent_death_signal,
-            expected_codes,
-            warn_on_reap,
+            expected_codes: args.processes.expect_exit,
+            warn_on_reap: args.processes.warn_on_reap,
             log_level,
             log_format: args.logging.log_format,
             report_file: absolute("--report-file", args.logging.report_file)?,
@@ -202,9 +200,9 @@ impl Config {
 
 /// The plan of the shutdown, which knows of the hooks only how long they may take.
 fn plan(
-    shutdown: ShutdownArgs,
+    shutdown: &ShutdownArgs,
     signals: SignalArgs,
-    processes: ProcessArgs,
+    processes: &ProcessArgs,
     tasks: &TasksConfig,
 ) -> Result<Plan, StartError> {
     let GracePeriod(given) = shutdown.grace_period;

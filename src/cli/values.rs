@@ -14,7 +14,7 @@ use crate::tasks::sidecar::Preset;
 use crate::traffic::network::Network;
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
-pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub const MAX_DURATION: Duration = Duration::from_hours(365 * 24);
 
 /// The value of `--grace-period`. It is a type of its own since clap takes a bare `Option` for an
 /// option that may be missing.

@@ -101,16 +101,12 @@ impl FromStr for Url {
 }
 
 fn is_host(host: &str) -> bool {
-    match host.strip_prefix('[') {
-        Some(rest) => {
-            rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
-        }
-        // Underscores are in the names of Compose's services.
-        None => {
-            let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            (1..=253).contains(&host.len()) && host.bytes().all(is_part)
-        }
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.strip_suffix(']').is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
     }
+    // Underscores are in the names of Compose's services.
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    (1..=253).contains(&host.len()) && host.bytes().all(is_part)
 }
 
 /// The port of `:8080`, and of an empty text 80.

@@ -98,13 +98,12 @@ pub fn plain(message: &str, max: usize) -> String {
 /// One object, in at most [`MAX_LINE`] bytes. Only a report can be longer: it comes as an object,
 /// which nothing can be cut from.
 pub fn json(level: Level, fields: &Fields) -> String {
-    let mut line = match &fields.json {
-        Some(object) => object.clone(),
-        None => {
-            let around = object(level, fields, "").len();
-            let message = shorten(&fields.message, MAX_LINE - 1 - around, size_in_json);
-            object(level, fields, &message)
-        }
+    let mut line = if let Some(object) = &fields.json {
+        object.clone()
+    } else {
+        let around = object(level, fields, "").len();
+        let message = shorten(&fields.message, MAX_LINE - 1 - around, size_in_json);
+        object(level, fields, &message)
     };
     line.push('\n');
     line

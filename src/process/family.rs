@@ -81,6 +81,7 @@ pub enum Reaped {
 }
 
 /// Us, the main child, and all that descends from us.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Family {
     us: i32,
     /// Until it is reaped; from then on its pid may be another's.
@@ -175,7 +176,8 @@ impl Family {
         loop {
             let mut status = 0;
             // SAFETY: the kernel writes one integer.
-            let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::WUNTRACED) };
+            let pid =
+                unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
             let none_ended = match pid {
                 0 => Some(Reaped::SomeLeft),
                 -1 if Errno::last() == Errno::EINTR => continue,

@@ -83,6 +83,10 @@ impl Program {
             exec_error = Some(errno);
             0
         };
+        #[expect(
+            clippy::large_stack_arrays,
+            reason = "see STACK; the main thread's stack has 8 MiB"
+        )]
         let mut stack = [0; STACK];
         let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
         // SAFETY: our one thread sleeps until the child has executed the app or has ended; meanwhile
@@ -144,8 +148,8 @@ impl Program {
 
     /// Explains a failed exec to the user.
     pub fn failure(&self, errno: Errno) -> StartError {
-        let found = self.candidates.iter().map(|file| path(file));
-        let found = found.filter_map(|file| Some((file, file.metadata().ok()?))).next();
+        let mut found = self.candidates.iter().map(|file| path(file));
+        let found = found.find_map(|file| Some((file, file.metadata().ok()?)));
         let name = found.as_ref().map_or(Path::new(&self.name), |(file, _)| file).display();
         let has_slash = self.name.as_bytes().contains(&b'/');
         let why = match (errno, &found) {

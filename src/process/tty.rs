@@ -138,7 +138,8 @@ fn take_pending_continue() -> bool {
     // SAFETY: zero is an empty set on Linux, and the pointers are valid for the calls.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigaddset(&mut set, libc::SIGCONT);
-        libc::sigtimedwait(&set, std::ptr::null_mut(), &no_time) == libc::SIGCONT
+        libc::sigaddset(&raw mut set, libc::SIGCONT);
+        libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const no_time)
+            == libc::SIGCONT
     }
 }

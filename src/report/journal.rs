@@ -18,7 +18,7 @@ use crate::signal::{Signal, SignalSet};
 use crate::traffic::seen::HoldTraffic;
 
 /// An app that ends this soon after a signal from outside may have taken it for a stop signal.
-const MAYBE_BECAUSE: Duration = Duration::from_secs(60);
+const MAYBE_BECAUSE: Duration = Duration::from_mins(1);
 
 /// What a report goes by, and where it goes.
 pub struct ReportOptions {
@@ -65,6 +65,7 @@ impl Journal {
     }
 
     /// Takes a step in, and logs it.
+    #[expect(clippy::needless_pass_by_value, reason = "each step is recorded once")]
     pub fn record(&mut self, step: Step, now: Instant) {
         match &step {
             Step::Forwarded { signal, maybe_stop, .. } => {

@@ -276,7 +276,7 @@ fn a_report_is_bounded_by_leaving_out_and_not_by_cutting() {
     steps.extend((0..6).map(failed));
     steps.push((59, killed(&[3, 4, 5, 6, 7, 8, 9, 10], false)));
     let (timeline, t0) = recorded(plan(), steps);
-    let summary = timeline.summary(137, None, t0 + Duration::from_secs(60));
+    let summary = timeline.summary(137, None, t0 + Duration::from_mins(1));
     for max in [4000, 3000, 2000] {
         let (text, json) = (text::report(&summary, max), json::report(&summary, max));
         assert!(text.len() <= max && json.len() <= max, "{} {}", text.len(), json.len());

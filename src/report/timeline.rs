@@ -140,13 +140,13 @@ impl Timeline {
             Step::Began { signal, sender, .. } => {
                 self.began_at = Some(now);
                 self.signal = Some(*signal);
-                self.sender = sender.clone();
+                self.sender.clone_from(sender);
                 self.trigger = if sender.is_some() { Trigger::Signal } else { Trigger::Rehearsal };
             }
             // The shutdown began with the end of the app; that it was asked for later is kept too.
             Step::Noted { signal, sender, .. } if self.signal.is_none() => {
                 self.signal = Some(*signal);
-                self.sender = sender.clone();
+                self.sender.clone_from(sender);
             }
             Step::Noted { .. } => self.repeats += 1,
             Step::Forwarded { why: Why::Passing, .. } => {}

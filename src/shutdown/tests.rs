@@ -135,7 +135,7 @@ fn running_other_signal_is_forwarded() {
 fn running_deadline_is_the_stop_signal_of_a_rehearsal() {
     let rehearse = Some(Duration::from_secs(5));
     let stop_signals = vec![Signal::QUIT, Signal::TERM];
-    let mut story = Story::of(Plan { rehearse, stop_signals, ..plan() });
+    let mut story = Story::of(Plan { stop_signals, rehearse, ..plan() });
     assert_eq!(story.deadline(), Some(5.0));
     assert_eq!(story.when(4.9, Event::Tick), NOTHING);
     let (forward_at, kill_at) = (story.at(20.0), Some(story.at(64.0)));
@@ -817,6 +817,7 @@ impl Finds {
 }
 
 /// What must hold whatever happens, watched from outside.
+#[expect(clippy::struct_excessive_bools, reason = "each is an event that has come or not")]
 struct Watch {
     story: Story,
     plan: Plan,
@@ -1118,7 +1119,7 @@ proptest::proptest! {
     ) {
         let moves = moves.into_iter().map(|(index, seconds)| match MOVES[index] {
             Move::Pass(_) => Move::Pass(seconds),
-            other => other,
+            other @ Move::Happen(_) => other,
         });
         play(&plans()[plan], moves);
     }
@@ -1131,7 +1132,7 @@ proptest::proptest! {
         // Whatever else happens, the app never ends.
         let moves = moves.into_iter().map(|(index, seconds)| match MOVES[index] {
             Move::Happen(MAIN_ENDED | Event::NothingLeft) | Move::Pass(_) => Move::Pass(seconds),
-            other => other,
+            other @ Move::Happen(_) => other,
         });
         let stop = std::iter::once(Move::Happen(STOP));
         let watch = play(plan, stop.chain(moves).chain([Move::Pass(9.0)]));

@@ -111,18 +111,16 @@ impl Queue {
         let Running { task, began_at, stage } = self.running.take()?;
         let late = !matches!(stage, Stage::InTime { .. });
         let how = match (&task, ending) {
-            (Task::Hook(..), _) if !output.is_empty() => Err(output),
+            (Task::Quit(request), Ending::Exited(0)) => answer::to_quit(request, &output),
+            _ if !output.is_empty() => Err(output),
             // It had not done its work when it was sent SIGTERM, whatever it ended with.
             (Task::Hook(..), _) if late => {
                 let limit = Span(self.hook_timeout);
                 Err(format!("{ending}, for its --hook-timeout of {limit} was over"))
             }
             (Task::Hook(..), Ending::Exited(0)) => Ok(ending.to_string()),
-            (Task::Hook(..), _) => Err(ending.to_string()),
-            (Task::Quit(request), Ending::Exited(0)) => answer::to_quit(request, &output),
-            (Task::Quit(_), _) if !output.is_empty() => Err(output),
             (Task::Quit(_), _) if late => Err("no answer".into()),
-            (Task::Quit(_), _) => Err(ending.to_string()),
+            _ => Err(ending.to_string()),
         };
         Some(Done { task, how, took: now.saturating_duration_since(began_at) })
     }

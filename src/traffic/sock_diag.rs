@@ -203,28 +203,33 @@ impl EventSocket {
 /// Parses a `struct inet_diag_msg` and its attributes. None if it is cut, of another family, or of a
 /// socket that has ended and is kept in TIME_WAIT.
 fn parse_socket(message: &[u8]) -> Option<ListedSocket> {
-    use crate::traffic::sock_diag::diag_message::*;
-    let [family] = bytes(message, FAMILY)?;
-    let [state] = bytes(message, STATE)?;
-    let [timer] = bytes(message, TIMER)?;
+    let [family] = bytes(message, diag_message::FAMILY)?;
+    let [state] = bytes(message, diag_message::STATE)?;
+    let [timer] = bytes(message, diag_message::TIMER)?;
     if timer == TIME_WAIT_TIMER {
         return None;
     }
     let address = match i32::from(family) {
-        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(bytes::<4>(message, PEER_ADDRESS)?)),
+        libc::AF_INET => {
+            IpAddr::V4(Ipv4Addr::from(bytes::<4>(message, diag_message::PEER_ADDRESS)?))
+        }
         libc::AF_INET6 => {
-            IpAddr::V6(Ipv6Addr::from(bytes::<16>(message, PEER_ADDRESS)?)).to_canonical()
+            IpAddr::V6(Ipv6Addr::from(bytes::<16>(message, diag_message::PEER_ADDRESS)?))
+                .to_canonical()
         }
         _ => return None,
     };
-    let tcp_info = attribute(message.get(SIZE..)?, INET_DIAG_INFO);
+    let tcp_info = attribute(message.get(diag_message::SIZE..)?, INET_DIAG_INFO);
     let received = tcp_info.and_then(|info| bytes(info, BYTES_RECEIVED));
     Some(ListedSocket {
         state: 1u32.checked_shl(state.into())?,
-        port: u16::from_be_bytes(bytes(message, LOCAL_PORT)?),
-        peer: SocketAddr::new(address, u16::from_be_bytes(bytes(message, PEER_PORT)?)),
-        inode: u32::from_ne_bytes(bytes(message, INODE)?).into(),
-        cookie: u64::from_ne_bytes(bytes(message, COOKIE)?),
+        port: u16::from_be_bytes(bytes(message, diag_message::LOCAL_PORT)?),
+        peer: SocketAddr::new(
+            address,
+            u16::from_be_bytes(bytes(message, diag_message::PEER_PORT)?),
+        ),
+        inode: u32::from_ne_bytes(bytes(message, diag_message::INODE)?).into(),
+        cookie: u64::from_ne_bytes(bytes(message, diag_message::COOKIE)?),
         received: received.map(u64::from_ne_bytes),
     })
 }

@@ -89,7 +89,7 @@ impl Setup {
 
     /// Options of `docker run`.
     pub fn option(mut self, words: &[&str]) -> Setup {
-        self.options.extend(words.iter().map(|word| word.to_string()));
+        self.options.extend(words.iter().map(ToString::to_string));
         self
     }
 
@@ -97,9 +97,9 @@ impl Setup {
     pub fn line(self, how: &[&str], app: &[&str]) -> (Vec<String>, String) {
         let name = unique("run");
         let fixed = ["run", "--name", &name, "--label", "reprieve-test"];
-        let words = fixed.iter().chain(how).map(|word| word.to_string());
+        let words = fixed.iter().chain(how).map(ToString::to_string);
         let words = words.chain(self.options).chain([self.image]);
-        (words.chain(app.iter().map(|word| word.to_string())).collect(), name)
+        (words.chain(app.iter().map(ToString::to_string)).collect(), name)
     }
 
     /// Starts it with the app that its image names.

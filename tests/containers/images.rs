@@ -113,7 +113,8 @@ pub fn build(name: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join("Dockerfile"), dockerfile).expect("a Dockerfile");
     for (file, name) in files {
-        fs::copy(file, folder.join(name)).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        fs::copy(file, folder.join(name))
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
     let tag = format!("reprieve-test/{name}");
     output(docker(["build", "--quiet", "--tag", &tag]).arg(&folder));
@@ -145,8 +146,8 @@ fn binaries() -> [PathBuf; 3] {
     let messages: Vec<serde_json::Value> =
         messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     ["reprieve", "fixture", "proxy"].map(|name| {
-        let of_it = messages.iter().filter(|message| message["target"]["name"] == name);
-        let file = of_it.filter_map(|message| message["executable"].as_str()).next();
+        let mut of_it = messages.iter().filter(|message| message["target"]["name"] == name);
+        let file = of_it.find_map(|message| message["executable"].as_str());
         PathBuf::from(file.unwrap_or_else(|| panic!("cargo does not say where {name} is")))
     })
 }

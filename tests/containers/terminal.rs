@@ -64,7 +64,7 @@ impl Person {
     /// Waits until this is on the screen, below all that was waited for before.
     #[track_caller]
     fn sees(&mut self, part: &str) {
-        let give_up_at = Instant::now() + Duration::from_secs(60);
+        let give_up_at = Instant::now() + Duration::from_mins(1);
         loop {
             let screen = self.screen.lock().expect("a lock");
             if let Some(at) = screen[self.read_to..].find(part) {

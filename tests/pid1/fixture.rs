@@ -139,7 +139,7 @@ fn readable(file: &std::fs::File, within: Option<Duration>) -> bool {
     let ms = within.map_or(-1, |within| within.as_millis() as i32 + 1);
     let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     // SAFETY: one structure, as told.
-    unsafe { libc::poll(&mut poll, 1, ms) == 1 }
+    unsafe { libc::poll(&raw mut poll, 1, ms) == 1 }
 }
 
 fn raise(signal: i32) {
@@ -230,8 +230,7 @@ fn stray(who: &str, options: &[&str]) -> ! {
     listen(options)
 }
 
-/// A worker is nobody's to wait for: it is left over.
-#[allow(clippy::zombie_processes)]
+#[expect(clippy::zombie_processes, reason = "a worker is left over: nobody waits for it")]
 fn leave(what: &str, options: &[&str]) -> ! {
     let mut command = Command::new(std::env::current_exe().expect("our own path"));
     command.args(["listen", "--name", "left"]).args(options).stdin(Stdio::null());

@@ -35,9 +35,9 @@ pub fn script(lines: &str) -> String {
 fn send_inside(run: &Run, signal: &str, pid: i32) {
     let kill = ["kill", "-s", signal, &pid.to_string()];
     if run.is_pid1 {
-        assert_eq!(run.enter(&kill).rest(), "")
+        assert_eq!(run.enter(&kill).rest(), "");
     } else {
-        assert!(Command::new(kill[0]).args(&kill[1..]).status().expect("kill").success())
+        assert!(Command::new(kill[0]).args(&kill[1..]).status().expect("kill").success());
     }
 }
 

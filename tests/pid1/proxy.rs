@@ -83,7 +83,7 @@ impl Proxy {
         let Some((method, path)) = request(&mut stream) else { return };
         let port = stream.local_addr().expect("an address").port();
         println!("{method} {port}{path}");
-        let answer = self.answer(method, (port, path));
+        let answer = self.answer(&method, &(port, path));
         let done = match answer.as_str() {
             "interim" => stream.write_all(
                 b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n\
@@ -126,10 +126,10 @@ impl Proxy {
         }
     }
 
-    fn answer(&self, method: String, place: (u16, String)) -> String {
+    fn answer(&self, method: &str, place: &(u16, String)) -> String {
         let mut routes = self.routes.lock().expect("a lock");
-        let Some(methods) = routes.get_mut(&place) else { return "404".into() };
-        let Some(answers) = methods.get_mut(&method) else { return "405".into() };
+        let Some(methods) = routes.get_mut(place) else { return "404".into() };
+        let Some(answers) = methods.get_mut(method) else { return "405".into() };
         match answers.as_slice() {
             [last] => last.clone(),
             _ => answers.remove(0),

@@ -1,7 +1,7 @@
 //! Programs that enter the namespaces of an init from outside.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::programs::{network, proxy};
@@ -15,17 +15,17 @@ impl Run {
 
     /// A server or client in the init's network, as another container of the pod is.
     pub fn beside(&self, words: &str) -> Visitor {
-        self.join_network(network(), words)
+        self.join_network(&network(), words)
     }
 
     /// A sidecar in the init's network, which listens by now.
     pub fn proxy(&self, words: &str) -> Visitor {
-        let mut proxy = self.join_network(proxy(), words);
+        let mut proxy = self.join_network(&proxy(), words);
         assert_eq!(proxy.line(), "serving");
         proxy
     }
 
-    fn join_network(&self, program: PathBuf, words: &str) -> Visitor {
+    fn join_network(&self, program: &Path, words: &str) -> Visitor {
         let program = program.to_str().expect("a path in UTF-8");
         let words: Vec<&str> = std::iter::once(program).chain(words.split(' ')).collect();
         self.join(&["--net"], &words, Stdio::piped())

@@ -104,7 +104,7 @@ pub fn stop(
     let run = init.options("--delay 50s --grace-period 60s --log-format json").app(app);
     let wait_for = |what: &str, is_so: &dyn Fn() -> bool| {
         let vainly = || format!("{what}; was said:\n{:#?}", run.lines());
-        eventually_or(vainly, || is_so().then_some(()))
+        eventually_or(vainly, || is_so().then_some(()));
     };
     wait_for("a server that serves", &|| clients.are_served());
     clients.ask();

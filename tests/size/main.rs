@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
-/// It was 584,048 bytes with Rust 1.95. If it has to grow, say in the commit for what.
-const MAX_SIZE: usize = 600_000;
+/// In bytes. The budget is 700,000; a lower ceiling shows growth that nobody meant. If it has to be
+/// raised, say in the commit for what.
+const MAX_SIZE: usize = 640_000;
 
 /// Builds what we ship, or an example in the same way. Each for itself: examples are built with the
 /// features that the tests ask for.

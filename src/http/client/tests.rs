@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// More than any machine needs.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 const SHORT: Duration = Duration::from_millis(100);
 
 /// A server for one client; what was sent to it comes over the channel.

@@ -9,9 +9,10 @@ use crate::log::capture::{Logged, logged_with};
 fn log(file: &'static ReportFile, level: Level, text: &str, json: &str) -> Vec<Logged> {
     logged_with(FromLevel(LevelFilter::INFO, file), || {
         warn!(event = "tight", "something else");
-        match level {
-            Level::INFO => info!(event = "report", json, "{text}"),
-            _ => debug!(event = "report", json, "{text}"),
+        if level == Level::INFO {
+            info!(event = "report", json, "{text}");
+        } else {
+            debug!(event = "report", json, "{text}");
         }
     })
 }

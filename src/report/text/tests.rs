@@ -6,13 +6,26 @@ use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::{Delay, Plan};
 use crate::test_support::*;
 
-#[test]
-fn steps_in_words() {
+/// What is logged of a step at this time of a shutdown that began at `t0`.
+fn in_words(plan: &Plan, step: &Step, t0: Instant, now: Instant, ended: Option<Ending>) -> String {
+    let mut timeline = Timeline::new(name(2), plan.clone());
+    timeline.began_at = Some(t0);
+    timeline.ended = ended.map(|ending| (t0, ending));
+    super::step(step, &timeline, now)
+}
+
+/// What is logged of a step after the delay.
+fn later(plan: &Plan, step: &Step) -> String {
     let t0 = Instant::now();
-    let later = t0 + Duration::from_secs(20);
+    in_words(plan, step, t0, t0 + Duration::from_secs(20), None)
+}
+
+#[test]
+fn a_shutdown_begins_in_words() {
+    let t0 = Instant::now();
+    let [delay_over, later] = [15, 20].map(|seconds| t0 + Duration::from_secs(seconds));
     let fixed = plan();
     let hooking = Plan { on_stop: Some(Duration::from_secs(11)), ..plan() };
-    let none = Plan { delay: Delay::fixed(Duration::ZERO), ..plan() };
     let rewritten = Plan { rewrites: vec![(Signal::TERM, None)], ..plan() };
     let ranged = |min| {
         let Step::Began { signal, sender, forward_at, kill_at, .. } = began(outside(), t0) else {
@@ -21,31 +34,27 @@ fn steps_in_words() {
         let may_end_at = t0 + Duration::from_secs(min);
         Step::Began { signal, sender, may_end_at, forward_at, kill_at }
     };
-    let in_words = |plan: &Plan, step: &Step, now, ended| {
-        let mut timeline = Timeline::new(name(2), plan.clone());
-        timeline.began_at = Some(t0);
-        timeline.ended = ended;
-        super::step(step, &timeline, now)
-    };
-    let ended = Some((t0, Ending::Exited(0)));
+    let ended = Some(Ending::Exited(0));
     let begins = "SIGTERM from outside the container: ";
     for (plan, min, now, ended, text) in [
         (&fixed, 15, t0, None, "forwarding it at +15s, SIGKILL at +59s"),
         (&fixed, 5, t0, None, "forwarding it between +5s and +15s, SIGKILL at +59s"),
-        (&fixed, 15, t0 + Duration::from_secs(15), None, "forwarding it at once, SIGKILL at +59s"),
+        (&fixed, 15, delay_over, None, "forwarding it at once, SIGKILL at +59s"),
         (&hooking, 15, t0, None, "forwarding it at +15s, SIGKILL at +59s"),
         (&hooking, 15, later, None, "forwarding it once the hooks have ended, SIGKILL at +59s"),
         (&hooking, 15, later, ended, "forwarding it at once, SIGKILL at +59s"),
         (&rewritten, 15, t0, None, "it is rewritten to 0 and not forwarded, SIGKILL at +59s"),
     ] {
-        assert_eq!(in_words(plan, &ranged(min), now, ended), format!("{begins}{text}"));
+        assert_eq!(in_words(plan, &ranged(min), t0, now, ended), format!("{begins}{text}"));
     }
-    let says = |plan: &Plan, step: Step| in_words(plan, &step, later, None);
-    assert_eq!(
-        says(&fixed, forwarded(Why::DelayOver)),
-        "forwarded SIGTERM to app (pid 2); the delay is over"
-    );
-    assert_eq!(says(&none, forwarded(Why::DelayOver)), "forwarded SIGTERM to app (pid 2)");
+}
+
+#[test]
+fn a_stop_signal_is_forwarded_in_words() {
+    let none = Plan { delay: Delay::fixed(Duration::ZERO), ..plan() };
+    let step = forwarded(Why::DelayOver);
+    assert_eq!(later(&plan(), &step), "forwarded SIGTERM to app (pid 2); the delay is over");
+    assert_eq!(later(&none, &step), "forwarded SIGTERM to app (pid 2)");
     let shell = |reason: fn(String) -> Reason| reason("sh".into());
     for (target, whom) in [
         (Target::Main(shell(Reason::ShellWithTrap)), "app (pid 2): sh has a trap for it"),
@@ -61,8 +70,12 @@ fn steps_in_words() {
         (Target::Leftovers(1), "the process that is left"),
         (Target::Leftovers(3), "the 3 processes that are left"),
     ] {
-        assert_eq!(says(&none, to(target)), format!("forwarded SIGTERM to {whom}"));
+        assert_eq!(later(&none, &to(target)), format!("forwarded SIGTERM to {whom}"));
     }
+}
+
+#[test]
+fn the_end_in_words() {
     let [signalled, signalled_before, refused] = [3, 4, 5].map(|pid| vec![name(pid)]);
     let all = Swept { signalled, signalled_before, refused };
     for (swept, text) in [
@@ -73,13 +86,13 @@ fn steps_in_words() {
         (Swept::default(), ""),
     ] {
         let step = Step::Swept { signal: Signal::TERM, swept, kill_at: None };
-        assert_eq!(says(&fixed, step), format!("left over by app (pid 2): {text}"));
+        assert_eq!(later(&plan(), &step), format!("left over by app (pid 2): {text}"));
     }
-    assert_eq!(says(&fixed, killed(&[], false)), "sent SIGKILL to all that is left");
-    let pending = says(&fixed, killed(&[2], true));
+    assert_eq!(later(&plan(), &killed(&[], false)), "sent SIGKILL to all that is left");
+    let pending = later(&plan(), &killed(&[2], true));
     assert!(
         pending.starts_with("sent SIGKILL to app (pid 2); app (pid 2) has a trap"),
         "{pending}"
     );
-    assert_eq!(says(&fixed, exited(3)), "app (pid 2) exited with 3");
+    assert_eq!(later(&plan(), &exited(3)), "app (pid 2) exited with 3");
 }

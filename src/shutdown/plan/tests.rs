@@ -25,8 +25,8 @@ fn little_time_to_drain_is_a_warning() {
 fn hooks_that_take_as_long_as_they_may_leave_less_time_to_drain() {
     let tight = |on_stop, grace_period| {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        let (on_stop, grace_period) = (seconds(on_stop), seconds(grace_period));
-        Plan { on_stop, grace_period, ..plan() }.check().unwrap().map(|tight| tight.to_string())
+        let (grace_period, on_stop) = (seconds(grace_period), seconds(on_stop));
+        Plan { grace_period, on_stop, ..plan() }.check().unwrap().map(|tight| tight.to_string())
     };
     assert_eq!(tight(54, 60), None);
     assert!(tight(55, 60).unwrap().contains("hooks take as long as they may, the app has only 4s"));

@@ -17,7 +17,7 @@ fn words_are_split_as_a_shell_would() {
     ] {
         assert_eq!(
             parse(text).as_deref(),
-            Ok(&[words.iter().map(|w| w.to_string()).collect()][..]),
+            Ok(&[words.iter().map(ToString::to_string).collect()][..]),
             "{text}"
         );
     }
