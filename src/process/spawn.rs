@@ -83,10 +83,7 @@ impl Program {
             exec_error = Some(errno);
             0
         };
-        #[expect(
-            clippy::large_stack_arrays,
-            reason = "see STACK; the main thread's stack has 8 MiB"
-        )]
+        #[expect(clippy::large_stack_arrays, reason = "it is memory in use already: see STACK")]
         let mut stack = [0; STACK];
         let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
         // SAFETY: our one thread sleeps until the child has executed the app or has ended; meanwhile
