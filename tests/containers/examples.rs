@@ -140,7 +140,7 @@ fn dockerfile_example_makes_an_image_that_stops_in_time() {
     // .dockerignore keeps it out of the build.
     fs::create_dir(example.folder.join("target")).expect("a folder");
     fs::copy(&images::all().fixture, example.folder.join("app")).expect("an app");
-    // The fixture is told what to do; an app would not be.
+    // The fixture needs arguments; an app does not.
     let example = example.replace("Dockerfile.example", r#"["/app"]"#, r#"["/app", "listen"]"#);
     let said = example.runs("Dockerfile.example");
     assert!(said.contains("got SIGTERM"), "{said}");

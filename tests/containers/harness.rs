@@ -243,7 +243,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Waits until it returns, and tells how long it took.
+    /// Waits until it returns, and returns how long that took.
     #[track_caller]
     pub fn returns(self) -> Duration {
         let output = self.child.wait_with_output().expect("docker stop");

@@ -92,7 +92,7 @@ fn a_daemon_of_a_hook_that_ends_last_ends_with_the_container() {
     assert!(!ended.said("warning"), "{ended}");
 }
 
-/// What came in by `docker exec` is neither waited for nor told, and the hooks run all the same.
+/// What came in by `docker exec` is neither waited for nor signalled, and the hooks run all the same.
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn a_visitor_is_not_in_the_way_of_hooks() {

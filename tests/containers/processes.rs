@@ -192,7 +192,7 @@ impl Drop for Bystander {
     }
 }
 
-/// An app with workers of its own: nginx's master is told, and tells its workers.
+/// An app with workers of its own: nginx's master gets the signal, and passes it on to its workers.
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn workers_are_not_signalled_behind_their_masters_back() {

@@ -40,7 +40,7 @@ impl Visits {
         Visits { enough, client }
     }
 
-    /// Stops asking, and tells what became of each request.
+    /// Stops asking, and returns what became of each request.
     pub fn stop(self) -> Vec<Visit> {
         self.enough.store(true, Ordering::Relaxed);
         self.client.join().expect("the client")

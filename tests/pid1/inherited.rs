@@ -53,7 +53,7 @@ fn a_stop_signal_during_our_first_instructions_is_not_lost() {
         let pid = run.pid();
         // Before these the kernel drops what PID 1 does not handle.
         eventually("the init to block all signals", || {
-            // It does not take long, and once we wait the mask tells nothing.
+            // It does not take long, and once we wait the mask shows nothing.
             (0..1000).find_map(|_| {
                 let blocks = status(pid, "SigBlk")?.starts_with("fffffff");
                 (blocks || !children(pid).is_empty()).then_some(())

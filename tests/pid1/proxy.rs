@@ -4,7 +4,7 @@
 //!         listens on each address, prints `serving`, then `METHOD PORT/PATH` for each request, and
 //!         gives the first answer to the first request for that, the last to all that follow.
 //!         Another path is answered with 404, another method with 405. An answer is
-//!         a status; with a `!` after it, and then it ends, as a sidecar does that is told to quit
+//!         a status; with a `!` after it, and then it ends, as a sidecar does that is asked to quit
 //!         `interim`: 100 and 103, and then 200
 //!         `bytes`: 200, one byte at a time
 //!         `ready`: 200, as soon as stdin has had a line

@@ -1,4 +1,4 @@
-//! Sidecars: the app starts once they are ready, and when it has ended they are told to quit. The
+//! Sidecars: the app starts once they are ready, and when it has ended they are asked to quit. The
 //! test's proxy plays them, in a network of their own, on the ports of the real ones
 //! (docs/behaviour.md, section 13).
 

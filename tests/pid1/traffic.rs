@@ -13,7 +13,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// A client comes so often, or data on a connection: many times in a window.
 const PACE: Duration = Duration::from_millis(50);
 
-/// It ends when traffic has stopped, for its longest is longer than any test lives.
+/// A hold that ends when traffic has stopped: its MAX is longer than any test.
 const UNTIL_QUIET: &str = "--delay 300ms..1h --quiet-window 1s";
 
 const SERVER: &str = "serve tcp:127.0.0.1:8080";
@@ -44,7 +44,7 @@ fn hold(run: &Run) -> Instant {
     began_at
 }
 
-/// Does it again and again for so long, and tells when the last time began.
+/// Does it again and again for so long, and returns when the last time began.
 fn keep_up(lasting: Duration, mut deed: impl FnMut()) -> Instant {
     let ends_at = Instant::now() + lasting;
     loop {
@@ -172,7 +172,7 @@ fn probes_over_http_hold_to_the_end_and_their_peer_is_named() {
     holds_to_the_end("request");
 }
 
-/// What goes on and on is no traffic; tells how many connections were counted all the same.
+/// What goes on and on is no traffic. Returns how many connections were counted all the same.
 fn is_no_traffic(options: &str, app: &str, client: &str, deed: &str) -> u64 {
     let run = serving(&format!("{UNTIL_QUIET} {options}"), app);
     let mut client = run.beside(client);

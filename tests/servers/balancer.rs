@@ -84,7 +84,7 @@ impl Replica {
         format!("    server {} {}{port}\n", self.name, self.serves_at)
     }
 
-    /// With a hold that ends when it is asked twice: no clock that a busy machine could outrun.
+    /// With a hold that a second stop signal ends, so that a busy machine cannot be too late.
     fn start(&self) -> Run {
         let mut init = pid1().options("--log-format json --rewrite TERM:QUIT");
         init = init.options("--delay 50s --grace-period 60s");

@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// It is told with SIGTERM and killed a second later, with what is in its group.
+/// It is sent SIGTERM, and SIGKILL a second later, with what is in its group.
 #[test]
 fn a_late_hook_and_its_group_get_sigterm_and_then_sigkill() {
     for init in [pid1, laptop] {

@@ -34,7 +34,7 @@ fn each_gets_its_quit_request_in_turn_by_its_method() {
     }
 }
 
-/// Tells it to quit after an app that ended in this way, with this exit code.
+/// Asks it to quit after an app that ended in this way, with this exit code.
 fn told_after(options: &str, app: &str, end: impl FnOnce(&Run), code: i32) -> Ended {
     let run = pod(&format!("--quit-url http://127.0.0.1:4000/quit {options}")).fixture(app);
     run.hears("ready");

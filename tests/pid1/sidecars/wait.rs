@@ -219,7 +219,7 @@ fn other_signals_reach_the_app_once_it_is_there() {
     run.hears("is not ready");
     let signals =
         [libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, 33, 34, RTMIN + 7, 64];
-    // What tells of the end of who asks is nobody's signal; from a person it ends nothing.
+    // The signal that reports a helper's end is forwarded to nobody; from a person it ends nothing.
     run.signal(libc::SIGSTKFLT);
     for signal in signals {
         run.signal(signal);

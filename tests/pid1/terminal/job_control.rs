@@ -57,7 +57,7 @@ fn jobs_work(pty: &Pty) {
     pty.hears("exit");
 }
 
-/// bash sends no SIGCONT to a job that runs: only the terminal tells that it has come forward.
+/// bash sends no SIGCONT to a job that runs: only the terminal shows that it is in the foreground.
 fn foreground_leaves(pty: &Pty, group: i32) {
     eventually("another foreground group", || (pty.foreground() != group).then_some(()));
 }
@@ -178,7 +178,7 @@ fn bg_continues_the_job_without_the_terminal() {
     ctrl_c_ends(&pty);
 }
 
-/// Of this we are not told: the keys come to us until the app has the terminal.
+/// No signal reports this: the keys come to us until the app has the terminal.
 #[test]
 fn ctrl_z_works_after_bg_and_fg() {
     let pty = bash_outside();
