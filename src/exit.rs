@@ -14,8 +14,8 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 /// The exit code that stands for the child's ending, as shells count: its own code, or 128 and
-/// the signal that killed it. An expected code becomes 0. An ending that nobody knows is a failure
-/// of ours.
+/// the signal that killed it. An expected code becomes 0. An unknown ending counts as a failure of
+/// our own.
 pub fn code(ending: Option<Ending>, expected: &[u8]) -> u8 {
     let code = match ending {
         Some(Ending::Exited(code)) => code,

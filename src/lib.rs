@@ -122,7 +122,7 @@ fn print(text: &str) -> u8 {
     }
 }
 
-/// Before it is known how the log is to be written.
+/// Reports an error that comes before the format of the log is known: as text.
 fn fail_early(error: &StartError) -> u8 {
     log::start(tracing::Level::ERROR, log::Format::Text, None);
     fail(error)

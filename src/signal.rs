@@ -34,7 +34,7 @@ impl Signal {
     pub const URG: Signal = Signal(number::SIGURG as u8);
     pub const WINCH: Signal = Signal(number::SIGWINCH as u8);
     pub const XFSZ: Signal = Signal(number::SIGXFSZ as u8);
-    /// Nothing sends it: of a coprocessor that is long gone (signal(7)).
+    /// No program sends it: it was for a coprocessor that no machine has any more (signal(7)).
     pub const STKFLT: Signal = Signal(libc::SIGSTKFLT as u8);
 
     /// The signal of that number, if Linux has one.
@@ -79,24 +79,24 @@ impl Serialize for Signal {
     }
 }
 
-/// Not the name or number of a signal.
+/// A text that is neither the name nor the number of a signal.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NoSignal;
+pub struct ParseSignalError;
 
-impl fmt::Display for NoSignal {
+impl fmt::Display for ParseSignalError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("no such signal; write SIGTERM, TERM, 15 or SIGRTMIN+3")
     }
 }
 
-impl std::error::Error for NoSignal {}
+impl std::error::Error for ParseSignalError {}
 
 impl FromStr for Signal {
-    type Err = NoSignal;
+    type Err = ParseSignalError;
 
     /// Takes `SIGTERM`, `TERM`, `term`, `15`, `SIGRTMIN+3`, `RTMAX-1`, and the names that the C
     /// library has twice (`IOT`, `CLD`, `POLL`).
-    fn from_str(text: &str) -> Result<Signal, NoSignal> {
+    fn from_str(text: &str) -> Result<Signal, ParseSignalError> {
         let upper = text.trim().to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         let offset = |sign, rest: &str| match rest.strip_prefix(sign) {
@@ -118,7 +118,7 @@ impl FromStr for Signal {
                 }),
             }
         };
-        found.and_then(Signal::new).ok_or(NoSignal)
+        found.and_then(Signal::new).ok_or(ParseSignalError)
     }
 }
 

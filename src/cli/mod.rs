@@ -218,7 +218,7 @@ fn plan(
         leftovers_timeout: processes.leftovers_timeout.unwrap_or(LeftoversTimeout::Default),
         rehearse: shutdown.rehearse,
         job_control: JobControl::Absent,
-        on_stop: longest(&tasks.on_stop, tasks.hook_timeout),
+        on_stop: max_time(&tasks.on_stop, tasks.hook_timeout),
         on_exit: !tasks.on_exit.is_empty() || !tasks.quit.is_empty(),
     };
     if let (None, Err(misfit)) = (given, plan.check()) {
@@ -229,8 +229,8 @@ fn plan(
     Ok(plan)
 }
 
-/// The longest that these hooks may take one after the other; `None` without hooks.
-fn longest(hooks: &[Hook], timeout: Duration) -> Option<Duration> {
+/// How long these hooks may take in all, one after the other; `None` without hooks.
+fn max_time(hooks: &[Hook], timeout: Duration) -> Option<Duration> {
     let each = timeout + TIME_TO_END;
     (!hooks.is_empty()).then(|| each.saturating_mul(hooks.len() as u32))
 }

@@ -1,8 +1,8 @@
-//! What can be seen from outside of whether the app is ready and alive:
+//! Shows outside whether the app is ready and alive:
 //!
 //! - `readiness.rs`: in PID 1: makes and removes the ready file, and starts the responder again
 //! - `responder.rs`: the process that answers probes: its listener, its clients and their limits
-//! - `probe.rs`: parses a probe, and what it is answered
+//! - `probe.rs`: parses a probe, and answers it
 
 pub mod probe;
 pub mod readiness;

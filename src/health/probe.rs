@@ -97,7 +97,7 @@ pub struct Probes<'a> {
     stopping: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
     upstream: Option<&'a Request>,
-    /// How many processes run that ask the app.
+    /// How many processes run that send the app a request.
     upstream_checks: usize,
 }
 

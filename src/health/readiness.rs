@@ -1,4 +1,4 @@
-//! What shows outside whether the app is ready: a file, and the process that answers probes. This is
+//! Shows outside whether the app is ready: by a file, and by the process that answers probes. This is
 //! the part in PID 1, which makes and removes the file and starts the process again when it dies.
 
 use std::fs::{self, OpenOptions};
@@ -38,7 +38,7 @@ pub struct ReadinessConfig {
 }
 
 impl ReadinessConfig {
-    /// Prepares what shows it, or says what could not work.
+    /// Prepares what shows it, or returns why that cannot work.
     pub fn prepare(self) -> Result<Readiness, StartError> {
         let file = self.ready_file.map(ReadyFile::prepare).transpose()?;
         let upstream = self.upstream;
@@ -114,7 +114,7 @@ struct ResponderProcess {
     /// What the next one has to know from its start.
     state: State,
     started_at: Instant,
-    /// Before the next start.
+    /// The pause before the next start.
     pause: Duration,
     /// When it is to be started, where it is dead.
     start_at: Option<Instant>,
@@ -213,7 +213,7 @@ impl Readiness {
 }
 
 impl ResponderProcess {
-    /// Has it started after a pause, which is returned, and doubles the next one.
+    /// Schedules its start after a pause, returns that pause, and doubles the next one.
     fn start_later(&mut self, now: Instant) -> Span {
         let pause = self.pause;
         self.start_at = Some(now + pause);

@@ -16,11 +16,13 @@ use crate::http::url::{Request, Url};
 use crate::process::helper;
 use crate::span::Span;
 
-/// How many bytes may come until the head of the response is complete, with those of interim ones.
+/// How many bytes may come until the head of the response is complete, heads of interim responses
+/// included.
 const MAX_HEAD: usize = 16 * 1024;
 const MAX_HEADERS: usize = 100;
 
-/// So few that none has too small a share of the time, and that all fit into a pipe at once.
+/// The most addresses of a host that are tried: so few that each has enough of the time, and that all
+/// of them fit into a pipe at once.
 const MAX_ADDRESSES: usize = 8;
 
 impl Request {

@@ -54,7 +54,7 @@ impl fmt::Display for ParseUrlError {
             ParseUrlError::Character => {
                 "only printable ASCII without spaces can be in a URL; write the rest as %20"
             }
-            ParseUrlError::Length => "a URL can have 8000 characters",
+            ParseUrlError::Length => "a URL can have 8000 characters at most",
             ParseUrlError::Method => {
                 "a method is upper-case letters, as in POST=http://localhost:8080/quit"
             }

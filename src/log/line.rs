@@ -9,8 +9,8 @@ use tracing::{Event, Level};
 
 use nix::libc;
 
-/// The most bytes that a line has, its newline among them: a pipe takes so many at once or not at
-/// all (PIPE_BUF in pipe(7)).
+/// The most bytes that a line has, its newline included: up to this size, a pipe takes a line as a
+/// whole or not at all (PIPE_BUF in pipe(7)).
 pub const MAX_LINE: usize = libc::PIPE_BUF;
 
 /// How the log is written.
@@ -30,7 +30,7 @@ pub struct Fields {
     /// Milliseconds since the shutdown began.
     pub at_ms: Option<u64>,
     pub message: String,
-    /// A whole JSON object, in which the report is written in place of the other fields.
+    /// The report as a whole JSON object, which is written in place of the other fields.
     pub json: Option<String>,
 }
 
@@ -86,7 +86,7 @@ pub fn text(level: Level, fields: &Fields, color: bool) -> String {
     line
 }
 
-/// A message alone, as one line of at most so many bytes, its newline among them.
+/// A message alone, as one line of at most `max` bytes, its newline included.
 pub fn plain(message: &str, max: usize) -> String {
     // The name of a command can contain anything, a newline too.
     let message = message.replace(char::is_control, "?");
@@ -133,7 +133,7 @@ fn size_in_json(c: char) -> usize {
 }
 
 /// The message, if it takes no more than `max` bytes where each character takes `size` of them;
-/// else as much of it as goes, and a mark.
+/// else as much of it as fits, and a mark.
 fn shorten(message: &str, max: usize, size: impl Fn(char) -> usize) -> Cow<'_, str> {
     let (mut taken, mut fits) = (0, 0);
     for (at, c) in message.char_indices() {

@@ -46,8 +46,8 @@ impl Output {
         }
     }
 
-    /// Writes as much of the line as goes without waiting, and returns how many bytes that is. For
-    /// a terminal that takes nothing this waits once, for up to `timeout` milliseconds.
+    /// Writes as much of the line as can be written without waiting, and returns how many bytes that
+    /// is. For a terminal that takes nothing this waits once, for up to `timeout` milliseconds.
     pub fn write(&self, line: &[u8], timeout: u8) -> usize {
         let mut some = self.write_some(line);
         if let (Kind::Reopened(file), Err(error)) = (&self.kind, &some)
@@ -67,7 +67,7 @@ impl Output {
         written
     }
 
-    /// One write of a part or the whole.
+    /// Writes once, a part or all of it.
     fn write_some(&self, line: &[u8]) -> io::Result<usize> {
         match &self.kind {
             Kind::File => Ok(nix::unistd::write(self.shared, line)?),
@@ -104,7 +104,7 @@ fn write_where_there_is_room(to: BorrowedFd, line: &[u8]) -> io::Result<usize> {
     let is_terminal = to.is_terminal();
     if !is_terminal {
         match write_without_waiting(to, line) {
-            // Not to be had: an older kernel, or a sandbox.
+            // The call is not there: an older kernel, or a sandbox.
             Err(error) if ![WouldBlock, BrokenPipe].contains(&error.kind()) => {}
             written => return written,
         }
@@ -137,7 +137,7 @@ fn write_without_waiting(to: BorrowedFd, line: &[u8]) -> io::Result<usize> {
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
-/// Waits for room, in milliseconds, and no longer.
+/// Whether there is room, or comes within `timeout` milliseconds.
 fn has_room(to: BorrowedFd, timeout: u8) -> bool {
     let mut room = [PollFd::new(to, PollFlags::POLLOUT)];
     poll(&mut room, timeout).is_ok_and(|ready| ready > 0)

@@ -48,7 +48,7 @@ impl Stderr {
         }
     }
 
-    /// The descriptor that this holds, if any yet.
+    /// The descriptor that this has opened, if it has.
     pub fn descriptor(&self) -> Option<RawFd> {
         self.output.get()?.descriptor()
     }
@@ -76,8 +76,8 @@ impl Stderr {
         }
     }
 
-    /// Whether the line was written, in a line of its own. Where only its newline was not, the next
-    /// line begins with that.
+    /// Writes a line, and returns whether that worked. It did too where only the newline is missing:
+    /// then the next line begins with a newline.
     fn write(&self, line: &str, timeout: u8) -> bool {
         let output = self.output.get_or_init(|| Output::new(self.shared));
         if line.len() > MAX_LINE {

@@ -18,7 +18,7 @@ use nix::libc;
 use crate::exit::StartError;
 use crate::signal::SignalSet;
 
-/// What we have changed for ourselves, and the app is to inherit as we did.
+/// What we have changed for ourselves, as it was: the app is to inherit that.
 #[derive(Clone, Copy, Debug)]
 pub struct Inherited {
     /// The blocked signals.
@@ -47,12 +47,12 @@ fn stop_ignoring_sigchld() {
 }
 
 /// Opens /dev/null in place of those descriptors 0 to 2 that are closed. Else the next file that we
-/// open would become one of them: as 2, it would get the lines of the log. The app has them closed
-/// again, for exec closes what std opens (O_CLOEXEC).
+/// open would become one of them: as 2, it would get the lines of the log. In the app they are closed
+/// again, since exec closes what std opens (O_CLOEXEC).
 fn fill_closed() -> io::Result<()> {
     let mut standard = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
-    // One call tells which of them are closed (POLLNVAL in poll(2)).
-    // SAFETY: the array has the three elements that the call is told of.
+    // One call shows which of them are closed (POLLNVAL in poll(2)).
+    // SAFETY: the array has three elements, which is the number that is passed.
     unsafe { libc::poll(standard.as_mut_ptr(), 3, 0) };
     for _ in standard.iter().filter(|polled| polled.revents & libc::POLLNVAL != 0) {
         // A new descriptor is the lowest that is free (open(2)).
@@ -65,7 +65,7 @@ fn fill_closed() -> io::Result<()> {
 /// libraries hide the signals that they use themselves (32 and 33; musl 34 too).
 pub fn set_mask(mask: SignalSet) -> SignalSet {
     let mut former = SignalSet::default();
-    // SAFETY: both masks are the eight bytes that rt_sigprocmask(2) is told they are.
+    // SAFETY: both masks have eight bytes, which is the size that is passed.
     unsafe {
         libc::syscall(
             libc::SYS_rt_sigprocmask,
@@ -86,7 +86,8 @@ pub fn environment(without: &[String]) -> Vec<&'static CStr> {
     entries().filter(is_kept).collect()
 }
 
-/// Whether the environment has a variable whose name begins with this. std would copy all of it.
+/// Whether the environment has a variable whose name begins with this. With std we would copy all
+/// of the environment to see that.
 pub fn has_variable(prefix: &str) -> bool {
     entries().any(|entry| name(entry).starts_with(prefix.as_bytes()))
 }

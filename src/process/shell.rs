@@ -80,7 +80,7 @@ pub fn conduct(shell: &str, signal: Signal, caught: bool) -> Conduct {
     }
 }
 
-/// The program that a process executed when we looked: tells whether it has executed another since.
+/// The program that a process executed when we looked; shows whether it still executes that.
 ///
 /// An open /proc/PID/pagemap belongs to the memory that the process had when it was opened
 /// (pagemap_read in the kernel's fs/proc/task_mmu.c). While the process has that memory, a read of one

@@ -51,7 +51,7 @@ impl Program {
 
     /// Starts the program in a process group of its own, and returns its pid once it executes. Its
     /// group is in the foreground of the terminal (if there is one) before it runs.
-    // Inlined into our loop's caller, its stack would stay with us.
+    // Inlined into its caller, which calls the loop, it would keep its stack in use to the end.
     #[inline(never)]
     pub fn spawn(
         &self,

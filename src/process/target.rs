@@ -16,7 +16,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Whom a signal went to, and why to them.
+/// Whom a signal went to, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// The main child alone.
@@ -64,7 +64,7 @@ pub struct Swept {
     pub signalled: Vec<Name>,
     /// Those that had it already, as members of the main child's group.
     pub signalled_before: Vec<Name>,
-    /// Those that we may not send a signal.
+    /// Those that we may not signal.
     pub refused: Vec<Name>,
 }
 

@@ -61,7 +61,7 @@ impl Wait {
     }
 
     /// Sleeps until a signal arrives or the deadline passes, and returns the signals. With a SIGCHLD it
-    /// returns all that are pending: that child may be the last one, and then nobody asks again.
+    /// returns all that are pending: that child may be the last one, and then we do not wait again.
     pub fn next(&mut self, deadline: Option<Instant>) -> &[Received] {
         self.next_of(SignalSet::ALL, deadline)
     }
@@ -92,8 +92,8 @@ fn take(awaited: SignalSet, timeout: Option<Duration>) -> nix::Result<Received> 
     let mut info = MaybeUninit::<libc::siginfo_t>::uninit();
     // It is the bare system call, since libc's masks hide some signals, and musl's sigtimedwait begins
     // the wait anew when it is interrupted.
-    // SAFETY: the set is of the eight bytes that the call is told of, and the kernel fills in the whole
-    // of `info` where it returns a signal.
+    // SAFETY: the set has eight bytes, which is the size that is passed, and the kernel fills in all of
+    // `info` where it returns a signal.
     let info = unsafe {
         let number = libc::syscall(
             libc::SYS_rt_sigtimedwait,

@@ -20,20 +20,20 @@ use crate::traffic::seen::HoldTraffic;
 /// An app that ends this soon after a signal from outside may have taken it for a stop signal.
 const MAYBE_BECAUSE: Duration = Duration::from_mins(1);
 
-/// What a report goes by, and where it goes.
+/// How a report judges the app's exit code, and where it is written.
 pub struct ReportOptions {
     /// Exit codes of the app that count as success.
     pub expected: Vec<u8>,
     pub report_file: Option<&'static ReportFile>,
 }
 
-/// What is known of one run, and logged of it.
+/// Records one run: logs its steps, and keeps what the report needs.
 pub struct Journal {
     timeline: Timeline,
     options: ReportOptions,
     /// There is a terminal, whose keys and window send signals too.
     on_terminal: bool,
-    /// What the app may have died of because of us.
+    /// The signals that we have forwarded, which may have killed the app.
     forwarded: SignalSet,
     /// The last signal from outside the container that was no stop signal.
     maybe_stop: Option<(Signal, Instant)>,
@@ -64,7 +64,7 @@ impl Journal {
         !step.is_detail() || enabled!(Level::DEBUG)
     }
 
-    /// Takes a step in, and logs it.
+    /// Records a step, and logs it.
     #[expect(clippy::needless_pass_by_value, reason = "each step is recorded once")]
     pub fn record(&mut self, step: Step, now: Instant) {
         match &step {
@@ -99,13 +99,14 @@ impl Journal {
         self.timeline.traffic = Some(seen);
     }
 
-    /// A terminal's new size reaches us by Docker's client too, with no stop in mind.
+    /// Keeps the signal, unless it is a SIGWINCH on a terminal: Docker's client sends that where its
+    /// window has a new size, and means no stop.
     fn suspect(&self, signal: Option<Signal>, now: Instant) -> Option<(Signal, Instant)> {
         let of_window = self.on_terminal && signal == Some(Signal::WINCH);
         signal.filter(|_| !of_window).map(|signal| (signal, now))
     }
 
-    /// Warns where the app's end has a cause that somebody should look after.
+    /// Warns where the app's end has a cause that somebody should look into.
     fn explain(&self, ending: Ending, now: Instant) {
         let app = &self.timeline.app;
         let by_key = [Signal::INT, Signal::QUIT, Signal::HUP];
@@ -133,8 +134,8 @@ impl Journal {
         }
     }
 
-    /// Settles the exit code that the app's ending means, and the verdict of a rehearsal, unless they
-    /// are settled: what comes after the app changes neither.
+    /// Decides our exit code from the app's ending, and the verdict of a rehearsal. The first call
+    /// decides for good: what comes after the app changes neither.
     pub fn judge(&mut self, ending: Option<Ending>) -> u8 {
         if let Some((code, _)) = self.judged {
             return code;
@@ -156,7 +157,7 @@ impl Journal {
         self.timeline.signal
     }
 
-    /// The exit code, once it is settled, and the report by now as JSON.
+    /// The exit code, once it is decided, and the report so far as JSON.
     pub fn so_far(&self, now: Instant) -> Option<(u8, String)> {
         let (code, verdict) = self.judged.clone()?;
         Some((code, json::report(&self.timeline.summary(code, verdict, now), MAX_REPORT)))
@@ -187,5 +188,5 @@ impl Journal {
     }
 }
 
-/// What fits into a line of the log, with what the log puts around it.
+/// How many bytes of a report fit into a line of the log, beside what the log adds to it.
 const MAX_REPORT: usize = log::MAX_LINE - 64;

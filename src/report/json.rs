@@ -15,13 +15,12 @@ use crate::report::words::{Limits, bounded};
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
 
-/// So many ports are listed.
+/// The most ports that are listed.
 const MAX_PORTS: usize = 64;
 
-/// The object, in as many bytes at most: entries of lists are left out and texts are cut until it
-/// fits.
+/// The object, in at most `max` bytes: entries of lists are left out and texts are cut until it fits.
 pub fn report(summary: &Summary, max: usize) -> String {
-    // Every field is a plain value.
+    // Plain values can always be serialized.
     bounded(max, |limits| serde_json::to_string(&Report::of(summary, limits)).unwrap_or_default())
 }
 

@@ -1,4 +1,4 @@
-//! What is said of a run: a line of the log for each step, and the report at the end.
+//! What is logged and reported of a run: a line of the log for each step, and the report at the end.
 //!
 //! - `journal.rs`: takes each step, logs it, and publishes the report.
 //! - `step.rs`: the steps of a shutdown, and how much each matters.
@@ -6,7 +6,7 @@
 //! - `summary.rs`: what the timeline comes to, as the report needs it; the verdict of a rehearsal.
 //! - `text.rs`: the steps and the report as lines for people.
 //! - `json.rs`: the report as one JSON object.
-//! - `words.rs`: names, senders and targets in words.
+//! - `words.rs`: names, senders and targets in words; how a report is kept short.
 
 pub mod journal;
 pub mod json;

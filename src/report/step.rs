@@ -13,7 +13,7 @@ use crate::tasks::task::{Done, Task};
 /// Who sent a signal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sender {
-    /// 0 is a process outside our PID namespace, or the kernel, which then is the command.
+    /// 0 is a process outside our PID namespace, or the kernel: then the command is `kernel`.
     pub pid: i32,
     pub uid: u32,
     pub command: Option<String>,
@@ -22,7 +22,7 @@ pub struct Sender {
 /// One step of a shutdown, as it is recorded.
 #[derive(Debug)]
 pub enum Step {
-    /// Without a sender it is a rehearsal.
+    /// The shutdown began with a stop signal. Where it has no sender, a rehearsal played it.
     Began {
         signal: Signal,
         sender: Option<Sender>,
@@ -30,7 +30,7 @@ pub enum Step {
         forward_at: Instant,
         kill_at: Option<Instant>,
     },
-    /// A stop signal came that moved nothing.
+    /// A stop signal came that changed nothing.
     Noted {
         signal: Signal,
         sender: Option<Sender>,
@@ -78,12 +78,12 @@ pub enum Step {
     },
     /// A hook or a request has ended, or could not be started.
     TaskEnded(Done),
-    /// The time was over before its turn.
+    /// A task was not run, as SIGKILL's deadline came before its turn.
     NotRun(Task),
 }
 
 impl Step {
-    /// Whether it is logged only where somebody asked for more (`--verbose`).
+    /// Whether only `--verbose` logs it.
     pub fn is_detail(&self) -> bool {
         matches!(
             self,
@@ -98,7 +98,8 @@ impl Step {
         matches!(self, Step::TaskEnded(Done { how: Err(_), .. }) | Step::NotRun(_))
     }
 
-    /// Whether it is logged also where no stop signal came: somebody asked for it.
+    /// Whether it is logged even where no stop signal came, as what became of a request to a sidecar:
+    /// whoever configured that wants to know.
     pub fn is_logged_without_stop_signal(&self) -> bool {
         matches!(self, Step::TaskEnded(Done { task: Task::Quit(_), .. }))
     }

@@ -20,7 +20,7 @@ pub struct Verdict {
     pub why_not: Option<String>,
 }
 
-/// What happened in one shutdown. Times count from its beginning.
+/// What happened in one shutdown. A time is counted from its beginning.
 #[derive(Debug)]
 pub struct Summary<'a> {
     pub plan: &'a Plan,
@@ -32,7 +32,7 @@ pub struct Summary<'a> {
     /// How long the hold was, and why it ended.
     pub hold: Option<(Duration, HoldEnd)>,
     pub traffic: Option<Traffic<'a>>,
-    /// When the app first got the stop signal, what it got, and who of it.
+    /// When the stop signal was first forwarded, as which signal, and to whom.
     pub forwarded: Option<(Duration, Signal, &'a Target)>,
     /// From there to the end of the app, or of its group if that got the signal.
     pub drain: Option<Duration>,
@@ -70,7 +70,7 @@ pub struct Traffic<'a> {
     pub last_arrival: Option<Duration>,
     /// The smallest delay that covers it, in whole seconds.
     pub sufficient_delay: Duration,
-    /// Whose data made the hold last to its longest.
+    /// The peer whose data came last, where the hold lasted until its MAX because of traffic.
     pub kept_by: Option<IpAddr>,
 }
 
@@ -98,7 +98,7 @@ impl Summary<'_> {
 }
 
 impl Timeline {
-    /// What it comes to, once it is known with which code we exit.
+    /// Sums it up, once it is known with which code we exit.
     pub fn summary(&self, exit_code: u8, verdict: Option<Verdict>, now: Instant) -> Summary<'_> {
         let total = self.at(now);
         Summary {
@@ -147,7 +147,7 @@ impl Timeline {
         self.plan.grace_period.filter(|_| self.trigger != Trigger::Exit)
     }
 
-    /// As long as it would have taken with the whole delay, and the margin.
+    /// The time that the shutdown would have taken with the whole delay, and the margin.
     fn sufficient_grace_period(&self, total: Duration) -> Option<Duration> {
         let clean = !self.killed() && self.survivors.is_empty();
         let whole = match self.hold_end {

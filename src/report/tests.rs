@@ -90,9 +90,26 @@ fn why_the_hold_ended() {
         let report = in_text(plan(), vec![stop(), (9, step)], 9, 0);
         assert!(report.contains(part), "{report}");
     }
+    // With `--leftovers kill` what the app left is killed when it has ended.
+    let exits = vec![stop(), (9, exited(0)), (9, killed(&[3], false))];
+    let report = in_text(plan(), exits, 9, 0);
+    assert!(
+        report.contains("held for 9s of 15s, until the app ended by itself; it ex"),
+        "{report}"
+    );
     let none = Plan { delay: Delay::fixed(Duration::ZERO), ..plan() };
     let report = in_text(none, vec![stop(), (0, forwarded(Why::DelayOver))], 1, 0);
     assert!(!report.contains("held"), "{report}");
+}
+
+/// On-stop hooks that hang keep the stop signal back until the deadline.
+#[test]
+fn a_hold_until_sigkill() {
+    let died = Step::MainEnded(Ending::KILLED);
+    let steps = vec![stop(), (59, killed(&[2], false)), (60, died)];
+    let (text, json) = report(plan(), steps, 60, 137);
+    assert!(text.contains("; held for 60s, until SIGKILL; it was killed by SIGKILL; "), "{text}");
+    assert_eq!((&json["hold_ended_by"], &json["held_ms"]), (&"exit".into(), &60_000.into()));
 }
 
 #[test]
@@ -166,7 +183,7 @@ fn failed_hooks() {
     assert!(!in_text(plan(), vec![stop()], 60, 0).contains("failed"));
 }
 
-/// What a hold tells that ended so, with so many connections, each with as many bytes.
+/// The report of a hold that ended for this reason, with a connection for each number of bytes.
 fn with_traffic(received: &[u64], why: Why, range: bool) -> (String, Value) {
     let min = if range { Duration::from_secs(3) } else { plan().delay.max };
     let delay = Delay { min, ..plan().delay };
@@ -201,14 +218,18 @@ fn the_traffic_of_a_hold() {
             "; 2 connections came in, 1 with data, the last at +6.5s, which a delay of 7s would \
              have covered; SIGTERM",
         ),
-        (&[9], Why::DelayOver, " would have covered; data from 10.0.0.1 kept it; SIGTERM"),
+        (
+            &[9],
+            Why::DelayOver,
+            " would have covered; data from 10.0.0.1 prolonged the hold; SIGTERM",
+        ),
     ] {
         let (report, _) = with_traffic(received, why, true);
         assert!(report.contains(text), "{text} is not in {report}");
     }
-    // A fixed delay nobody kept.
-    assert!(!with_traffic(&[9], Why::DelayOver, false).0.contains("kept"));
-    assert!(!with_traffic(&[9], Why::Quiet, true).0.contains("kept"));
+    // No traffic prolongs a fixed delay.
+    assert!(!with_traffic(&[9], Why::DelayOver, false).0.contains("prolonged"));
+    assert!(!with_traffic(&[9], Why::Quiet, true).0.contains("prolonged"));
     let (_, report) = with_traffic(&[9], Why::Quiet, true);
     let traffic = &report["traffic"];
     assert_eq!((&traffic["seen_by"], &traffic["last_arrival_ms"]), (&"dumps".into(), &6500.into()));

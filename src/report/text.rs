@@ -12,13 +12,13 @@ use crate::signal::Signal;
 use crate::span::Span;
 use crate::tasks::task::{Done, Task};
 
-/// A step, which the timeline has taken in.
+/// The text of a step, which the timeline has recorded already.
 pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
     let limits = Limits::default();
     let app = &timeline.app;
     match step {
         Step::Began { signal, sender, may_end_at, forward_at, kill_at } => {
-            let whence = match sender {
+            let origin = match sender {
                 Some(sender) => sender.to_string(),
                 None => "by rehearsal".into(),
             };
@@ -27,11 +27,11 @@ pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
                 Some(at) => format!("SIGKILL at +{}", since(timeline, *at, now)),
                 None => "no SIGKILL (no --grace-period is given)".into(),
             };
-            format!("{signal} {whence}: {forward}, {kill}")
+            format!("{signal} {origin}: {forward}, {kill}")
         }
         Step::Noted { signal, sender, note: what } => {
-            let whence = sender.as_ref().map(Sender::to_string).unwrap_or_default();
-            format!("{signal} {whence}: {}", note(*what, timeline, now))
+            let origin = sender.as_ref().map(Sender::to_string).unwrap_or_default();
+            format!("{signal} {origin}: {}", note(*what, timeline, now))
         }
         Step::Forwarded { signal, why, target, .. } => {
             format!("forwarded {signal} to {}{}", Whom(target, app), reason(*why, timeline))
@@ -64,7 +64,7 @@ pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
             };
             format!("{task}{how} ({})", Span(*took))
         }
-        Step::NotRun(task) => format!("{task} was not run: the time was over"),
+        Step::NotRun(task) => format!("{task} was not run: the deadline came before its turn"),
     }
 }
 
@@ -81,7 +81,7 @@ fn forward_plan(
     now: Instant,
 ) -> String {
     let until = |at| since(timeline, at, now);
-    // Leftovers get it at once.
+    // Where only leftovers are there, they get it at once.
     let waits_for_hooks = timeline.plan.on_stop.is_some() && timeline.ended.is_none();
     match timeline.plan.rewrite(signal) {
         None => "it is rewritten to 0 and not forwarded".into(),
@@ -102,7 +102,7 @@ fn note(note: Note, timeline: &Timeline, now: Instant) -> String {
         at.map(|at| format!("{what}{at}")).unwrap_or_default()
     };
     match note {
-        Note::SameRequest => "so soon after the first, it is the same request".into(),
+        Note::SameRequest => "so soon after the first, it counts as the same request".into(),
         Note::StillHeld => "still held back".into(),
         Note::SweptAlready { kill_at } => {
             format!("nothing more is sent to the leftovers{}", kill("; ", kill_at))
@@ -121,7 +121,7 @@ fn reason(why: Why, timeline: &Timeline) -> &'static str {
         Why::Quiet => "; no traffic comes any more",
         Why::LastCall => "; the hooks have not ended, and SIGKILL is near",
         Why::TasksEnded => "; the delay is over and the hooks have ended",
-        Why::Hurry => "; asked twice, the hold ends early",
+        Why::Hurry => "; a second stop signal ends the hold early",
         Why::Again => ", again",
     }
 }
@@ -141,8 +141,7 @@ fn who_was_swept(signal: Signal, swept: &Swept) -> Vec<String> {
     parts
 }
 
-/// The report, in as many bytes at most: entries of lists are left out and texts are cut until it
-/// fits.
+/// The report, in at most `max` bytes: entries of lists are left out and texts are cut until it fits.
 pub fn report(summary: &Summary, max: usize) -> String {
     bounded(max, |limits| {
         let parts = [
@@ -173,6 +172,7 @@ fn hold(summary: &Summary) -> Vec<String> {
     let nothing_listens = seen.is_some_and(|seen| !seen.listens());
     let delay = summary.plan.delay;
     let held = summary.hold.and_then(|(held, why)| {
+        let is_killed = summary.killed.is_some_and(|(killed_at, _)| killed_at < held);
         let held = Span(held);
         Some(match why {
             HoldEnd::Delay if delay.max.is_zero() => return None,
@@ -184,6 +184,8 @@ fn hold(summary: &Summary) -> Vec<String> {
             HoldEnd::Hooks => format!("held for {held}, until the hooks had ended"),
             HoldEnd::LastCall => format!("held for {held}, until SIGKILL was near"),
             HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
+            // The on-stop hooks ran until SIGKILL, so it was never forwarded.
+            HoldEnd::Exit if is_killed => format!("held for {held}, until SIGKILL"),
             HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
         })
     });
@@ -203,7 +205,7 @@ fn traffic(seen: &Traffic) -> String {
         ),
     };
     match seen.kept_by {
-        Some(peer) => format!("{came}; data from {peer} kept it"),
+        Some(peer) => format!("{came}; data from {peer} prolonged the hold"),
         None => came,
     }
 }
@@ -284,7 +286,7 @@ fn leftovers(summary: &Summary, limits: Limits) -> Vec<String> {
     parts
 }
 
-/// What of the grace period was used.
+/// How much of the grace period was left, and how long one would have been enough.
 fn time(summary: &Summary) -> Vec<String> {
     let unused = summary.unused.zip(summary.plan.grace_period).map(|(unused, all)| {
         format!("{} of the grace period of {} unused", Span(unused), Span(all))

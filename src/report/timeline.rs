@@ -22,7 +22,7 @@ pub enum Trigger {
     Signal,
     /// The stop signal that a rehearsal plays.
     Rehearsal,
-    /// The main child ended by itself, or crashed.
+    /// The main child ended, before any stop signal.
     Exit,
 }
 
@@ -40,7 +40,7 @@ pub enum HoldEnd {
     LastCall,
     /// A second stop signal came.
     Hurry,
-    /// The app ended by itself.
+    /// The app ended: by itself, or by SIGKILL where on-stop hooks ran until then.
     Exit,
 }
 
@@ -76,7 +76,7 @@ pub struct Timeline {
     pub killed: Option<(Instant, Vec<Name>)>,
     /// The main child, or what stood for it, was still there when SIGKILL was sent.
     pub app_killed: bool,
-    /// The main child was a shell then that had not run its trap.
+    /// When SIGKILL was sent, the main child was a shell that had not run its trap yet.
     pub trap_pending: bool,
     /// Those who survived SIGKILL.
     pub survivors: Vec<Name>,
@@ -124,17 +124,18 @@ impl Timeline {
         self.signal.is_some()
     }
 
-    /// Whether a stop signal came, or something was killed: until then the log is silent.
+    /// Whether a stop signal came, something was killed, or a rehearsal runs: until then the log has
+    /// only warnings.
     pub fn is_worth_reporting(&self) -> bool {
         self.signal.is_some() || self.killed() || self.plan.rehearse.is_some()
     }
 
-    /// Whether there is anything to report at least to somebody who asked for more.
+    /// Whether there is anything to report, if only with `--verbose`.
     pub fn has_news(&self) -> bool {
         self.is_worth_reporting() || !self.left_over.is_empty()
     }
 
-    /// Takes a step in.
+    /// Keeps what the report needs of a step.
     pub fn record(&mut self, step: &Step, now: Instant) {
         match step {
             Step::Began { signal, sender, .. } => {
@@ -143,7 +144,7 @@ impl Timeline {
                 self.sender.clone_from(sender);
                 self.trigger = if sender.is_some() { Trigger::Signal } else { Trigger::Rehearsal };
             }
-            // The shutdown began with the end of the app; that it was asked for later is kept too.
+            // The shutdown began with the end of the app, and the stop signal came after that.
             Step::Noted { signal, sender, .. } if self.signal.is_none() => {
                 self.signal = Some(*signal);
                 self.sender.clone_from(sender);

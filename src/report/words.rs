@@ -1,4 +1,4 @@
-//! Names, senders and targets in words, and how a line is kept short.
+//! Names, senders and targets in words, and how a report is kept short.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::fmt;
 use crate::process::target::{Name, Reason, Target};
 use crate::report::step::Sender;
 
-/// How much of what has no end by itself goes into a report, which has to fit into a line.
+/// How much of its lists and texts goes into a report, which has to fit into a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// So many entries of a list are named; the others are counted.
+    /// How many entries of a list are named; the others are counted.
     pub entries: usize,
-    /// So many bytes of a text are kept.
+    /// How many bytes of a text are kept.
     pub text: usize,
 }
 
-/// From what a report has as a rule to what fits into a line in any case.
+/// The usual limits first; then stricter ones, until with the last a report fits in any case.
 const LIMITS: [Limits; 6] = [
     Limits { entries: 6, text: usize::MAX },
     Limits { entries: 6, text: 256 },
@@ -25,7 +25,7 @@ const LIMITS: [Limits; 6] = [
     Limits { entries: 0, text: 24 },
 ];
 
-/// Writes a report with the most that fits into so many bytes.
+/// Writes a report with the first of the limits with which it has at most `max` bytes.
 pub fn bounded(max: usize, write: impl Fn(Limits) -> String) -> String {
     let mut line = String::new();
     for limits in LIMITS {

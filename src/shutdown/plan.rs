@@ -13,7 +13,7 @@ pub const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The grace period of a rehearsal for which none is given, as in Kubernetes.
 pub const REHEARSED_GRACE_PERIOD: Duration = Duration::from_secs(30);
 
-/// So long a process may take to die of SIGKILL on a busy machine.
+/// How long a process may take to die of SIGKILL on a busy machine.
 const TIME_TO_DIE: Duration = Duration::from_millis(100);
 
 /// A stop signal this soon after the first one is the same request, delivered twice.
@@ -27,7 +27,7 @@ const COMFORTABLE_DRAIN: Duration = Duration::from_secs(5);
 pub struct Plan {
     /// How long a stop signal is held back.
     pub delay: Delay,
-    /// The orchestrator's whole allowance; without it nothing is ever killed by a stop signal.
+    /// The orchestrator's whole allowance; without it no stop signal leads to SIGKILL.
     pub grace_period: Option<Duration>,
     /// SIGKILL comes this long before the grace period ends.
     pub margin: Duration,
@@ -99,7 +99,7 @@ pub enum LeftoversTimeout {
     None,
 }
 
-/// What it asks of us when the main child is stopped (^Z on a terminal).
+/// What we have to do when the main child is stopped (^Z on a terminal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobControl {
     /// No terminal: nothing.
@@ -213,7 +213,7 @@ impl fmt::Display for Misfit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tight {
     room: Duration,
-    /// If the hooks take as long as they may.
+    /// There is so little only if the on-stop hooks take as long as they may.
     hooks: bool,
 }
 

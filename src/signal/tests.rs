@@ -55,9 +55,9 @@ fn what_is_no_signal_is_refused() {
         "SIGSIGTERM",
         "99999999999",
     ] {
-        assert_eq!(text.parse::<Signal>(), Err(NoSignal), "{text}");
+        assert_eq!(text.parse::<Signal>(), Err(ParseSignalError), "{text}");
     }
-    assert!(NoSignal.to_string().contains("write SIGTERM, TERM, 15 or SIGRTMIN+3"));
+    assert!(ParseSignalError.to_string().contains("write SIGTERM, TERM, 15 or SIGRTMIN+3"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ pub fn status(output: &str) -> Result<u16, String> {
     }
 }
 
-/// What a sidecar answered that was asked to quit: an error if it will not.
+/// What a sidecar answered to a request to quit: an error if it will not.
 pub fn to_quit(request: &Request, output: &str) -> Result<String, String> {
     match status(output)? {
         status @ 200..=299 => Ok(status.to_string()),

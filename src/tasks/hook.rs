@@ -23,7 +23,7 @@ impl Hook {
     }
 }
 
-/// What a hook learns of the shutdown.
+/// What a hook gets to know of the shutdown.
 pub struct HookContext {
     /// The stop signal, if one came.
     pub signal: Option<Signal>,
@@ -31,13 +31,13 @@ pub struct HookContext {
     pub end: Option<(u8, String)>,
 }
 
-// The variables by which a hook learns it; it gets no others of our prefix.
+// The variables in which a hook gets that. It gets no others with our prefix.
 const PHASE: &str = "REPRIEVE_PHASE";
 const SIGNAL: &str = "REPRIEVE_SIGNAL";
 const EXIT_CODE: &str = "REPRIEVE_EXIT_CODE";
 const REPORT: &str = "REPRIEVE_REPORT";
 
-/// Where hooks run: as the app did, in the directory in which we were started.
+/// Where hooks run: like the app, in the directory in which we were started.
 pub struct Place {
     directory: PathBuf,
     environment: Vec<&'static CStr>,
@@ -59,8 +59,8 @@ impl Place {
         Ok(Place { directory, environment, inherited: *inherited })
     }
 
-    /// Starts a hook in a process group of its own, and returns its pid. It is a child as the app is
-    /// one. Its output is why it could not execute its command.
+    /// Starts a hook in a process group of its own, and returns its pid. It reports its end by SIGCHLD,
+    /// as the app does. Its output is why it could not execute its command.
     pub fn start(
         &self,
         occasion: Occasion,
@@ -87,7 +87,7 @@ impl Place {
                     |what: &str, error: io::Error| StartError::Failed(format!("{what}: {error}"));
                 std::env::set_current_dir(&self.directory)
                     .map_err(|error| failed("cannot go back to its directory", error))?;
-                // What is on stdin is for the app. Without /dev they share it.
+                // What is on stdin is for the app. Without /dev the hook and the app share it.
                 if let Ok(nothing) = File::open("/dev/null") {
                     let _ = dup2_stdin(nothing);
                 }

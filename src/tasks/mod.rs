@@ -38,7 +38,7 @@ pub struct TasksConfig {
 }
 
 impl TasksConfig {
-    /// Prepares the tasks, or says what could not work.
+    /// Prepares the tasks, or returns why that cannot work.
     pub fn prepare(
         self,
         environment: &[&'static CStr],
@@ -64,7 +64,7 @@ impl TasksConfig {
 /// The tasks of one run.
 pub struct Tasks {
     pub queue: Queue,
-    /// What the task that runs has to say.
+    /// The output of the task that runs.
     output: Option<Output>,
     on_stop: Vec<Task>,
     on_exit: Vec<Task>,

@@ -16,8 +16,8 @@ pub struct Queue {
     hook_timeout: Duration,
     waiting: VecDeque<Task>,
     running: Option<Running>,
-    /// All have ended, and nobody has asked since.
-    news: bool,
+    /// Tasks were added, and [`Queue::have_ended`] has not reported the end of all since.
+    end_unreported: bool,
 }
 
 #[derive(Debug)]
@@ -30,24 +30,24 @@ struct Running {
 /// What is next for the task that runs.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Its time is over then.
+    /// It may run until then.
     InTime { until: Instant },
-    /// It was sent SIGTERM, and is sent SIGKILL then.
+    /// It was sent SIGTERM, and is sent SIGKILL at this time.
     Terminated { kill_at: Instant },
-    /// It was sent SIGKILL, and is waited for until then.
+    /// It was sent SIGKILL, and is waited for until this time.
     Killed { give_up_at: Instant },
 }
 
 impl Queue {
     /// Each hook may take this long.
     pub fn new(hook_timeout: Duration) -> Queue {
-        Queue { hook_timeout, waiting: VecDeque::new(), running: None, news: false }
+        Queue { hook_timeout, waiting: VecDeque::new(), running: None, end_unreported: false }
     }
 
     /// Adds what is to be run after all that waits already.
     pub fn add(&mut self, tasks: impl IntoIterator<Item = Task>) {
         self.waiting.extend(tasks);
-        self.news |= !self.waiting.is_empty();
+        self.end_unreported |= !self.waiting.is_empty();
     }
 
     /// What is to be started now.
@@ -55,7 +55,7 @@ impl Queue {
         if self.running.is_some() { None } else { self.waiting.pop_front() }
     }
 
-    /// It runs now.
+    /// The task was started, and runs now.
     pub fn started(&mut self, task: Task, now: Instant) {
         let limit = match task {
             Task::Hook(..) => self.hook_timeout,
@@ -65,7 +65,7 @@ impl Queue {
         self.running = Some(Running { task, began_at: now, stage });
     }
 
-    /// Nothing more is started.
+    /// Drops the tasks that wait, and returns them.
     pub fn cancel(&mut self) -> impl Iterator<Item = Task> {
         self.waiting.drain(..)
     }
@@ -79,7 +79,7 @@ impl Queue {
         }
     }
 
-    /// What the group of the task that runs is to be sent, if its time is over.
+    /// The signal that is to be sent to the group of the task that runs, if its time is over.
     pub fn on_deadline(&mut self, now: Instant) -> Option<Signal> {
         self.deadline().filter(|at| *at <= now)?;
         let running = self.running.as_mut()?;
@@ -95,8 +95,8 @@ impl Queue {
         Some(signal)
     }
 
-    /// What we wait for no longer, for it survived SIGKILL: it hangs in the kernel, or is another
-    /// user's.
+    /// The task that is waited for no longer, for it survived SIGKILL: it hangs in the kernel, or is
+    /// another user's.
     pub fn given_up(&mut self, now: Instant) -> Option<Done> {
         let Running { task, began_at, .. } = self.running.take_if(
             |running| matches!(running.stage, Stage::Killed { give_up_at } if give_up_at <= now),
@@ -113,7 +113,7 @@ impl Queue {
         let how = match (&task, ending) {
             (Task::Quit(request), Ending::Exited(0)) => answer::to_quit(request, &output),
             _ if !output.is_empty() => Err(output),
-            // It had not done its work when it was sent SIGTERM, whatever it ended with.
+            // It had not done its work when it was sent SIGTERM, whatever its ending was.
             (Task::Hook(..), _) if late => {
                 let limit = Span(self.hook_timeout);
                 Err(format!("{ending}, for its --hook-timeout of {limit} was over"))
@@ -125,10 +125,10 @@ impl Queue {
         Some(Done { task, how, took: now.saturating_duration_since(began_at) })
     }
 
-    /// Whether all that was added has ended; it is said once.
+    /// Whether all tasks that were added have ended; true once for each time that some were added.
     pub fn have_ended(&mut self) -> bool {
         let all = self.running.is_none() && self.waiting.is_empty();
-        all && std::mem::take(&mut self.news)
+        all && std::mem::take(&mut self.end_unreported)
     }
 }
 

@@ -16,13 +16,14 @@ use crate::span::Span;
 use crate::tasks::answer;
 use crate::tasks::task::{QUIT_TIMEOUT, TIME_TO_RESOLVE};
 
-/// How long one question may take whether it is ready: some answer only once they are.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one request may take that asks whether a sidecar is ready: some answer only once they are.
+const READY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two questions; it doubles up to the second.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+/// The pause between two requests: it begins with the shorter and doubles up to the longer.
+const MIN_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// What runs beside the app in its pod.
+/// A sidecar whose URLs we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     None,
@@ -35,8 +36,8 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// What answers 2xx once it is ready, and what makes it quit (by POST), as the projects document
-    /// them for their proxies.
+    /// The URL that answers 2xx once the sidecar is ready, and the one that makes it quit (by POST), as
+    /// the projects document them.
     fn urls(self) -> Option<[&'static str; 2]> {
         Some(match self {
             Preset::None => return None,
@@ -59,27 +60,27 @@ impl Preset {
         })
     }
 
-    /// What has to answer before the app is started.
+    /// The URL that has to answer 2xx before the app is started.
     pub fn ready(self) -> Option<Url> {
         self.urls().and_then(|[ready, _]| ready.parse().ok())
     }
 
-    /// What is asked after it.
+    /// The request that makes the sidecar quit, which is sent after the app's end.
     pub fn quit(self) -> Option<Request> {
         self.urls().and_then(|[_, quit]| quit.parse().ok())
     }
 }
 
-/// What has to answer before the app is started.
+/// The URLs that have to answer 2xx before the app is started, and for how long we wait.
 #[derive(Debug)]
 pub struct Await {
     pub urls: Vec<Url>,
     pub timeout: Duration,
-    /// When that is over, start the app all the same.
+    /// Start the app all the same when the timeout is over.
     pub or_start: bool,
 }
 
-/// How the wait for them ended.
+/// How the wait for sidecars ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaited {
     Ready,
@@ -119,19 +120,19 @@ impl Await {
 
 /// Why we do not wait any more, and the last answer.
 struct NotReady {
-    /// By this signal; else the time is over.
+    /// The signal that ended the wait; none where the time is over.
     stopped: Option<Signal>,
     answer: String,
 }
 
-/// Asks and waits, until one of these signals comes.
+/// Sends requests and waits for their answers, until one of these signals comes.
 struct Asker<'a> {
     wait: &'a mut Wait,
     ends: SignalSet,
 }
 
 impl<'a> Asker<'a> {
-    /// SIGINT is the end of what nobody else handles.
+    /// SIGINT ends the wait too: there is no app yet that could handle it.
     fn new(wait: &'a mut Wait, stop_signals: &[Signal]) -> Asker<'a> {
         let mut ends = SignalSet::default();
         stop_signals.iter().chain(&[Signal::INT]).for_each(|signal| ends.insert(*signal));
@@ -140,17 +141,17 @@ impl<'a> Asker<'a> {
 
     /// Asks one of them until it answers 2xx.
     fn until_ready(&mut self, url: &Url, until: Instant) -> Result<(), NotReady> {
-        let [mut pause, longest] = PAUSES;
-        let question = Request::get(url.clone());
+        let mut pause = MIN_PAUSE;
+        let request = Request::get(url.clone());
         let mut last = None;
         loop {
-            let (answer, mut stopped) = self.ask(&question, QUESTION_TIMEOUT, until);
+            let (answer, mut stopped) = self.ask(&request, READY_TIMEOUT, until);
             let answer = match answer.and_then(|output| answer::status(&output)) {
                 Ok(200..=299) => return Ok(()),
                 Ok(status) => answer::failure(status),
                 Err(why) => why,
             };
-            // What a signal cut short says less than what was answered before.
+            // Where a signal ended the request, the answer to the one before says more.
             let answer = last.filter(|_| stopped.is_some()).unwrap_or(answer);
             debug!(event = "awaiting", "{url} is not ready: {answer}");
             if stopped.is_none() {
@@ -160,10 +161,10 @@ impl<'a> Asker<'a> {
             if stopped.is_some() || Instant::now() >= until {
                 return Err(NotReady { stopped, answer });
             }
-            if pause < longest {
-                pause = (pause * 2).min(longest);
-                if pause == longest {
-                    // Once: who sees nothing start wants to know why.
+            if pause < MAX_PAUSE {
+                pause = (pause * 2).min(MAX_PAUSE);
+                if pause == MAX_PAUSE {
+                    // This is logged once, for whoever wonders why the app does not start.
                     info!(event = "awaiting", "waiting for {url}: {answer}");
                 }
             }
@@ -171,14 +172,15 @@ impl<'a> Asker<'a> {
         }
     }
 
-    /// Asks once, in a process of ours: what it said, and the signal that cut it short.
+    /// Sends a request once, from a helper process. Returns its output, and the signal that ended the
+    /// wait for it.
     fn ask(
         &mut self,
         request: &Request,
         timeout: Duration,
         until: Instant,
     ) -> (Result<String, String>, Option<Signal>) {
-        let (pid, mut words) = match start(request, timeout) {
+        let (pid, mut output) = match start(request, timeout) {
             Ok(started) => started,
             Err(error) => return (Err(format!("cannot ask: {error}")), None),
         };
@@ -191,11 +193,11 @@ impl<'a> Asker<'a> {
             helper::kill(pid);
             helper::reap(pid, 0);
         }
-        (Ok(words.read()), stopped)
+        (Ok(output.read()), stopped)
     }
 
-    /// Waits until then, or until the end of a child makes this true, or until one of the signals
-    /// comes, which it returns.
+    /// Waits until that time, until a child has ended and `is_over` is true, or until one of the
+    /// signals comes, which it returns.
     fn until(&mut self, until: Instant, mut is_over: impl FnMut() -> bool) -> Option<Signal> {
         let mut awaited = self.ends;
         [Signal::CHLD, helper::END].into_iter().for_each(|signal| awaited.insert(signal));
@@ -235,20 +237,20 @@ pub fn ask_to_quit(
     }
 }
 
-/// What comes to us from elsewhere, as by `docker exec`: the app may be long in coming.
+/// Reaps orphans of visitors (`docker exec`): it may take long until the app is started.
 fn reap_orphans() {
-    // SAFETY: the status is not asked for.
+    // SAFETY: a null pointer means that no status is written.
     while unsafe { waitpid(-1, std::ptr::null_mut(), WNOHANG) } > 0 {}
 }
 
-/// Starts a process of ours that sends the request and says the status, or why there is none.
+/// Starts a helper process that sends the request. Its output is the status, or why there is none.
 pub fn start(request: &Request, timeout: Duration) -> std::io::Result<(i32, Output)> {
-    helper::start(c"reprieve-ask", helper::END, |words| {
+    helper::start(c"reprieve-ask", helper::END, |output| {
         let (text, code) = match request.send(timeout) {
             Ok(status) => (status.to_string(), 0),
             Err(why) => (why.to_string(), helper::FAILED),
         };
-        let _ = words.write_all(text.as_bytes());
+        let _ = output.write_all(text.as_bytes());
         code
     })
 }

@@ -8,7 +8,8 @@ use crate::http::url::Request;
 /// How long the request to quit may take.
 pub const QUIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request has as long as this beyond its own timeout: the resolver of the system has another.
+/// How much longer than its own timeout a request may take before its process is killed: the system's
+/// resolver has a timeout of its own.
 pub const TIME_TO_RESOLVE: Duration = Duration::from_millis(500);
 
 /// From SIGTERM to SIGKILL, for a hook that has used up its time; and from there until we wait for it
@@ -32,7 +33,7 @@ impl fmt::Display for Task {
     }
 }
 
-/// How a task went: what is to be said of it, as a success or as a failure.
+/// How a task went: a text for people, as a success or as a failure.
 #[derive(Debug)]
 pub struct Done {
     pub task: Task,

@@ -1,8 +1,8 @@
 //! Whether traffic still comes in: takes what was found at each look, and knows since when it is
 //! quiet. No system call, no clock.
 //!
-//! Only data counts as traffic: a connection without any is a probe's, and an idle one keeps no
-//! hold. The kernel counts the end of what a peer sends (its FIN) as one byte, so one byte more than
+//! Only data counts as traffic: a connection without any is a probe's, and an idle one does not
+//! prolong a hold. The kernel counts the end of what a peer sends (its FIN) as one byte, so one byte more than
 //! before is no data.
 
 use std::collections::HashMap;
@@ -52,7 +52,7 @@ pub struct Counts {
     pub with_data: u64,
     /// When the last of those with data arrived: a delay until then would have covered them all.
     pub last_arrival: Option<Arrival>,
-    /// The last data, on a new connection or an old one: it kept the hold.
+    /// The last data, on a new connection or an old one: it prolonged the hold.
     pub last_data: Option<Arrival>,
     /// Some traffic could not be seen.
     pub missed: bool,
@@ -111,7 +111,7 @@ impl Traffic {
         }
     }
 
-    /// No data was found that came in after this. Nothing is known of the time after the last look.
+    /// Since when no data came in, as far as the last look shows.
     pub fn quiet_since(&self) -> Instant {
         self.quiet_since
     }

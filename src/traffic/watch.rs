@@ -24,7 +24,7 @@ pub struct WatchConfig {
     pub ignored_peers: Vec<Network>,
 }
 
-/// When a hold begins, and when it may end and has to.
+/// When a hold begins, when it may end, and when it has to.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     pub began_at: Instant,
@@ -56,7 +56,7 @@ pub struct Watch {
     view: View,
 }
 
-/// What of the traffic can be seen.
+/// How much of the traffic can be seen.
 #[expect(clippy::large_enum_variant, reason = "there is one, in a hold")]
 enum View {
     Traffic(SocketSource, Traffic),
@@ -97,7 +97,7 @@ impl Watch {
         self.next_at
     }
 
-    /// Looks. What is found came in by the time that the clock says after the look.
+    /// Looks once. What is found counts as of the time after the look, for which the clock is read.
     pub fn look(&mut self, clock: impl Fn() -> Instant) {
         let View::Traffic(source, traffic) = &mut self.view else {
             self.next_at = self.next_at.filter(|at| *at > clock());

@@ -77,7 +77,7 @@ fn a_second_docker_stop_ends_the_hold() {
     patient.returns();
     let ended = app.ends();
     assert_eq!(ended.code, 0, "{ended}");
-    assert!(ended.said("asked twice, the hold ends early"), "{ended}");
+    assert!(ended.said("a second stop signal ends the hold early"), "{ended}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn holding_takes_a_second_stop_signal_within_a_second_for_the_same_request() {
     let began_at = run.signal(libc::SIGTERM);
     run.hears("\"stop_signal\"");
     run.signal(libc::SIGTERM);
-    run.hears("it is the same request");
+    run.hears("it counts as the same request");
     assert_after(began_at, run.hears("got SIGTERM").at, 1500 * MS);
     let ended = run.ends();
     assert_eq!(ended.times("got SIGTERM"), 1, "{}", ended.all());
@@ -80,7 +80,7 @@ fn holding_takes_two_stop_signals_of_one_wake_up_for_the_same_request() {
     run.signal(libc::SIGINT);
     run.signal(libc::SIGCONT);
     let ended = run.ends();
-    assert_eq!(ended.times("it is the same request"), 1, "{}", ended.all());
+    assert_eq!(ended.times("it counts as the same request"), 1, "{}", ended.all());
     // Of those that are pending the kernel hands out the lowest first.
     assert_eq!(ended.app()[1..], ["got SIGCONT", "got SIGINT"]);
 }

@@ -211,7 +211,7 @@ fn only_what_the_family_listens_on_is_watched() {
     let (source, _) = holder.watch(&[]).ok().unwrap();
     assert_eq!(source.ports(), [port]);
     assert!(holder.has_nothing(&[port]));
-    // Of one that is not there nobody can tell.
+    // Whose sockets they are cannot be seen for a process that is not there: then all count.
     let (source, _) = SocketSource::open(&Ports::OfFamily, &[], &[i32::MAX]).ok().unwrap();
     assert!([port, other].iter().all(|port| source.ports().contains(port)));
 }
