@@ -20,7 +20,7 @@ use crate::traffic::seen::HoldTraffic;
 /// An app that ends this soon after a signal from outside may have taken it for a stop signal.
 const MAYBE_BECAUSE: Duration = Duration::from_mins(1);
 
-/// How a report judges the app's exit code, and where it is written.
+/// Which exit codes of the app count as success, and the file for the report.
 pub struct ReportOptions {
     /// Exit codes of the app that count as success.
     pub expected: Vec<u8>,
