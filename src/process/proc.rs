@@ -132,7 +132,9 @@ fn everyone() -> HashMap<i32, Process> {
     }
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(Process::read).map(|process| (process.pid, process)).collect()
+    // The folder is closed before a file is opened: there may be no second descriptor.
+    let pids: Vec<i32> = pids.collect();
+    pids.into_iter().filter_map(Process::read).map(|process| (process.pid, process)).collect()
 }
 
 /// The name of the program of a process (comm), 15 bytes at most.

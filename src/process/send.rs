@@ -21,44 +21,54 @@ pub enum Sent {
     Refused,
 }
 
-/// Sends a signal to a child of ours that is not reaped, or to a group (kill(2)); whether anyone was
-/// there. That we may not is a warning: after the spawn nothing is fatal.
+/// Sends a signal to a child of ours that is not reaped, or to a group (kill(2)); returns whether there
+/// was anyone to get it. That we may not is a warning: after the spawn nothing is fatal.
 pub fn kill(pid: i32, signal: Signal, whom: &str) -> bool {
-    // SAFETY: kill takes no pointer. Not nix's, whose signals know no real-time ones.
-    let sent = unsafe { libc::kill(pid, signal.number()) };
-    outcome(sent.into(), signal, &whom) != Sent::Gone
+    outcome(kill_plainly(pid, signal), signal, &whom) != Sent::Gone
 }
 
 /// Sends a signal to a process that we looked at before. A descriptor pins it, so that a pid that has
-/// passed to another process in the meantime is not signalled (pidfd_open(2)).
+/// passed to another process in the meantime is not signalled (pidfd_open(2)). Where there is none, or
+/// a sandbox refuses to signal by it, the pid must do.
 pub fn send(process: &Process, signal: Signal) -> Sent {
     // SAFETY: pidfd_open takes no pointer, and the new descriptor is nobody else's.
-    let pin = unsafe {
+    let mut pin = unsafe {
         let fd = libc::syscall(libc::SYS_pidfd_open, process.pid, 0);
         (fd >= 0).then(|| OwnedFd::from_raw_fd(fd as i32))
     };
-    if pin.is_none() && Errno::last() == Errno::ESRCH || !process.is_still_there() {
+    if pin.is_none() && Errno::last() == Errno::ESRCH {
         return Sent::Gone;
     }
-    let number = signal.number();
-    // SAFETY: no signal information is given, and nothing else is a pointer. Where the kernel has
-    // no such descriptors the pid must do.
-    let sent = unsafe {
-        match &pin {
-            Some(pin) => {
-                let info = std::ptr::null::<libc::siginfo_t>();
-                libc::syscall(libc::SYS_pidfd_send_signal, pin.as_raw_fd(), number, info, 0)
-            }
-            None => libc::kill(process.pid, number).into(),
-        }
+    // It may be the last descriptor that there is, and a look needs one.
+    let is_there = process.is_still_there() || pin.take().is_some() && process.is_still_there();
+    if !is_there {
+        return Sent::Gone;
+    }
+    let sent = match pin.as_ref().map_or(Err(Errno::ENOSYS), |pin| send_to_pin(pin, signal)) {
+        Err(errno) if errno != Errno::ESRCH => kill_plainly(process.pid, signal),
+        sent => sent,
     };
     outcome(sent, signal, &Name::from(process))
 }
 
-/// Decodes what a system call returned that was to send a signal.
-fn outcome(returned: i64, signal: Signal, whom: &dyn std::fmt::Display) -> Sent {
-    match Errno::result(returned) {
-        Ok(_) => Sent::Yes,
+/// kill(2). nix's takes no real-time signal.
+fn kill_plainly(pid: i32, signal: Signal) -> nix::Result<()> {
+    // SAFETY: kill takes no pointer.
+    Errno::result(unsafe { libc::kill(pid, signal.number()) }).map(drop)
+}
+
+fn send_to_pin(pin: &OwnedFd, signal: Signal) -> nix::Result<()> {
+    let (number, info) = (signal.number(), std::ptr::null::<libc::siginfo_t>());
+    // SAFETY: no signal information is given, and nothing else is a pointer.
+    let sent =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pin.as_raw_fd(), number, info, 0) };
+    Errno::result(sent).map(drop)
+}
+
+/// What became of a signal, with a warning where it may not be sent.
+fn outcome(sent: nix::Result<()>, signal: Signal, whom: &dyn std::fmt::Display) -> Sent {
+    match sent {
+        Ok(()) => Sent::Yes,
         Err(Errno::ESRCH) => Sent::Gone,
         Err(errno) => {
             warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());

@@ -332,3 +332,25 @@ fn what_forks_while_it_is_killed_does_not_survive() {
     let mut hung_up = [PollFd::new(alive.as_fd(), PollFlags::empty())];
     assert_eq!(poll(&mut hung_up, PollTimeout::from(5000u16)), Ok(1), "one survives");
 }
+
+/// 4.9: seccomp profiles that are older than it refuse it alone.
+#[test]
+fn a_sandbox_without_pidfd_send_signal_keeps_no_leftover_from_its_signal() {
+    let run = pid1().in_network("--refuse pidfd").fixture("leave daemon");
+    run.hears_times("ready", 2);
+    run.signal(libc::SIGTERM);
+    run.hears("left got SIGTERM");
+    let ended = run.ends();
+    assert_eq!(ended.code, 0, "{}", ended.all());
+    assert!(!ended.said("cannot send"), "{}", ended.all());
+}
+
+/// 4.9: 0 to 2, the one of the log, what shows whether the app executes something else, and one more.
+#[test]
+fn one_descriptor_is_enough_to_signal_leftovers() {
+    let run = pid1().through("ulimit -n 6; exec \"$@\"").fixture("leave daemon");
+    run.hears_times("ready", 2);
+    run.signal(libc::SIGTERM);
+    run.hears("left got SIGTERM");
+    assert_eq!(run.ends().code, 0);
+}

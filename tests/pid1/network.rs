@@ -2,8 +2,8 @@
 //!
 //!     network new [--refuse WHAT]... -- COMMAND...
 //!         executes the command without capabilities in a network namespace of its own that has
-//!         loopback. There it is refused `netlink` (its sockets), `events` (to join its groups) or
-//!         `files` (/proc/net)
+//!         loopback. There it is refused `netlink` (its sockets), `events` (to join its groups),
+//!         `files` (/proc/net) or `pidfd` (to signal by a descriptor)
 //!     network serve [--unreadable] [ADDRESS]...
 //!         listens on each `tcp:IP:PORT`, `udp:IP:PORT` and `unix:NAME` (without a file), prints
 //!         `serving PID` and answers whatever a TCP client sends, until a signal ends it;
@@ -67,6 +67,8 @@ fn new(words: &[&str]) {
             ["--refuse", "events"] => {
                 refuse(libc::SYS_bind, 2, size_of::<libc::sockaddr_nl>() as u32, Errno::EPERM);
             }
+            // Its flags are always 0.
+            ["--refuse", "pidfd"] => refuse(libc::SYS_pidfd_send_signal, 3, 0, Errno::EPERM),
             ["--refuse", "files"] => {
                 mount(
                     Some("none"),
