@@ -10,7 +10,7 @@ use crate::process::helper;
 use crate::process::proc;
 use crate::process::target::Name;
 use crate::process::tty::Tty;
-use crate::process::wait::{Received, Wait};
+use crate::process::wait::{Origin, Received, Wait};
 use crate::report::journal::{Journal, ReportOptions};
 use crate::report::step::{Sender, Step};
 use crate::shutdown::ending::Ending;
@@ -300,9 +300,10 @@ impl Supervisor {
             self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
             return self.handle(Event::Looked(looked), None, now);
         }
-        let by_kernel = received.is_some_and(|received| received.by_kernel);
+        let by_kernel = received.is_some_and(|received| received.origin == Origin::Kernel);
         let target = self.family.forward(signal, by_kernel, now);
-        let from_outside = received.filter(|received| received.pid == 0 && !received.by_kernel);
+        let is_outside = |origin| matches!(origin, Origin::Process { pid: 0, .. });
+        let from_outside = received.filter(|received| is_outside(received.origin));
         let maybe_stop = from_outside
             .map(|received| received.signal)
             .filter(|received| self.family.main_may_exit_on(*received));
@@ -382,9 +383,10 @@ impl Supervisor {
 }
 
 fn sender(received: Received) -> Sender {
-    let command = match received.by_kernel {
-        true => Some("kernel".into()),
-        false => proc::command(received.pid),
+    let (pid, uid, command, queued) = match received.origin {
+        Origin::Process { pid, uid } => (pid, uid, proc::command(pid), false),
+        Origin::Kernel => (0, 0, Some("kernel".into()), false),
+        Origin::Queued => (0, 0, None, true),
     };
-    Sender { pid: received.pid, uid: received.uid, command }
+    Sender { pid, uid, command, queued }
 }

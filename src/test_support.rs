@@ -46,7 +46,7 @@ pub fn name(pid: i32) -> Name {
 
 #[expect(clippy::unnecessary_wraps, reason = "steps have a sender or none")]
 pub fn outside() -> Option<Sender> {
-    Some(Sender { pid: 0, uid: 0, command: None })
+    Some(Sender { pid: 0, uid: 0, command: None, queued: false })
 }
 
 /// A stop signal that is held for up to 15 s, and kills after 59 s.

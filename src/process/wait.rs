@@ -20,18 +20,26 @@ use crate::signal::{Signal, SignalSet};
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
     pub signal: Signal,
-    /// 0 where the sender is outside our PID namespace, or the kernel.
-    pub pid: i32,
-    pub uid: u32,
-    /// The kernel sent it, not a process: for a key of the terminal, mostly.
-    pub by_kernel: bool,
+    pub origin: Origin,
+}
+
+/// Who sent a signal, as far as the kernel vouches for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By kill(2) or tgkill(2). The pid is 0 where the sender is outside our PID namespace.
+    Process { pid: i32, uid: u32 },
+    /// The kernel, not a process: for a key of the terminal, mostly.
+    Kernel,
+    /// By sigqueue(3) or the like, whose sender writes pid and uid as it pleases (rt_sigqueueinfo(2)).
+    Queued,
 }
 
 impl Received {
     /// Whether one of our own writes raised it (to a closed pipe, or above a limit of the file size):
     /// it is not for the app.
     fn is_ours(&self, us: i32) -> bool {
-        self.pid == us && [Signal::PIPE, Signal::XFSZ].contains(&self.signal)
+        let by_us = matches!(self.origin, Origin::Process { pid, .. } if pid == us);
+        by_us && [Signal::PIPE, Signal::XFSZ].contains(&self.signal)
     }
 }
 
@@ -104,16 +112,22 @@ fn take(awaited: SignalSet, timeout: Option<Duration>) -> nix::Result<Received> 
         );
         Errno::result(number).map(|_| info.assume_init())
     }?;
-    // SAFETY: every layout has the sender's pid and uid at the same place (sigaction(2)).
-    let (pid, uid) = unsafe { (info.si_pid(), info.si_uid()) };
-    let by_kernel = info.si_code == libc::SI_KERNEL;
+    let origin = match info.si_code {
+        // SAFETY: with these codes the sender's pid and uid are there (sigaction(2)).
+        libc::SI_USER | libc::SI_TKILL => unsafe {
+            Origin::Process { pid: info.si_pid(), uid: info.si_uid() }
+        },
+        // A process can send such a code to nobody but itself (rt_sigqueueinfo(2)).
+        code if code > 0 => Origin::Kernel,
+        _ => Origin::Queued,
+    };
     let of_child = libc::CLD_EXITED..=libc::CLD_CONTINUED;
     let signal = match Signal::new(info.si_signo).ok_or(Errno::EINVAL)? {
         // It reports the end of a helper. Without such a code somebody has sent it, for the app.
         helper::END if of_child.contains(&info.si_code) => Signal::CHLD,
         signal => signal,
     };
-    Ok(Received { signal, pid, uid, by_kernel })
+    Ok(Received { signal, origin })
 }
 
 #[cfg(test)]

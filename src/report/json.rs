@@ -134,7 +134,7 @@ impl<'a> Report<'a> {
             event: "report",
             trigger: summary.trigger,
             signal: summary.signal,
-            sender: summary.sender,
+            sender: summary.sender.filter(|sender| !sender.queued),
             repeated_stop_signals: summary.repeats,
             app: summary.app,
             min_delay_ms: Ms(summary.plan.delay.min),

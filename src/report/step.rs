@@ -17,6 +17,9 @@ pub struct Sender {
     pub pid: i32,
     pub uid: u32,
     pub command: Option<String>,
+    /// It came by sigqueue(3), so that nobody vouches for its sender: then the rest says nothing.
+    #[serde(skip)]
+    pub queued: bool,
 }
 
 /// One step of a shutdown, as it is recorded.

@@ -79,6 +79,7 @@ impl Default for Limits {
 impl fmt::Display for Sender {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match (self.pid, &self.command) {
+            _ if self.queued => f.write_str("from an unknown sender (by sigqueue)"),
             (0, Some(kernel)) => write!(f, "from the {kernel}"),
             (0, None) => f.write_str("from outside the container"),
             (pid, Some(command)) => write!(f, "from {command} (pid {pid}, uid {})", self.uid),

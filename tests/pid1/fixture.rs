@@ -29,6 +29,8 @@
 //!         that do likewise, each in a session of its own; has a bound
 //!     fixture odd N           leaves N orphans with a name that is hard to write down, which
 //!         ignore SIGTERM, prints `made N`, then listens
+//!     fixture queue PID SIG CLAIMED
+//!         sends a signal as sigqueue(3) does, and claims to be the process CLAIMED of root
 //!     fixture orphans N       makes N orphans that end at once, prints `made N`, then listens
 
 use std::ffi::CString;
@@ -66,6 +68,7 @@ fn main() {
         ["leave", what, options @ ..] => leave(what, options),
         ["odd", count] => odd(count.parse().expect("a number")),
         ["breed", ..] => breed(),
+        ["queue", pid, signal, claimed] => queue(pid, signal, claimed),
         ["orphans", count] => orphans(count.parse().expect("a number")),
         _ => panic!("unknown words {words:?}; see the head of tests/pid1/fixture.rs"),
     }
@@ -303,6 +306,17 @@ fn with(words: &[&str]) {
     let command = words[split + 1..].iter().map(|word| CString::new(*word).expect("no NUL"));
     let command: Vec<CString> = command.collect();
     panic!("{command:?}: {:?}", execvp(&command[0], &command));
+}
+
+fn queue(pid: &str, signal: &str, claimed: &str) {
+    let [pid, claimed]: [i32; 2] = [pid, claimed].map(|number| number.parse().expect("a pid"));
+    let signal = number(signal);
+    // Number, errno and code; then, as 64-bit machines have it, padding, pid and uid.
+    let mut info = [0i32; 32];
+    [info[0], info[2], info[4]] = [signal, libc::SI_QUEUE, claimed];
+    // SAFETY: the kernel reads a siginfo_t, which has 128 bytes.
+    let sent = unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, signal, info.as_ptr()) };
+    assert_eq!(sent, 0, "{}", std::io::Error::last_os_error());
 }
 
 fn orphans(count: usize) -> ! {

@@ -656,3 +656,37 @@ fn a_long_report_is_whole() {
         }
     }
 }
+
+/// 3.9: pid and uid are then the sender's own words.
+#[test]
+fn a_queued_signal_has_no_sender() {
+    for claimed in ["0", "1", "4711"] {
+        let script = format!("trap 'exit 0' TERM; \"$FIXTURE\" queue 1 SIGTERM {claimed}; wait");
+        let ended = pid1().shell(&["sh"], &script).ends();
+        let text = "SIGTERM from an unknown sender (by sigqueue): forwarding it at once";
+        assert!(ended.said(text), "{}", ended.all());
+        assert!(!ended.said("outside"), "{}", ended.all());
+        let ended = pid1().options("--log-format json").shell(&["sh"], &script).ends();
+        let report = ended.report();
+        assert_eq!((&report["trigger"], &report["sender"]), (&Value::from("signal"), &Value::Null));
+    }
+}
+
+/// 15.11
+#[test]
+fn a_queued_signal_is_no_undeclared_stop_signal() {
+    let script = "trap 'exit 0' QUIT; \"$FIXTURE\" queue 1 SIGQUIT 0; while :; do sleep 0.01; done";
+    let ended = pid1().shell(&["sh"], script).ends();
+    assert_eq!((ended.code, ended.log()), (0, vec![]), "{}", ended.all());
+}
+
+/// 3.2: else anybody could have a signal dropped.
+#[test]
+fn a_queued_signal_that_claims_to_be_ours_is_forwarded() {
+    let run = pid1().fixture("listen");
+    run.hears("ready");
+    let program = fixture();
+    let words = [program.to_str().expect("a path in UTF-8"), "queue", "1", "SIGPIPE", "1"];
+    let _visitor = run.enter(&words);
+    run.hears("got SIGPIPE");
+}

@@ -45,7 +45,9 @@ fn senders_in_words() {
         (7, Some("sh"), "from sh (pid 7, uid 5)"),
         (7, None, "from pid 7 (uid 5)"),
     ] {
-        let sender = Sender { pid, uid: 5, command: command.map(str::to_owned) };
+        let sender = Sender { pid, uid: 5, command: command.map(str::to_owned), queued: false };
         assert_eq!(sender.to_string(), text);
     }
+    let queued = Sender { pid: 0, uid: 0, command: None, queued: true };
+    assert_eq!(queued.to_string(), "from an unknown sender (by sigqueue)");
 }
