@@ -61,6 +61,15 @@ fn fill_closed() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether our stdout or stderr, which the app has too, is a pipe or socket whose reader is gone.
+pub fn is_unread() -> bool {
+    let mut outputs = [1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the array has the two elements that the call is told of.
+    unsafe { libc::poll(outputs.as_mut_ptr(), 2, 0) };
+    // Nobody reads a pipe: POLLERR in poll(2). The other side of a socket is closed: POLLHUP.
+    outputs.iter().any(|polled| polled.revents & (libc::POLLERR | libc::POLLHUP) != 0)
+}
+
 /// Sets the blocked signals and returns the former ones. It is the bare system call, since the C
 /// libraries hide the signals that they use themselves (32 and 33; musl 34 too).
 pub fn set_mask(mask: SignalSet) -> SignalSet {

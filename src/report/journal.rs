@@ -7,6 +7,7 @@ use tracing::{Level, debug, enabled, info, warn};
 
 use crate::exit;
 use crate::log::{self, ReportFile};
+use crate::process::inherited;
 use crate::process::target::Name;
 use crate::report::step::Step;
 use crate::report::summary::{Summary, Verdict};
@@ -114,6 +115,8 @@ impl Journal {
             Ending::Signaled(signal)
                 if self.timeline.killed() || self.forwarded.contains(signal) => {}
             Ending::Signaled(signal) if self.on_terminal && by_key.contains(&signal) => {}
+            // The end of a pipeline, as in `app | head`, is nobody's fault.
+            Ending::Signaled(Signal::PIPE) if inherited::is_unread() => {}
             Ending::Signaled(Signal::KILL) => {
                 warn!(event = "died", "{app} {ending}, not sent by reprieve: out of memory?");
             }

@@ -690,3 +690,21 @@ fn a_queued_signal_that_claims_to_be_ours_is_forwarded() {
     let _visitor = run.enter(&words);
     run.hears("got SIGPIPE");
 }
+
+/// 15.10: `reprieve app | head -1` is no fault of anybody's.
+#[test]
+fn an_app_at_the_end_of_a_pipeline_dies_without_a_warning() {
+    for (redirect, warns) in
+        [("| :", false), ("2>&1 >/dev/null | :", false), ("| cat", true), (">/dev/null", true)]
+    {
+        let ours = env!("CARGO_BIN_EXE_reprieve");
+        // The app dies only when the reader, if it ends by itself, has ended.
+        let app = "sleep 0.3; kill -PIPE $$";
+        let script = format!("{{ {ours} -- sh -c '{app}'; echo $? >&3; }} {redirect}");
+        let mut command = std::process::Command::new("sh");
+        let call = call(command.args(["-c", &format!("exec 3>&1; {script}")]));
+        assert_eq!(call.stdout, "141\n", "{redirect}: {}", call.stderr);
+        let warned = call.stderr.contains("was killed by SIGPIPE, not sent by reprieve");
+        assert_eq!(warned, warns, "{redirect}: {}", call.stderr);
+    }
+}
