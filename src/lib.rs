@@ -13,6 +13,7 @@ pub mod health;
 pub mod http;
 #[doc(hidden)]
 pub mod log;
+mod pause;
 #[doc(hidden)]
 pub mod process;
 #[doc(hidden)]
@@ -62,6 +63,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
     };
     match cli::parse(arguments.collect()) {
         Ok(Invocation::Print(text)) => print(&text),
+        Ok(Invocation::Pause) => waiting().map_or_else(|error| fail_early(&error), pause::run),
         Ok(Invocation::Run(mut config)) => {
             let log = log::start(config.log_level, config.log_format, config.report_file.take());
             run(*config, inherited, &log).unwrap_or_else(|error| fail(&error))
@@ -82,8 +84,7 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
     let plan = Plan { job_control, ..config.plan };
-    let mut wait = Wait::new()
-        .map_err(|error| StartError::Failed(format!("cannot wait for signals: {error}")))?;
+    let mut wait = waiting()?;
     family::adopt_orphans(config.parent_death_signal);
     let environment = inherited::environment(&config.own_variables);
     let app = Program::new(&config.command);
@@ -112,6 +113,10 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let watched = config.watched;
     let parts = Parts { plan, watched, family, tty, readiness, tasks, report };
     Ok(Supervisor::new(parts).run(wait))
+}
+
+fn waiting() -> Result<Wait, StartError> {
+    Wait::new().map_err(|error| StartError::Failed(format!("cannot wait for signals: {error}")))
 }
 
 fn print(text: &str) -> u8 {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
 use crate::cli::args::{
@@ -69,6 +69,8 @@ pub enum Invocation {
     Print(String),
     /// Run an app.
     Run(Box<Config>),
+    /// Run nothing, and wait for SIGTERM or SIGINT (`-P` of catatonit).
+    Pause,
 }
 
 /// The options, each checked for itself and against the others. Whether the delay and the margin
@@ -115,6 +117,9 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, StartError> {
         Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
         Err(error) => return Err(failed(error::one_line(&error, &own_variables))),
     };
+    if matches!(matches.try_get_one("pause"), Ok(Some(true))) {
+        return Ok(Invocation::Pause);
+    }
     let args = Args::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
     if args.other.license {
         return Ok(Invocation::Print(LICENSE.into()));
@@ -137,8 +142,11 @@ pub fn command() -> Command {
 fn command_to_parse(called_as: Option<&OsString>) -> (Command, Vec<String>) {
     let name = called_as.and_then(|path| Path::new(path).file_name());
     let mut command = Args::command();
-    if name.is_some_and(|name| name == "docker-init" || name == "tini") {
+    if name.is_some_and(|name| ["docker-init", "tini", "catatonit"].iter().any(|n| name == *n)) {
         command = command.display_name("tini version").version(VERSION_FOR_DOCKERD);
+    }
+    if name.is_some_and(|name| name == "catatonit") {
+        command = with_options_of_catatonit(command);
     }
     let mut set = Vec::new();
     if !inherited::has_variable(VARIABLE_PREFIX) {
@@ -152,6 +160,16 @@ fn command_to_parse(called_as: Option<&OsString>) -> (Command, Vec<String>) {
         if value.is_empty() { option } else { option.env(variable).hide_env(true) }
     });
     (command, set)
+}
+
+/// The two options of catatonit that we lack. podman runs `catatonit -P` as the infra container of a pod.
+fn with_options_of_catatonit(command: Command) -> Command {
+    let pause = Arg::new("pause").short('P').action(ArgAction::SetTrue).help_heading("Other");
+    let pause = pause.help("Run nothing: reap, and exit with 0 on SIGTERM or SIGINT");
+    command
+        .arg(pause)
+        .mut_arg("command", |command| command.required_unless_present("pause"))
+        .mut_arg("license", |license| license.short_alias('L'))
 }
 
 /// The name of the variable that sets this option, if one does.
@@ -303,7 +321,11 @@ impl LoggingArgs {
             (true, _) if self.verbose > 1 => Ok(Level::TRACE),
             (true, _) => Ok(Level::DEBUG),
             (_, true) => Ok(Level::WARN),
-            _ => tini_variable("TINI_VERBOSITY").map_or(Ok(Level::INFO), |text| tini_level(&text)),
+            _ => match variable_of_another("TINI_VERBOSITY") {
+                Some(text) => tini_level(&text),
+                None if debugs_as_dumb_init() => Ok(Level::DEBUG),
+                None => Ok(Level::INFO),
+            },
         }
     }
 }
@@ -328,7 +350,11 @@ fn aim(matches: &ArgMatches) -> Result<Aim, StartError> {
     Ok(match one_of(matches, ["process_group", "single_child"])? {
         [true, _] => Aim::ProcessGroup,
         [_, true] => Aim::MainChild,
-        _ if tini_variable("TINI_KILL_PROCESS_GROUP").is_some() => Aim::ProcessGroup,
+        _ if variable_of_another("TINI_KILL_PROCESS_GROUP").is_some() => Aim::ProcessGroup,
+        // dumb-init signals a group unless this is 0; any other value means nothing to it.
+        _ if variable_of_another("DUMB_INIT_SETSID").is_some_and(|value| value == "0") => {
+            Aim::MainChild
+        }
         _ => Aim::Automatic,
     })
 }
@@ -357,8 +383,13 @@ fn one_of(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError>
     }
 }
 
-/// The value of a variable that tini reads too, unless it is empty.
-fn tini_variable(name: &str) -> Option<String> {
+/// dumb-init logs more where this is 1; any other value means nothing to it.
+fn debugs_as_dumb_init() -> bool {
+    variable_of_another("DUMB_INIT_DEBUG").is_some_and(|value| value == "1")
+}
+
+/// The value of a variable of another init, unless it is empty.
+fn variable_of_another(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.to_string_lossy().into_owned();
     (!value.is_empty()).then_some(value)
 }

@@ -10,6 +10,7 @@ mod programs;
 mod visitor;
 
 mod commands;
+mod drop_in;
 mod hooks;
 mod inherited;
 mod laptop;
