@@ -10,10 +10,13 @@
 use std::ffi::{CStr, c_char};
 use std::fs::File;
 use std::io;
-use std::os::fd::{IntoRawFd, RawFd};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::libc;
+use nix::sys::stat::Mode;
+use nix::unistd::{chdir, fchdir};
 
 use crate::exit::StartError;
 use crate::signal::SignalSet;
@@ -117,9 +120,24 @@ fn entries() -> impl Iterator<Item = &'static CStr> {
     }
 }
 
+/// Leaves the working directory for `/`, and returns it for the app to go back to. It is done before
+/// the app runs, so that the app never finds us where it was started. Where nobody could come back (it
+/// may not be searched, or no descriptor is left) we stay, until [`let_go`].
+pub fn leave_directory() -> Option<OwnedFd> {
+    // A path would not do: the directory may have been removed, or lie below one that is closed to us.
+    // Not by std: on musl it leaves out O_PATH, without which the directory has to be readable.
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let directory = openat(AT_FDCWD, ".", flags, Mode::empty()).ok()?;
+    // To where we are. NFS and FUSE may refuse it where they let us open it.
+    fchdir(&directory).ok()?;
+    // Where `/` cannot be entered we stay where we are.
+    let _ = chdir("/");
+    Some(directory)
+}
+
 /// Closes all inherited descriptors above 2 (all but those to `keep`, which are ours), and leaves the
-/// working directory for `/`. The app has both by now, and a pipe or a mount is to stay in use no
-/// longer than the app uses it.
+/// working directory for `/` if we are still there. The app has both by now, and a pipe or a mount is
+/// to stay in use no longer than the app uses it.
 pub fn let_go(mut keep: Vec<RawFd>) {
     keep.sort_unstable();
     let mut first = 3;
@@ -129,8 +147,7 @@ pub fn let_go(mut keep: Vec<RawFd>) {
         }
         first = fd.saturating_add(1);
     }
-    // Where `/` cannot be entered we stay where we are.
-    let _ = std::env::set_current_dir("/");
+    let _ = chdir("/");
 }
 
 /// Closes the descriptors from `first` to `last`: by close_range(2), which neither nix nor musl has;

@@ -18,10 +18,10 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::wait::waitpid;
-use nix::unistd::{AccessFlags, Pid, access, execve, getpid, setpgid};
+use nix::unistd::{AccessFlags, Pid, access, execve, fchdir, getpid, getppid, setpgid};
 
 use crate::exit::StartError;
-use crate::process::inherited::{Inherited, set_mask};
+use crate::process::inherited::{self, Inherited, set_mask};
 use crate::process::tty::Tty;
 
 /// Where a name without a slash is looked for when there is no PATH.
@@ -59,13 +59,7 @@ impl Program {
         inherited: &Inherited,
         tty: Option<&Tty>,
     ) -> Result<i32, StartError> {
-        // Socket activation names by its pid who is to take the descriptors (sd_listen_fds(3)). If
-        // that is us, the app is to take them.
-        let names_us = |entry: &&CStr| {
-            let pid = entry.to_bytes().strip_prefix(b"LISTEN_PID=");
-            pid.is_some_and(|pid| pid == getpid().to_string().as_bytes())
-        };
-        let listener = environment.iter().position(names_us);
+        let directory = inherited::leave_directory();
         let mut exec_error = None;
         let become_app = || {
             // A new process can always have a group of its own.
@@ -73,13 +67,9 @@ impl Program {
             if let Some(tty) = tty {
                 tty.take();
             }
-            let renamed: CString;
-            let mut environment = environment.to_vec();
-            if let Some(index) = listener {
-                renamed = CString::new(format!("LISTEN_PID={}", getpid())).unwrap_or_default();
-                environment[index] = &renamed;
-            }
-            let Err(errno) = self.run(&environment, inherited);
+            let entered = directory.as_ref().map_or(Ok(()), fchdir);
+            let environment = readdressed(environment);
+            let Err(errno) = entered.and_then(|()| self.run(&environment, inherited));
             exec_error = Some(errno);
             0
         };
@@ -88,7 +78,8 @@ impl Program {
         let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
         // SAFETY: our one thread sleeps until the child has executed the app or has ended; meanwhile
         // nobody else uses our memory, and the child has a stack of its own. What it allocates for exec
-        // is never freed: some hundred bytes, once. Its group and its signal mask are its own.
+        // is never freed: some hundred bytes, once. Its group, its signal mask and its working directory
+        // are its own.
         let child = unsafe { clone(Box::new(become_app), &mut stack, flags, Some(libc::SIGCHLD)) };
         let child = child.map_err(|errno| {
             StartError::Failed(format!("cannot start a process: {}", errno.desc()))
@@ -97,6 +88,8 @@ impl Program {
             return Ok(child.as_raw());
         };
         let _ = waitpid(child, None);
+        // What is said of a file is said from here.
+        let _ = directory.as_ref().map(fchdir);
         if let Some(tty) = tty {
             tty.give_back(child.as_raw());
         }
@@ -179,6 +172,36 @@ impl Program {
             _ => StartError::NotExecutable(text),
         }
     }
+}
+
+/// By these systemd names the process that is to take its descriptors (sd_listen_fds(3)), or to send
+/// it signs of life (sd_watchdog_enabled(3)). Any other process ignores them.
+const NAME_A_PID: [&str; 2] = ["LISTEN_PID=", "WATCHDOG_PID="];
+
+/// Names the same process as `LISTEN_PID` by the inode of its pidfd, which sd_listen_fds(3) compares
+/// where it is set. That of the app is not known here, so it goes where the other is changed.
+const PIDFD_ID: &[u8] = b"LISTEN_PIDFDID=";
+
+/// In the app's process just before exec: the environment with its pid in those of systemd's variables
+/// that name us. What is made is never freed.
+fn readdressed<'a>(environment: &[&'a CStr]) -> Vec<&'a CStr> {
+    let named_by = |entry: &CStr| {
+        let names_us = |name: &&str| {
+            let pid = entry.to_bytes().strip_prefix(name.as_bytes());
+            pid.is_some_and(|pid| pid == getppid().to_string().as_bytes())
+        };
+        NAME_A_PID.into_iter().find(names_us)
+    };
+    let to_listen = environment.iter().any(|entry| named_by(entry) == Some(NAME_A_PID[0]));
+    let is_kept = |entry: &&&CStr| !(to_listen && entry.to_bytes().starts_with(PIDFD_ID));
+    let readdressed = environment.iter().filter(is_kept).map(|entry| {
+        let renamed = named_by(entry).map(|name| CString::new(format!("{name}{}", getpid())));
+        match renamed {
+            Some(Ok(renamed)) => &*Box::leak(renamed.into_boxed_c_str()),
+            _ => *entry,
+        }
+    });
+    readdressed.collect()
 }
 
 /// The files that a name stands for: one in each folder of PATH, or itself if it contains a slash.

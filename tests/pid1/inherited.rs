@@ -1,4 +1,4 @@
-//! What the app inherits, and what we let go of (docs/behaviour.md, section 2, and 1.1 and 1.6).
+//! What the app inherits, and what we let go of (docs/behaviour.md, section 2, and 1.1, 1.6 and 1.7).
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -277,19 +277,131 @@ fn the_app_keeps_the_folder_that_we_leave() {
     assert!(report.contains("SIGTERM from outside"), "{report}");
 }
 
+/// 2.4: catatonit and tini are there while the app runs; without care an app wins the race in every
+/// third start.
 #[test]
-fn socket_activation_names_the_app_in_our_place() {
-    let ended =
-        pid1().through("export LISTEN_PID=$$ LISTEN_FDS=2; exec \"$@\"").fixture("state").ends();
-    assert!(ended.app().contains(&"pid: 2"), "{}", ended.all());
-    assert!(ended.app().contains(&"env LISTEN_PID=2"), "{}", ended.all());
-    assert!(ended.app().contains(&"env LISTEN_FDS=2"), "{}", ended.all());
+fn the_first_look_of_the_app_finds_us_in_the_root() {
+    let folder = Folder::new();
+    for _ in 0..30 {
+        let ended = pid1()
+            .variable("FOLDER", &folder.path("").to_string_lossy())
+            .through("cd \"$FOLDER\" && exec \"$@\"")
+            .app(["readlink", "/proc/1/cwd"])
+            .ends();
+        assert_eq!(ended.app(), ["/"], "{}", ended.all());
+    }
+}
+
+/// 2.9: by no path could anybody come back to it.
+#[test]
+fn an_app_starts_in_a_folder_that_is_gone() {
+    let folder = Folder::new();
+    let ended = pid1()
+        .variable("FOLDER", &folder.path("gone").to_string_lossy())
+        .through("mkdir \"$FOLDER\" && cd \"$FOLDER\" && rmdir \"$FOLDER\" && exec \"$@\"")
+        .app(["readlink", "/proc/self/cwd", "/proc/1/cwd"])
+        .ends();
+    let gone = format!("{} (deleted)", folder.path("gone").display());
+    assert_eq!(ended.app(), [gone.as_str(), "/"], "{}", ended.all());
+}
+
+/// Without capabilities in a folder of this mode.
+fn in_closed_folder(folder: &Path, mode: &str) -> Init {
+    let script = format!(
+        "mkdir \"$FOLDER\" && cd \"$FOLDER\" && chmod {mode} . && exec {} new -- \"$@\"",
+        network().display()
+    );
+    pid1().variable("FOLDER", &folder.to_string_lossy()).through(&script)
+}
+
+/// 2.9: as a container that runs as another user than the owner of its working directory.
+#[test]
+fn an_app_starts_in_a_folder_that_may_not_be_searched() {
+    let folder = Folder::new();
+    let closed = folder.path("closed");
+    let run = in_closed_folder(&closed, "0").app([
+        "sh",
+        "-c",
+        "readlink /proc/self/cwd; exec sleep 1000",
+    ]);
+    run.hears(closed.to_str().expect("a path in UTF-8"));
+    eventually("the init to leave for /", || {
+        let ours = std::fs::read_link(format!("/proc/{}/cwd", run.pid())).ok()?;
+        (ours.to_str() == Some("/")).then_some(())
+    });
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 143);
 }
 
 #[test]
-fn socket_activation_of_another_is_left_alone() {
-    let ended = pid1().variable("LISTEN_PID", "4711").fixture("state").ends();
-    assert!(ended.app().contains(&"env LISTEN_PID=4711"), "{}", ended.all());
+fn a_folder_that_may_not_be_read_is_left_before_the_app_runs() {
+    let folder = Folder::new();
+    for round in 0..30 {
+        let closed = folder.path(&round.to_string());
+        let ended = in_closed_folder(&closed, "111")
+            .app(["readlink", "/proc/self/cwd", "/proc/1/cwd"])
+            .ends();
+        assert_eq!(ended.app(), [closed.to_str().expect("UTF-8"), "/"], "{}", ended.all());
+    }
+}
+
+/// 2.9, and what is said where there is none (1.7).
+#[test]
+fn paths_of_commands_count_from_where_we_were_started() {
+    let folder = Folder::new();
+    folder.script("script", "#!/bin/sh\necho \"$0\"\n");
+    folder.file("plain", "", 0o644);
+    let from_folder = |path: &str, command: &str| {
+        let init = pid1().variable("FOLDER", &folder.path("").to_string_lossy());
+        let script = format!("cd \"$FOLDER\"; export PATH={path}\"$PATH\"; exec \"$@\"");
+        init.through(&script).app([command]).ends()
+    };
+    assert_eq!(from_folder("", "./script").app(), ["./script"]);
+    assert_eq!(from_folder(".:", "script").app(), ["./script"]);
+    for (command, code, why) in [
+        ("./plain", 126, "cannot run ./plain: it is not executable (chmod +x)"),
+        ("./nothing", 127, "cannot run ./nothing: no such file"),
+    ] {
+        let ended = from_folder("", command);
+        assert_eq!(ended.code, code);
+        assert!(ended.said(why), "{}", ended.all());
+    }
+}
+
+/// 2.6: sd_listen_fds(3) and sd_watchdog_enabled(3) take them only if the pid is theirs.
+#[test]
+fn systemd_names_the_app_in_our_place() {
+    let ended = pid1()
+        .through(
+            "export LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_PIDFDID=4711 WATCHDOG_PID=$$ WATCHDOG_USEC=9; \
+             exec \"$@\"",
+        )
+        .fixture("state")
+        .ends();
+    for line in [
+        "pid: 2",
+        "env LISTEN_PID=2",
+        "env LISTEN_FDS=2",
+        "env WATCHDOG_PID=2",
+        "env WATCHDOG_USEC=9",
+    ] {
+        assert!(ended.app().contains(&line), "no {line}; {}", ended.all());
+    }
+    // It would be the inode of our pidfd.
+    assert!(!ended.said("LISTEN_PIDFDID"), "{}", ended.all());
+}
+
+#[test]
+fn what_systemd_has_for_another_is_left_alone() {
+    let ended = pid1()
+        .through("export WATCHDOG_PID=$$; exec \"$@\"")
+        .variable("LISTEN_PID", "4711")
+        .variable("LISTEN_PIDFDID", "4712")
+        .fixture("state")
+        .ends();
+    for line in ["env LISTEN_PID=4711", "env LISTEN_PIDFDID=4712", "env WATCHDOG_PID=2"] {
+        assert!(ended.app().contains(&line), "no {line}; {}", ended.all());
+    }
 }
 
 #[test]
