@@ -5,13 +5,13 @@ use std::time::Instant;
 use nix::libc;
 
 use crate::process::wait::Wait;
-use crate::process::{family, inherited};
+use crate::process::{inherited, orphans};
 use crate::signal::Signal;
 use crate::size::stack;
 
 /// Reaps whatever becomes our child, until SIGTERM or SIGINT comes. Other signals mean nothing to it.
 pub fn run(mut wait: Wait) -> u8 {
-    family::adopt_orphans(None);
+    orphans::adopt(None);
     inherited::let_go(Vec::new());
     stack::give_back();
     let mut reaping = true;

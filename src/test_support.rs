@@ -6,8 +6,8 @@ use crate::process::target::{Name, Reason, Swept, Target};
 use crate::report::step::{Sender, Step};
 use crate::report::timeline::Timeline;
 use crate::shutdown::ending::Ending;
+use crate::shutdown::event::{Note, Why};
 use crate::shutdown::plan::{Delay, JobControl, Leftovers, LeftoversTimeout, OnRepeat, Plan};
-use crate::shutdown::{Note, Why};
 use crate::signal::Signal;
 use crate::tasks::task::{Done, Hooks, Occasion, Task};
 

@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::prctl;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, getpgid, getpid, getppid};
+use nix::unistd::{Pid, getpgid};
 use tracing::warn;
 
+use crate::process::filter::Role;
 use crate::process::helper;
 use crate::process::proc::{self, Process};
 use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
 use crate::process::target::{Name, Reason, Swept, Target};
-use crate::process::topmost::{self, Look, Role, Topmost};
-use crate::shutdown::Looked;
+use crate::process::topmost::{self, Look, Topmost};
 use crate::shutdown::ending::Ending;
+use crate::shutdown::event::Looked;
 use crate::signal::Signal;
 
 /// Whom a forwarded signal goes to.
@@ -27,29 +27,6 @@ pub enum Aim {
     Automatic,
     MainChild,
     ProcessGroup,
-}
-
-/// Before the spawn: makes orphans of ours come to us also where we are not PID 1, and asks for a
-/// signal when our own parent dies (prctl(2)).
-pub fn adopt_orphans(parent_death_signal: Option<Signal>) {
-    if getpid() != Pid::from_raw(1)
-        && let Err(errno) = prctl::set_child_subreaper(true)
-    {
-        warn!(event = "no_subreaper", "cannot adopt orphans: {}", errno.desc());
-    }
-    let Some(signal) = parent_death_signal else {
-        return;
-    };
-    // It is 0 for PID 1 of a container, so only a change shows that the parent has died.
-    let parent = getppid();
-    // SAFETY: neither call takes a pointer. Not nix's, whose signals know no real-time ones.
-    unsafe {
-        libc::prctl(libc::PR_SET_PDEATHSIG, signal.number());
-        if getppid() != parent {
-            // It has just died: what was asked for would not come any more.
-            libc::raise(signal.number());
-        }
-    }
 }
 
 /// A process of ours beside the app.
@@ -270,36 +247,21 @@ impl Family {
                 self.signal_group(main, signal);
                 self.group_signalled = true;
                 if let Some(process) = process {
-                    self.topmost.record_main(process, signal);
+                    self.topmost.record_main(&process, signal);
                 }
                 Target::Group(Reason::Option)
             }
             (Aim::MainChild, process) => {
                 kill(main, signal, "the main child");
                 if let Some(process) = process {
-                    self.topmost.record_main(process, signal);
+                    self.topmost.record_main(&process, signal);
                 }
                 Target::Main(Reason::Option)
             }
-            (Aim::Automatic, Some(process)) if proc::shows_our_namespace() => {
-                self.signal_by_rule(&process, signal, now)
-            }
-            (Aim::Automatic, _) => {
-                kill(main, signal, "the main child");
-                Target::Main(Reason::NoShell)
-            }
+            (Aim::Automatic, _) => signal_by_rule(&mut self.topmost, main, signal, now),
         };
         self.trap_signalled |= matches!(target, Target::Main(Reason::ShellWithTrap(_)));
         (target, self.topmost.looked_after_main(main, now))
-    }
-
-    fn signal_by_rule(&mut self, main: &Process, signal: Signal, now: Instant) -> Target {
-        let (reason, others) = self.topmost.signal_main(main, signal, now);
-        match (&reason, others.is_empty()) {
-            (Reason::Filter, _) => Target::Spared(reason, others),
-            (_, true) => Target::Main(reason),
-            (_, false) => Target::Through(reason, others),
-        }
     }
 
     fn signal_group(&self, main: i32, signal: Signal) {
@@ -326,22 +288,10 @@ impl Family {
                 self.signal_group(main, signal);
                 Target::Group(Reason::Option)
             }
+            // Whoever sends these wants an end, so they go the way of a stop signal.
             Aim::Automatic if [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal) => {
-                match Process::read(main) {
-                    // A registry of its own: it is no request to stop.
-                    Some(process) => {
-                        let (reason, others) =
-                            Topmost::default().signal_main(&process, signal, now);
-                        match others.is_empty() {
-                            true => Target::Main(reason),
-                            false => Target::Through(reason, others),
-                        }
-                    }
-                    None => {
-                        kill(main, signal, "the main child");
-                        Target::Main(Reason::NoShell)
-                    }
-                }
+                let mut apart = Topmost::default();
+                signal_by_rule(&mut apart, main, signal, now)
             }
             Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
         }
@@ -519,6 +469,21 @@ impl Family {
     pub fn nothing_left(&self) -> bool {
         let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         waitid(Id::All, peek) == Err(Errno::ECHILD)
+    }
+}
+
+/// Sends a signal to the main child, and through it if it does nothing with it. Without /proc nobody can
+/// be looked at.
+fn signal_by_rule(topmost: &mut Topmost, main: i32, signal: Signal, now: Instant) -> Target {
+    let Some(process) = Process::read(main).filter(|_| proc::shows_our_namespace()) else {
+        kill(main, signal, "the main child");
+        return Target::Main(Reason::NoShell);
+    };
+    let (reason, others) = topmost.signal_main(&process, signal, now);
+    match (&reason, others.is_empty()) {
+        (Reason::Filter, _) => Target::Spared(reason, others),
+        (_, true) => Target::Main(reason),
+        (_, false) => Target::Through(reason, others),
     }
 }
 

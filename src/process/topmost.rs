@@ -8,32 +8,20 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use crate::process::proc::{self, Fifo, Process, Signals};
+use crate::process::filter::{Filters, Role};
+use crate::process::proc::{self, Process, Signals};
 use crate::process::send::{Sent, send};
 use crate::process::shell::{self, Conduct};
 use crate::process::target::{Name, Reason};
-use crate::shutdown::Looked;
 use crate::shutdown::ending::Ending;
+use crate::shutdown::event::Looked;
 use crate::signal::Signal;
 
 /// A process that blocks a signal and has not taken it after this long does nothing with it.
 const TAKEN_WITHIN: Duration = Duration::from_millis(100);
 
-/// How long a filter has to see the end of its input, before it is signalled itself.
-const TIME_TO_SEE_THE_END: Duration = Duration::from_secs(1);
-
-/// So many descriptors are looked at in a search for those who write to a filter.
-const MAX_DESCRIPTORS: usize = 4096;
-
-/// What a process is to us that has been signalled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    Main,
-    /// It stands for the main child, which was a shell or a relay and has ended.
-    StandIn,
-    /// It outlives the app.
-    Leftover,
-}
+/// Those to whom a signal was passed on may end, and leave us their children, without a word.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// A process that has been signalled.
 struct Record {
@@ -48,16 +36,6 @@ struct Record {
     passes_through: bool,
     /// It blocks the signal: whether it takes it is looked at then.
     look_at: Option<Instant>,
-}
-
-/// A filter whose turn comes after that of those who write to it.
-struct Waiting {
-    process: Process,
-    role: Role,
-    signal: Signal,
-    fifo: Fifo,
-    /// Since then nobody who is to end before it writes to it.
-    alone_since: Option<Instant>,
 }
 
 /// What a look did.
@@ -75,7 +53,7 @@ pub struct Look {
 pub struct Topmost {
     /// By their pids.
     records: HashMap<i32, Record>,
-    waiting: Vec<Waiting>,
+    filters: Filters,
     /// Children of ours that are neither the app nor stand for it: daemons.
     daemons: HashSet<i32>,
     /// Since the last look a process ended that ran others for the app.
@@ -98,7 +76,7 @@ impl Topmost {
             self.daemons = children.iter().copied().collect();
         }
         self.records.retain(|_, record| record.role == Role::Leftover);
-        self.waiting.clear();
+        self.filters.clear();
     }
 
     /// Signals the main child, and passes the signal through it if it does nothing with it. Returns
@@ -110,12 +88,8 @@ impl Topmost {
         now: Instant,
     ) -> (Reason, Vec<Name>) {
         let mut look = Look::default();
-        if let Some(fifo) = filter_input(main)
-            && self.children_write(main.pid, fifo)
-        {
+        if self.filters.wait_for_children(main, signal) {
             self.pass_through(main.pid, signal, now, &mut look);
-            let (process, role) = (main.clone(), Role::Main);
-            self.waiting.push(Waiting { process, role, signal, fifo, alone_since: None });
             return (Reason::Filter, look.signalled);
         }
         let reason = self.signal(main, Role::Main, signal, now, &mut look);
@@ -124,9 +98,9 @@ impl Topmost {
     }
 
     /// Records that the main child got a signal without this rule.
-    pub fn record_main(&mut self, main: Process, signal: Signal) {
+    pub fn record_main(&mut self, main: &Process, signal: Signal) {
         let is_shell = shell::of(main.pid).is_some();
-        self.record(&main, Role::Main, Some(signal), is_shell);
+        self.record(main, Role::Main, Some(signal), is_shell);
     }
 
     /// Signals those that have become topmost, and those whose time has come. In the role of a
@@ -162,11 +136,14 @@ impl Topmost {
                 None => {}
             }
         }
-        for process in self.hold_back_filters(due, role, signal) {
+        let writers = self.living();
+        for process in self.filters.hold_back(due, &writers, role, signal) {
             self.signal(&process, role, signal, now, &mut look);
         }
         self.look_at_blocked(signal, now, &mut look);
-        self.look_at_filters(now, &mut look);
+        for (process, role, signal) in self.filters.take_due(&self.living(), now) {
+            self.signal(&process, role, signal, now, &mut look);
+        }
         look.looked = self.looked(topmost, now);
         look
     }
@@ -174,21 +151,20 @@ impl Topmost {
     fn looked(&self, topmost: &[i32], now: Instant) -> Looked {
         let records = || topmost.iter().filter_map(|pid| self.records.get(pid));
         let blocked_at = self.records.values().filter_map(|record| record.look_at).min();
-        let filters_at = self.waiting.iter().map(|waiting| match waiting.alone_since {
-            Some(since) => since + TIME_TO_SEE_THE_END,
-            None => now + TAKEN_WITHIN,
-        });
         // Those that are not our children may end, and leave us theirs, without a word.
         let passed_on = self.records.len() > records().count();
-        let passed_at = passed_on.then(|| now + TIME_TO_SEE_THE_END);
-        let waits = self.waiting.iter().any(|waiting| waiting.role != Role::Leftover);
+        let passed_at = passed_on.then(|| now + BETWEEN_LOOKS);
         let refused = records().filter(|record| record.refused).count();
         // What ignores the signal, and runs nobody who acts on it, would be there for ever.
         let drains = |r: &Record| r.role == Role::StandIn && !r.refused && !r.passes_through;
         Looked {
-            stand_ins: waits || self.records.values().any(drains),
+            stand_ins: self.filters.stand_for_the_app() || self.records.values().any(drains),
             only_refused: refused > 0 && refused == topmost.len(),
-            again_at: blocked_at.into_iter().chain(filters_at).chain(passed_at).min(),
+            again_at: blocked_at
+                .into_iter()
+                .chain(self.filters.look_at(now))
+                .chain(passed_at)
+                .min(),
         }
     }
 
@@ -200,7 +176,7 @@ impl Topmost {
     /// A child of ours has been reaped. Returns its name if it stood for the app.
     pub fn reaped(&mut self, pid: i32, ending: Ending) -> Option<Name> {
         self.daemons.remove(&pid);
-        self.waiting.retain(|waiting| waiting.process.pid != pid);
+        self.filters.reaped(pid);
         let record = self.records.remove(&pid)?;
         let of_signal = record.signal.is_some_and(|signal| ending == Ending::Signaled(signal));
         self.relay_ended |= record.role != Role::Leftover && (record.is_shell || of_signal);
@@ -215,7 +191,7 @@ impl Topmost {
         now: Instant,
     ) -> Vec<Name> {
         let mut look = Look::default();
-        self.waiting.clear();
+        self.filters.clear();
         for process in left {
             if !self.has(process.pid) && !has_it(process) {
                 self.signal(process, Role::Leftover, Signal::TERM, now, &mut look);
@@ -232,8 +208,7 @@ impl Topmost {
     }
 
     fn has(&self, pid: i32) -> bool {
-        let waits = |waiting: &Waiting| waiting.process.pid == pid;
-        self.records.contains_key(&pid) || self.waiting.iter().any(waits)
+        self.records.contains_key(&pid) || self.filters.have(pid)
     }
 
     fn record(&mut self, process: &Process, role: Role, signal: Option<Signal>, is_shell: bool) {
@@ -321,6 +296,11 @@ impl Topmost {
         }
     }
 
+    /// Those that were signalled and act on it.
+    fn living(&self) -> Vec<i32> {
+        self.records.iter().filter(|(_, record)| !record.refused).map(|(pid, _)| *pid).collect()
+    }
+
     /// Passes the signal through those that have not taken it in time.
     fn look_at_blocked(&mut self, asked: Signal, now: Instant, look: &mut Look) {
         let mut through = Vec::new();
@@ -339,97 +319,6 @@ impl Topmost {
             self.pass_through(pid, signal, now, look);
         }
     }
-}
-
-// Filters: what reads a FIFO to which others write that are to end before it.
-impl Topmost {
-    /// Takes the filters out of those whose turn it is, and returns the others. In a circle, as of
-    /// coprocesses, there is no first, so none waits.
-    fn hold_back_filters(&mut self, due: Vec<Process>, role: Role, signal: Signal) -> Vec<Process> {
-        let inputs: Vec<Option<Fifo>> = due.iter().map(filter_input).collect();
-        if inputs.iter().all(Option::is_none) {
-            return due;
-        }
-        let mut descriptors = MAX_DESCRIPTORS;
-        let writers: Vec<i32> =
-            self.living().chain(due.iter().map(|process| process.pid)).collect();
-        let writers_to = |reader: &Process, fifo, descriptors: &mut usize| -> Vec<i32> {
-            let others = writers.iter().copied().filter(|pid| *pid != reader.pid);
-            others.filter(|pid| proc::writes_to(*pid, fifo, descriptors)).collect()
-        };
-        let edges: Vec<Vec<i32>> = due
-            .iter()
-            .zip(&inputs)
-            .map(|(process, input)| match input {
-                Some(fifo) => writers_to(process, *fifo, &mut descriptors),
-                None => Vec::new(),
-            })
-            .collect();
-        // Each waits for somebody who does not wait, or who waits by right.
-        let mut first: Vec<i32> = self.living().collect();
-        first.extend(due.iter().zip(&edges).filter(|(_, to)| to.is_empty()).map(|(p, _)| p.pid));
-        let mut waits = vec![false; due.len()];
-        for _ in 0..due.len() {
-            for (index, process) in due.iter().enumerate() {
-                if !waits[index] && edges[index].iter().any(|writer| first.contains(writer)) {
-                    waits[index] = true;
-                    first.push(process.pid);
-                }
-            }
-        }
-        let mut ready = Vec::new();
-        for ((process, waits), fifo) in due.into_iter().zip(waits).zip(inputs) {
-            match fifo.filter(|_| waits) {
-                Some(fifo) => {
-                    self.waiting.push(Waiting { process, role, signal, fifo, alone_since: None });
-                }
-                None => ready.push(process),
-            }
-        }
-        ready
-    }
-
-    /// Signals the filters that have had the time to see the end of their input.
-    fn look_at_filters(&mut self, now: Instant, look: &mut Look) {
-        let mut descriptors = MAX_DESCRIPTORS;
-        for mut waiting in std::mem::take(&mut self.waiting) {
-            if !waiting.process.is_still_there() {
-                continue;
-            }
-            let has_writer = self
-                .living()
-                .chain(self.waiting.iter().map(|other| other.process.pid))
-                .any(|pid| proc::writes_to(pid, waiting.fifo, &mut descriptors));
-            if has_writer {
-                waiting.alone_since = None;
-            } else {
-                waiting.alone_since.get_or_insert(now);
-            }
-            match waiting.alone_since {
-                Some(since) if since + TIME_TO_SEE_THE_END <= now => {
-                    let Waiting { process, role, signal, .. } = waiting;
-                    self.signal(&process, role, signal, now, look);
-                }
-                _ => self.waiting.push(waiting),
-            }
-        }
-    }
-
-    /// Those that were signalled, and act on it.
-    fn living(&self) -> impl Iterator<Item = i32> {
-        self.records.iter().filter(|(_, record)| !record.refused).map(|(pid, _)| *pid)
-    }
-
-    fn children_write(&self, pid: i32, fifo: Fifo) -> bool {
-        let mut descriptors = MAX_DESCRIPTORS;
-        proc::children(pid).into_iter().any(|child| proc::writes_to(child, fifo, &mut descriptors))
-    }
-}
-
-/// The FIFO that a process has as its input, unless that is ours too.
-fn filter_input(process: &Process) -> Option<Fifo> {
-    let fifo = proc::fifo_input(process.pid)?;
-    (proc::fifo_input(std::process::id() as i32) != Some(fifo)).then_some(fifo)
 }
 
 /// Whether a process does something of its own with a signal.

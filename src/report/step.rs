@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::process::target::{Name, Swept, Target};
 use crate::shutdown::ending::Ending;
-use crate::shutdown::{Note, Why};
+use crate::shutdown::event::{Note, Why};
 use crate::signal::Signal;
 use crate::tasks::task::{Done, Task};
 

@@ -7,7 +7,7 @@ use crate::report::step::{Sender, Step};
 use crate::report::summary::{Summary, Traffic, Verdict};
 use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::report::words::{Limits, TrapPending, Whom, bounded};
-use crate::shutdown::{Note, Why};
+use crate::shutdown::event::{Note, Why};
 use crate::signal::Signal;
 use crate::span::Span;
 use crate::tasks::task::{Done, Task};

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::process::target::{Name, Target};
 use crate::report::step::{Sender, Step};
-use crate::shutdown::Why;
 use crate::shutdown::ending::Ending;
+use crate::shutdown::event::Why;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
 use crate::tasks::task::{Done, Task};
@@ -150,7 +150,7 @@ impl Timeline {
                 self.sender.clone_from(sender);
             }
             Step::Noted { .. } => self.repeats += 1,
-            Step::Forwarded { why: Why::Passing, .. } => {}
+            Step::Forwarded { why: Why::Passing, .. } | Step::PassedOn { .. } => {}
             Step::Forwarded { signal, why, target, .. } => {
                 self.end_hold(*why, now);
                 self.forwarded.get_or_insert_with(|| (now, *signal, target.clone()));
@@ -164,7 +164,6 @@ impl Timeline {
                 }
             }
             Step::StandInEnded(name, ending) => self.stand_in = Some((now, name.clone(), *ending)),
-            Step::PassedOn { .. } => {}
             Step::GroupEnded => self.group_ended_at = Some(now),
             Step::Swept { swept, .. } => self.left_over = swept.all().cloned().collect(),
             Step::Killed { names, trap_pending, of_app } => {

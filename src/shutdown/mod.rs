@@ -5,152 +5,23 @@
 //! docs/architecture.md has the same rows as [`Shutdown::handle`] and the tests.
 //!
 //! - `plan.rs`: the options that the core needs, checked against each other.
+//! - `event.rs`: what goes in, and what comes out.
+//! - `looks.rs`: when to look for processes that are to be signalled.
 //! - `ending.rs`: how a process ended.
 
 pub mod ending;
+pub mod event;
+mod looks;
 pub mod plan;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::shutdown::ending::Ending;
+use crate::shutdown::event::{Action, Actions, Event, Looked, Note, Why};
+pub use crate::shutdown::looks::earlier;
+use crate::shutdown::looks::{Looks, MAX_BETWEEN_LOOKS};
 use crate::shutdown::plan::{JobControl, Leftovers, OnRepeat, Plan, SAME_REQUEST};
 use crate::signal::Signal;
-
-/// What happened. All events of one wake-up carry the same time: first the signals, then what was
-/// reaped, then a tick for each deadline that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A signal reached us.
-    Signal(Signal),
-    /// The main child ended and was reaped.
-    MainEnded(Ending),
-    /// The main child was stopped by this signal.
-    MainStopped(Signal),
-    /// Another child of ours ended and was reaped: its own children have become ours.
-    ChildEnded,
-    /// A forward, a sweep or a look was performed.
-    Looked(Looked),
-    /// After reaping, children of ours are still there.
-    SomeLeft,
-    /// After reaping, no child of ours is there any more.
-    NothingLeft,
-    /// Nothing has come in for the quiet window. It is said again as long as that is so.
-    TrafficStopped,
-    /// All tasks that were started have ended: the on-stop hooks, or what is run after the app.
-    TasksEnded,
-    /// The deadline has passed.
-    Tick,
-}
-
-/// What a look found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
-    /// Processes are there that stand for the app: a shell or a relay that has ended ran them.
-    pub stand_ins: bool,
-    /// All that is left may not be signalled.
-    pub only_refused: bool,
-    /// When something is to be looked at again, whether or not a child ends before.
-    pub again_at: Option<Instant>,
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// The shutdown begins with this signal, which is held back: until `may_end_at` at least, until
-    /// `forward_at` at most. Where both are now, nothing is held.
-    Begin { signal: Signal, may_end_at: Instant, forward_at: Instant, kill_at: Option<Instant> },
-    /// Start the on-stop hooks.
-    StartOnStop,
-    /// Log what became of a repeated stop signal, and do nothing.
-    Note(Note),
-    /// Send a signal to the main child or its group; once the main child is gone to what stands for
-    /// it, or to the leftovers. A [`Event::Looked`] follows.
-    Forward { signal: Signal, why: Why },
-    /// Send nothing, for a rewrite drops the signal that would be forwarded now.
-    Drop { signal: Signal, why: Why },
-    /// Send a signal to all topmost processes that are left and have not had the stop signal yet. A
-    /// [`Event::Looked`] follows.
-    Sweep { signal: Signal, kill_at: Option<Instant> },
-    /// The main child has ended, or something it ran: signal those that have become topmost since the
-    /// last look and stand for it. A [`Event::Looked`] follows.
-    LookForStandIns,
-    /// Signal those that have become topmost since the last look. A [`Event::Looked`] follows.
-    LookForLeftovers,
-    /// Send SIGTERM to all that is left and was sent nothing: SIGKILL is near.
-    LastCall,
-    /// Send SIGKILL to all that is left: with the app, or what stands for it, or without.
-    KillAll { with_app: bool },
-    /// Processes survived SIGKILL for as long as we wait: log who they are.
-    GiveUp,
-    /// Give the terminal back and stop, as this signal did the main child.
-    Suspend(Signal),
-    /// Hand the terminal to the main child and continue it. The signal is what stopped it, or the
-    /// SIGCONT that continued us.
-    Resume(Signal),
-    /// The app and its leftovers are gone: start what is to be run after them. The main child's
-    /// ending is given where it is known.
-    StartOnExit(Option<Ending>),
-    /// Exit. The main child's ending is given where it is known.
-    Exit(Option<Ending>),
-}
-
-/// What is to be done, in this order. There are three at most, so nothing has to be allocated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Actions([Option<Action>; 3]);
-
-impl From<Action> for Actions {
-    fn from(action: Action) -> Actions {
-        Actions([Some(action), None, None])
-    }
-}
-
-impl Actions {
-    /// Nothing is to be done.
-    const NONE: Actions = Actions([None; 3]);
-}
-
-impl IntoIterator for Actions {
-    type Item = Action;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 3>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter().flatten()
-    }
-}
-
-/// Why a signal is forwarded now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It is no stop signal.
-    Passing,
-    /// The delay is over.
-    DelayOver,
-    /// No traffic comes any more.
-    Quiet,
-    /// The on-stop hooks have ended, and the delay was over before.
-    TasksEnded,
-    /// A second stop signal ended the hold.
-    Hurry,
-    /// The hold is over, and the stop signal came again.
-    Again,
-    /// It is the first stop signal, and only leftovers are there to get it.
-    Unheld,
-    /// The on-stop hooks have not ended, and SIGKILL is near.
-    LastCall,
-}
-
-/// What became of a stop signal that moved nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Note {
-    /// It came so soon after the first that it is the same request.
-    SameRequest,
-    /// It is held back as the first one is (`--on-repeat ignore`).
-    StillHeld,
-    /// The leftovers are not signalled again; this is when they are killed.
-    SweptAlready { kill_at: Option<Instant> },
-    /// The app and its leftovers are gone; this is when the hooks are killed.
-    Leaving { kill_at: Option<Instant> },
-}
 
 /// Where a run stands. Each phase has its own deadlines, so that none can be missing or stale.
 #[derive(Clone, Copy, Debug)]
@@ -210,57 +81,6 @@ enum Sweep {
     HooksEnd,
 }
 
-/// Two looks are so far apart at least: each of 3,000 leftovers may end by itself.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-
-/// And so far at most: what `docker exec` leaves behind becomes our child without a word.
-const MAX_BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-
-/// How long before SIGKILL those get SIGTERM that were sent nothing, at most.
-const LAST_CALL: Duration = Duration::from_secs(2);
-
-/// When to look for processes that are to be signalled.
-#[derive(Clone, Copy, Debug, Default)]
-struct Looks {
-    last_at: Option<Instant>,
-    next_at: Option<Instant>,
-    last_call_at: Option<Instant>,
-}
-
-impl Looks {
-    /// None so far. The last call comes when half of the time until SIGKILL is over, or later.
-    fn new(kill_at: Option<Instant>, now: Instant) -> Looks {
-        let left = |at: Instant| at.saturating_duration_since(now);
-        let last_call_at = kill_at.map(|at| at - (left(at) / 2).min(LAST_CALL));
-        Looks { last_call_at, ..Looks::default() }
-    }
-
-    fn deadline(self) -> Option<Instant> {
-        earlier(self.next_at, self.last_call_at)
-    }
-
-    /// Something has changed: look as soon as the last look is long enough ago.
-    fn soon(&mut self, now: Instant) {
-        let at = self.last_at.map_or(now, |last| now.max(last + BETWEEN_LOOKS));
-        self.next_at = earlier(self.next_at, Some(at));
-    }
-
-    /// This was a look.
-    fn looked(&mut self, now: Instant, next_at: Option<Instant>) {
-        self.last_at = Some(now);
-        self.next_at = next_at;
-    }
-
-    /// What is due: the last call, or a look, if any.
-    fn due(&mut self, look: Action, now: Instant) -> Actions {
-        let is_due = |at: &mut Instant| *at <= now;
-        if self.last_call_at.take_if(is_due).is_some() {
-            return Action::LastCall.into();
-        }
-        self.next_at.take_if(is_due).map_or(Actions::NONE, |_| look.into())
-    }
-}
-
 /// One supervised run of the app, from its start to its end.
 #[derive(Debug)]
 pub struct Shutdown {
@@ -286,7 +106,7 @@ impl Shutdown {
             Phase::Running { rehearse_at } => rehearse_at,
             // Hooks that do not end keep the app from nothing but SIGKILL.
             Phase::Holding { began_at, forward_at, kill_at, hooks_run: true, .. } => {
-                Looks::new(kill_at, began_at).last_call_at.map(|at| at.max(forward_at))
+                Looks::new(kill_at, began_at).last_call.map(|at| at.max(forward_at))
             }
             Phase::Holding { forward_at, .. } => Some(forward_at),
             Phase::Stopping { kill_at, looks, .. } => earlier(kill_at, looks.deadline()),
@@ -344,8 +164,8 @@ impl Shutdown {
                 let until = earlier(sweep_until, kill_at);
                 let next = if sweep == Sweep::StopSignal { Sweep::Deadline } else { sweep };
                 if next == Sweep::Deadline {
-                    let last_call_at = Looks::new(until, now).last_call_at;
-                    looks.last_call_at = earlier(looks.last_call_at, last_call_at);
+                    let last_call_at = Looks::new(until, now).last_call;
+                    looks.last_call = earlier(looks.last_call, last_call_at);
                 }
                 self.phase = Phase::Sweeping { ending, sweep: next, sweep_until, kill_at, looks };
                 self.sweep_on_signal(sweep, signal, until, now)
@@ -369,14 +189,14 @@ impl Shutdown {
     ) -> Actions {
         let start = self.start_on_stop();
         if sweep != Sweep::StopSignal {
-            return Actions([Some(Action::Note(Note::SweptAlready { kill_at })), start, None]);
+            return Actions::of([Some(Action::Note(Note::SweptAlready { kill_at })), start, None]);
         }
         let begin = Action::Begin { signal, may_end_at: now, forward_at: now, kill_at };
         let sweep = match self.plan.rewrite(signal) {
             Some(signal) => Action::Sweep { signal, kill_at },
             None => Action::Drop { signal, why: Why::Unheld },
         };
-        Actions([Some(begin), start, Some(sweep)])
+        Actions::of([Some(begin), start, Some(sweep)])
     }
 
     fn on_other_signal(&mut self, signal: Signal) -> Actions {
@@ -420,7 +240,7 @@ impl Shutdown {
                 let is_over = kill_at.is_some_and(|at| at <= now);
                 let next =
                     if is_over { self.exit(ending) } else { self.leave(ending, kill_at, now) };
-                Actions([Some(Action::GiveUp), Some(next), None])
+                Actions::of([Some(Action::GiveUp), Some(next), None])
             }
             Phase::Leaving { ending, kill_at } => self.kill_all(false, ending, kill_at, now),
             Phase::Exited => Actions::NONE,
@@ -470,7 +290,7 @@ impl Shutdown {
             // What it ran may stand for it now.
             Phase::Stopping { ending: missing @ None, looks, .. } => {
                 *missing = Some(ending);
-                looks.next_at = Some(now);
+                looks.next = Some(now);
                 Actions::NONE
             }
             Phase::Killed { ending: missing @ None, .. } => {
@@ -488,9 +308,9 @@ impl Shutdown {
     fn on_child_ended(&mut self, now: Instant) -> Actions {
         match &mut self.phase {
             // While the main child lives, only those that it passed the signal on to count.
-            Phase::Stopping { ending: None, looks, .. } if looks.next_at.is_none() => {}
-            Phase::Stopping { looks, .. } => looks.soon(now),
-            Phase::Sweeping { looks, sweep: Sweep::Deadline, .. } => looks.soon(now),
+            Phase::Stopping { ending: None, looks, .. } if looks.next.is_none() => {}
+            Phase::Stopping { looks, .. }
+            | Phase::Sweeping { looks, sweep: Sweep::Deadline, .. } => looks.soon(now),
             _ => {}
         }
         Actions::NONE
@@ -603,7 +423,7 @@ impl Shutdown {
         let (began_at, hooks_run) = (now, start.is_some());
         self.phase =
             Phase::Holding { signal, began_at, may_end_at, forward_at, kill_at, hooks_run };
-        Actions([Some(Action::Begin { signal, may_end_at, forward_at, kill_at }), start, None])
+        Actions::of([Some(Action::Begin { signal, may_end_at, forward_at, kill_at }), start, None])
     }
 
     /// The hold is over.
@@ -655,14 +475,6 @@ impl Shutdown {
     /// When a shutdown that begins now kills what is left.
     fn kill_at(&self, now: Instant) -> Option<Instant> {
         self.plan.kill_after().map(|after| now + after)
-    }
-}
-
-/// The earlier of two deadlines, either of which may be missing.
-pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

@@ -89,7 +89,7 @@ fn leftovers_have_five_seconds_where_nothing_else_says_how_long() {
     let after = |timeout| LeftoversTimeout::After(Duration::from_secs(timeout));
     let time = |leftovers_timeout, grace_period: Option<u64>, leftovers| {
         let grace_period = grace_period.map(Duration::from_secs);
-        let plan = Plan { leftovers_timeout, grace_period, leftovers, ..plan() };
+        let plan = Plan { grace_period, leftovers, leftovers_timeout, ..plan() };
         [true, false].map(|by_itself| plan.sweep_time(by_itself).map(|time| time.as_secs()))
     };
     let (default, none) = (LeftoversTimeout::Default, LeftoversTimeout::None);
@@ -117,7 +117,7 @@ fn leftovers_have_five_seconds_where_nothing_else_says_how_long() {
 fn a_leftovers_timeout_that_cannot_be_used_is_named() {
     let plan = |timeout, leftovers| {
         let leftovers_timeout = LeftoversTimeout::After(Duration::from_secs(timeout));
-        Plan { leftovers_timeout, leftovers, ..plan() }.unused_leftovers_timeout()
+        Plan { leftovers, leftovers_timeout, ..plan() }.unused_leftovers_timeout()
     };
     assert_eq!(plan(58, Leftovers::Stop), None);
     assert!(plan(59, Leftovers::Stop).unwrap().contains("SIGKILL comes 59s after"));
