@@ -184,26 +184,26 @@ pub struct SignalArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Processes")]
 pub struct ProcessArgs {
-    /// Processes that outlive the app: send SIGTERM, later
-    /// SIGKILL (stop), wait until a stop signal comes
-    /// (wait), or SIGKILL at once (kill)
+    /// Processes that outlive the app: send SIGTERM,
+    /// later SIGKILL (stop), wait until a stop signal
+    /// comes (wait), or SIGKILL at once (kill)
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "stop", hide_possible_values = true)]
     pub leftovers: Leftovers,
-    /// SIGKILL leftovers once the app has ended and this
-    /// much time is over, or none [default: 5s if the app
-    /// ended by itself or there is no grace period]
+    /// Send SIGKILL to leftovers this long after the end
+    /// of the app, or none [default: 5s if it ended by
+    /// itself or there is no grace period]
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", value_parser = values::leftovers_timeout)]
     pub leftovers_timeout: Option<LeftoversTimeout>,
-    /// Exit with 0 where the app ends with this exit code;
-    /// repeatable
+    /// Exit with 0 where the app ends with this exit
+    /// code; repeatable
     #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_name = "CODE")]
     #[arg(value_delimiter = ',', value_parser = values::exit_code)]
     pub expect_exit: Vec<u8>,
-    /// No effect, accepted because tini has it: reprieve is
-    /// a subreaper whenever it is not PID 1
+    /// No effect, accepted because tini has it: reprieve
+    /// is a subreaper whenever it is not PID 1
     #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub subreaper: bool,

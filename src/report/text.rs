@@ -119,7 +119,6 @@ fn reason(why: Why, timeline: &Timeline) -> &'static str {
         Why::DelayOver if timeline.plan.delay.max.is_zero() => "",
         Why::DelayOver => "; the delay is over",
         Why::Quiet => "; no traffic comes any more",
-        Why::LastCall => "; the hooks have not ended, and SIGKILL is near",
         Why::TasksEnded => "; the delay is over and the hooks have ended",
         Why::Hurry => "; a second stop signal ends the hold early",
         Why::Again => ", again",
@@ -182,7 +181,6 @@ fn hold(summary: &Summary) -> Vec<String> {
             }
             HoldEnd::Quiet => format!("held for {held} of {delay}, until traffic had stopped"),
             HoldEnd::Hooks => format!("held for {held}, until the hooks had ended"),
-            HoldEnd::LastCall => format!("held for {held}, until SIGKILL was near"),
             HoldEnd::Hurry => format!("held for {held} of {delay}, until it came again"),
             // The on-stop hooks ran until SIGKILL, so it was never forwarded.
             HoldEnd::Exit if is_killed => format!("held for {held}, until SIGKILL"),

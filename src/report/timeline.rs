@@ -36,8 +36,6 @@ pub enum HoldEnd {
     Quiet,
     /// The hooks had ended, which took longer than the delay.
     Hooks,
-    /// The hooks had not ended, and SIGKILL was near.
-    LastCall,
     /// A second stop signal came.
     Hurry,
     /// The app ended: by itself, or by SIGKILL where on-stop hooks ran until then.
@@ -205,7 +203,6 @@ impl Timeline {
         match why {
             Why::Passing | Why::Unheld => {}
             Why::Again => self.repeats += 1,
-            Why::LastCall => self.hold_end = Some((now, HoldEnd::LastCall)),
             Why::DelayOver => self.hold_end = Some((now, HoldEnd::Delay)),
             Why::Quiet => self.hold_end = Some((now, HoldEnd::Quiet)),
             Why::TasksEnded => self.hold_end = Some((now, HoldEnd::Hooks)),

@@ -129,8 +129,6 @@ pub enum Why {
     Again,
     /// It is the first stop signal, and only leftovers are there to get it.
     Unheld,
-    /// The on-stop hooks have not ended, and SIGKILL is near.
-    LastCall,
 }
 
 /// What became of a stop signal that moved nothing.

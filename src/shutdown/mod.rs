@@ -104,10 +104,7 @@ impl Shutdown {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running { rehearse_at } => rehearse_at,
-            // Hooks that do not end keep the app from nothing but SIGKILL.
-            Phase::Holding { began_at, forward_at, kill_at, hooks_run: true, .. } => {
-                Looks::new(kill_at, began_at).last_call.map(|at| at.max(forward_at))
-            }
+            Phase::Holding { kill_at, hooks_run: true, .. } => kill_at,
             Phase::Holding { forward_at, .. } => Some(forward_at),
             Phase::Stopping { kill_at, looks, .. } => earlier(kill_at, looks.deadline()),
             Phase::Sweeping { sweep_until, kill_at, looks, .. } => {
@@ -155,7 +152,7 @@ impl Shutdown {
                 Action::Note(Note::StillHeld).into()
             }
             Phase::Holding { kill_at, hooks_run, .. } => {
-                self.stop(kill_at, hooks_run, now);
+                self.stop(signal, kill_at, hooks_run, now);
                 self.forward(signal, Why::Hurry).into()
             }
             Phase::Stopping { .. } => self.forward(signal, Why::Again).into(),
@@ -219,10 +216,12 @@ impl Shutdown {
                 let signal = self.plan.stop_signals.first().copied();
                 self.hold(signal.unwrap_or(Signal::TERM), now)
             }
-            Phase::Holding { signal, kill_at, hooks_run, .. } => {
-                let why = if hooks_run { Why::LastCall } else { Why::DelayOver };
-                self.stop(kill_at, hooks_run, now);
-                self.forward(signal, why).into()
+            Phase::Holding { kill_at, hooks_run: true, .. } => {
+                self.kill_all(true, None, kill_at, now)
+            }
+            Phase::Holding { signal, kill_at, .. } => {
+                self.stop(signal, kill_at, false, now);
+                self.forward(signal, Why::DelayOver).into()
             }
             Phase::Stopping { ending, kill_at: Some(at), .. } if at <= now => {
                 self.kill_all(true, ending, Some(at), now)
@@ -253,7 +252,7 @@ impl Shutdown {
             Phase::Holding {
                 signal, may_end_at, forward_at, kill_at, hooks_run: false, ..
             } if (may_end_at..forward_at).contains(&now) => {
-                self.stop(kill_at, false, now);
+                self.stop(signal, kill_at, false, now);
                 self.forward(signal, Why::Quiet).into()
             }
             _ => Actions::NONE,
@@ -263,7 +262,7 @@ impl Shutdown {
     fn on_tasks_ended(&mut self, now: Instant) -> Actions {
         match self.phase {
             Phase::Holding { signal, forward_at, kill_at, .. } if forward_at <= now => {
-                self.stop(kill_at, false, now);
+                self.stop(signal, kill_at, false, now);
                 self.forward(signal, Why::TasksEnded).into()
             }
             Phase::Holding { ref mut hooks_run, .. }
@@ -426,9 +425,10 @@ impl Shutdown {
         Actions::of([Some(Action::Begin { signal, may_end_at, forward_at, kill_at }), start, None])
     }
 
-    /// The hold is over.
-    fn stop(&mut self, kill_at: Option<Instant>, hooks_run: bool, now: Instant) {
-        let looks = Looks::new(kill_at, now);
+    /// The hold is over. Where a rewrite drops the signal, there is no last call either.
+    fn stop(&mut self, signal: Signal, kill_at: Option<Instant>, hooks_run: bool, now: Instant) {
+        let call_before = kill_at.filter(|_| self.plan.rewrite(signal).is_some());
+        let looks = Looks::new(call_before, now);
         self.phase = Phase::Stopping { ending: None, kill_at, hooks_run, looks };
     }
 

@@ -400,6 +400,7 @@ fn every_option_is_in_the_help() {
         "-g, --process-group",
         "-c, --single-child",
         "--leftovers",
+        "--leftovers-timeout",
         "-e, --expect-exit",
         "-s, --subreaper",
         "-p, --parent-death-signal",

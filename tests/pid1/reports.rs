@@ -9,7 +9,7 @@ use crate::harness::*;
 
 /// Every key of the report, in its order. The README documents them: a change is a change for
 /// whoever reads them.
-const KEYS: [&str; 32] = [
+const KEYS: [&str; 33] = [
     "level",
     "event",
     "trigger",
@@ -31,6 +31,7 @@ const KEYS: [&str; 32] = [
     "drain_ms",
     "app_exit_code",
     "app_signal",
+    "stand_in",
     "left_over",
     "killed_at_ms",
     "killed",

@@ -119,18 +119,18 @@ fn ctrl_z_does_not_leave_the_app_stopped() {
     an_app_that_ctrl_z_stopped_goes_on(leader_as_pid1(""));
 }
 
-/// Whoever sends it by hand will continue it by hand.
+/// Whoever sends it by hand will continue it by hand; but a stop signal is to be heard.
 #[test]
-fn sigstop_leaves_the_app_stopped() {
-    let pty = listening(leader(""), &[]);
+fn sigstop_leaves_the_app_stopped_until_a_stop_signal() {
+    let pty = listening(leader("-v"), &[]);
     let app = pty.ready("");
     send(app, libc::SIGSTOP);
     eventually("the stop", || (process_state(app) == 'T').then_some(()));
     // Later than the stop this reaches us.
-    send(pty.pid(), libc::SIGTERM);
-    pty.hears("forwarded SIGTERM");
+    send(pty.pid(), libc::SIGUSR1);
+    pty.hears("forwarded SIGUSR1");
     assert_eq!((process_state(app), pty.times("got ")), ('T', 0));
-    send(app, libc::SIGCONT);
+    send(pty.pid(), libc::SIGTERM);
     assert_eq!(pty.ends().0, 0);
 }
 
