@@ -186,7 +186,8 @@ pub struct SignalArgs {
 pub struct ProcessArgs {
     /// Processes that outlive the app: send SIGTERM,
     /// later SIGKILL (stop), wait until a stop signal
-    /// comes (wait), or SIGKILL at once (kill)
+    /// comes (wait), or SIGKILL at once
+    /// (kill)
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "stop", hide_possible_values = true)]
     pub leftovers: Leftovers,
