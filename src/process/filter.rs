@@ -72,7 +72,8 @@ impl Filters {
     /// Lets the main child wait if children of its own write to it, as the last command of a pipeline
     /// in yash; whether it does.
     pub fn wait_for_children(&mut self, main: &Process, signal: Signal) -> bool {
-        let Some(fifo) = input(main) else { return false };
+        let ours = proc::fifo_input(std::process::id() as i32);
+        let Some(fifo) = input(main, ours) else { return false };
         let mut descriptors = MAX_DESCRIPTORS;
         let mut children = proc::children(main.pid).into_iter();
         let waits = children.any(|child| proc::writes_to(child, fifo, &mut descriptors));
@@ -95,7 +96,8 @@ impl Filters {
         role: Role,
         signal: Signal,
     ) -> Vec<Process> {
-        let inputs: Vec<Option<Fifo>> = due.iter().map(input).collect();
+        let ours = proc::fifo_input(std::process::id() as i32);
+        let inputs: Vec<Option<Fifo>> = due.iter().map(|process| input(process, ours)).collect();
         if inputs.iter().all(Option::is_none) {
             return due;
         }
@@ -163,9 +165,8 @@ fn waiting(signalled: &[i32], readers: &[(i32, Vec<i32>)]) -> Vec<i32> {
 }
 
 /// The FIFO that a process has as its input, unless that is ours too.
-fn input(process: &Process) -> Option<Fifo> {
-    let fifo = proc::fifo_input(process.pid)?;
-    (proc::fifo_input(std::process::id() as i32) != Some(fifo)).then_some(fifo)
+fn input(process: &Process, ours: Option<Fifo>) -> Option<Fifo> {
+    proc::fifo_input(process.pid).filter(|fifo| ours != Some(*fifo))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! of other users, and the process may be gone.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -12,6 +12,15 @@ use nix::libc;
 
 use crate::process::target::Name;
 use crate::signal::{Signal, SignalSet};
+
+/// What a file of /proc/PID says, in one read: the kernel writes it anew for each that begins. It may
+/// contain names that are not UTF-8.
+fn read(pid: i32, file: &str) -> Option<String> {
+    const LONGER_THAN_ANY: usize = 8192;
+    let mut text = vec![0; LONGER_THAN_ANY];
+    let length = File::open(format!("/proc/{pid}/{file}")).ok()?.read(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text[..length]).into_owned())
+}
 
 /// A process as it was when its /proc/PID/stat was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +40,7 @@ pub struct Process {
 impl Process {
     /// The process that has this pid now.
     pub fn read(pid: i32) -> Option<Process> {
-        // The command may not be UTF-8.
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        Process::parse(&String::from_utf8_lossy(&stat))
+        Process::parse(&read(pid, "stat")?)
     }
 
     /// Parses a /proc/PID/stat. The command in it stands in parentheses, and may contain any byte,
@@ -154,8 +161,7 @@ pub struct Signals {
 
 /// What a process does with signals; none where that cannot be seen.
 pub fn signals(pid: i32) -> Option<Signals> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
-    parse_signals(&String::from_utf8_lossy(&status))
+    parse_signals(&read(pid, "status")?)
 }
 
 fn parse_signals(status: &str) -> Option<Signals> {

@@ -160,6 +160,8 @@ impl Topmost {
         Looked {
             stand_ins: self.filters.stand_for_the_app() || self.records.values().any(drains),
             only_refused: refused > 0 && refused == topmost.len(),
+            // A look takes a millisecond where 3,000 children are there.
+            pause: Duration::from_micros(50) * topmost.len() as u32,
             again_at: blocked_at
                 .into_iter()
                 .chain(self.filters.look_at(now))
@@ -227,6 +229,9 @@ impl Topmost {
     /// Those that were not our children are reaped by others. A shell among them may have left us what
     /// it ran.
     fn forget_the_dead(&mut self, topmost: &[i32]) {
+        if topmost.len() >= self.records.len() && topmost.iter().all(|pid| self.has(*pid)) {
+            return;
+        }
         let ours: HashSet<i32> = topmost.iter().copied().collect();
         let mut relay_ended = false;
         self.records.retain(|pid, record| {
@@ -247,7 +252,9 @@ impl Topmost {
         look: &mut Look,
     ) -> Reason {
         let signals = proc::signals(process.pid).unwrap_or_default();
-        let shell = shell::of(process.pid);
+        // Of leftovers there may be thousands. A shell that does not catch the signal ends of it anyway.
+        let matters = role != Role::Leftover || signals.caught.contains(signal);
+        let shell = matters.then(|| shell::of(process.pid)).flatten();
         // A stand-in that knows no other signal knows SIGTERM.
         let signal = match role {
             Role::Main => signal,
@@ -349,7 +356,7 @@ fn reaction(pid: i32, shell: Option<String>, signals: &Signals, signal: Signal) 
 
 /// Continues a process that is stopped, so that it can act on the signal that it got.
 fn continue_stopped(process: &Process) {
-    if Process::read(process.pid).is_some_and(|now| now.stopped) {
+    if process.stopped {
         send(process, Signal::CONT);
     }
 }

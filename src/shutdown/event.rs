@@ -1,6 +1,6 @@
 //! What goes into the core, and what comes out of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
@@ -38,6 +38,8 @@ pub struct Looked {
     pub stand_ins: bool,
     /// All that is left may not be signalled.
     pub only_refused: bool,
+    /// So long there is to be no other look, beyond what is usual: many children make a look dear.
+    pub pause: Duration,
     /// When something is to be looked at again, whether or not a child ends before.
     pub again_at: Option<Instant>,
 }

@@ -16,8 +16,8 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// When to look for processes that are to be signalled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Looks {
-    /// The last look.
-    last: Option<Instant>,
+    /// Before then there is no look because of a child that ended.
+    not_before: Option<Instant>,
     pub next: Option<Instant>,
     pub last_call: Option<Instant>,
 }
@@ -36,13 +36,13 @@ impl Looks {
 
     /// Something has changed: look as soon as the last look is long enough ago.
     pub fn soon(&mut self, now: Instant) {
-        let at = self.last.map_or(now, |last| now.max(last + BETWEEN_LOOKS));
+        let at = self.not_before.map_or(now, |at| at.max(now));
         self.next = earlier(self.next, Some(at));
     }
 
     /// This was a look.
-    pub fn looked(&mut self, now: Instant, next_at: Option<Instant>) {
-        self.last = Some(now);
+    pub fn looked(&mut self, now: Instant, pause: Duration, next_at: Option<Instant>) {
+        self.not_before = Some(now + BETWEEN_LOOKS + pause);
         self.next = next_at;
     }
 

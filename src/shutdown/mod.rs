@@ -104,13 +104,14 @@ impl Shutdown {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running { rehearse_at } => rehearse_at,
-            Phase::Holding { kill_at, hooks_run: true, .. } => kill_at,
+            Phase::Holding { kill_at, hooks_run: true, .. } | Phase::Leaving { kill_at, .. } => {
+                kill_at
+            }
             Phase::Holding { forward_at, .. } => Some(forward_at),
             Phase::Stopping { kill_at, looks, .. } => earlier(kill_at, looks.deadline()),
             Phase::Sweeping { sweep_until, kill_at, looks, .. } => {
                 earlier(earlier(sweep_until, kill_at), looks.deadline())
             }
-            Phase::Leaving { kill_at, .. } => kill_at,
             Phase::Killed { give_up_at, .. } => Some(give_up_at),
             Phase::Exited => None,
         }
@@ -316,11 +317,11 @@ impl Shutdown {
     }
 
     fn on_looked(&mut self, looked: Looked, now: Instant) -> Actions {
-        let Looked { stand_ins, only_refused, again_at } = looked;
+        let Looked { stand_ins, only_refused, pause, again_at } = looked;
         let next_at = earlier(again_at, Some(now + MAX_BETWEEN_LOOKS));
         match &mut self.phase {
-            Phase::Stopping { ending: None, looks, .. } => looks.looked(now, again_at),
-            Phase::Stopping { looks, .. } if stand_ins => looks.looked(now, next_at),
+            Phase::Stopping { ending: None, looks, .. } => looks.looked(now, pause, again_at),
+            Phase::Stopping { looks, .. } if stand_ins => looks.looked(now, pause, next_at),
             // The last of those that stood for the app has ended.
             Phase::Stopping { ending: Some(ending), kill_at, hooks_run, .. } => {
                 let (ending, kill_at, hooks_run) = (*ending, *kill_at, *hooks_run);
@@ -333,7 +334,7 @@ impl Shutdown {
                 let (ending, kill_at) = (*ending, *kill_at);
                 return self.leave(Some(ending), kill_at, now).into();
             }
-            Phase::Sweeping { looks, .. } => looks.looked(now, next_at),
+            Phase::Sweeping { looks, .. } => looks.looked(now, pause, next_at),
             _ => {}
         }
         Actions::NONE

@@ -12,8 +12,12 @@ const NOTHING: [Action; 0] = [];
 /// Of leftovers.
 const KILL: Action = Action::KillAll { with_app: false };
 const KILL_APP: Action = Action::KillAll { with_app: true };
-const NO_STAND_IN: Event =
-    Event::Looked(Looked { stand_ins: false, only_refused: false, again_at: None });
+const NO_STAND_IN: Event = Event::Looked(Looked {
+    stand_ins: false,
+    only_refused: false,
+    pause: Duration::ZERO,
+    again_at: None,
+});
 
 /// A run of the core, by a clock that the test moves. Times are seconds after the start.
 struct Story {
@@ -100,7 +104,7 @@ fn unheld(story: &Story, began_at: f64, kill_at: f64) -> Action {
 
 /// A look that found somebody who stands for the main child.
 fn found(again_at: Option<Instant>) -> Event {
-    Event::Looked(Looked { stand_ins: true, only_refused: false, again_at })
+    Event::Looked(Looked { stand_ins: true, only_refused: false, pause: Duration::ZERO, again_at })
 }
 
 fn without_grace_period() -> Plan {
@@ -806,7 +810,7 @@ impl Finds {
 
     fn looked(self) -> Event {
         let (stand_ins, only_refused) = (self == Finds::StandIns, self == Finds::Refused);
-        Event::Looked(Looked { stand_ins, only_refused, again_at: None })
+        Event::Looked(Looked { stand_ins, only_refused, pause: Duration::ZERO, again_at: None })
     }
 }
 
