@@ -46,6 +46,18 @@ impl Signal {
         i32::from(self.0)
     }
 
+    /// Whether a process that does not catch it lives on: by default it is ignored, or stops or
+    /// continues the process (signal(7)).
+    pub fn is_harmless(self) -> bool {
+        let stop_or_go = [Signal::CONT, Signal::STOP, Signal::TSTP, Signal::TTIN, Signal::TTOU];
+        stop_or_go.contains(&self) || self.is_ignored_by_default()
+    }
+
+    /// Whether a process that does not catch it does not notice it (signal(7)).
+    pub fn is_ignored_by_default(self) -> bool {
+        [Signal::CHLD, Signal::URG, Signal::WINCH].contains(&self)
+    }
+
     /// Whether it ever reaches us to be forwarded: SIGKILL and SIGSTOP cannot be caught, and
     /// SIGCHLD is about our own children.
     pub fn reaches_us(self) -> bool {

@@ -97,8 +97,9 @@ impl Topmost {
         (reason, look.signalled)
     }
 
-    /// Records that the main child got a signal without this rule.
+    /// Records that the main child got a signal without this rule, and continues it if it is stopped.
     pub fn record_main(&mut self, main: &Process, signal: Signal) {
+        continue_stopped(main);
         let is_shell = shell::of(main.pid).is_some();
         self.record(main, Role::Main, Some(signal), is_shell);
     }
@@ -155,11 +156,12 @@ impl Topmost {
         let passed_on = self.records.len() > records().count();
         let passed_at = passed_on.then(|| now + BETWEEN_LOOKS);
         let refused = records().filter(|record| record.refused).count();
+        let nobody_else = self.records.values().all(|r| r.refused || r.passes_through);
         // What ignores the signal, and runs nobody who acts on it, would be there for ever.
         let drains = |r: &Record| r.role == Role::StandIn && !r.refused && !r.passes_through;
         Looked {
             stand_ins: self.filters.stand_for_the_app() || self.records.values().any(drains),
-            only_refused: refused > 0 && refused == topmost.len(),
+            only_refused: refused > 0 && refused == topmost.len() && nobody_else,
             // A look takes a millisecond where 3,000 children are there.
             pause: Duration::from_micros(50) * topmost.len() as u32,
             again_at: blocked_at
@@ -336,11 +338,10 @@ fn minds(pid: i32, signals: &Signals, signal: Signal) -> bool {
 }
 
 fn reaction(pid: i32, shell: Option<String>, signals: &Signals, signal: Signal) -> Reaction {
+    let ignored = signals.ignored.contains(signal)
+        || signal.is_ignored_by_default() && !signals.caught.contains(signal);
     // What is blocked or waited for is taken, though it be ignored.
-    if signals.ignored.contains(signal)
-        && !signals.blocked.contains(signal)
-        && !proc::waits_for_signals(pid)
-    {
+    if ignored && !signals.blocked.contains(signal) && !proc::waits_for_signals(pid) {
         return Reaction::PassesThrough(Reason::Ignored);
     }
     match shell {
@@ -364,16 +365,6 @@ fn continue_stopped(process: &Process) {
 /// Forwards a signal that asks for no stop: not to a shell that would end of it while it runs
 /// something, but to what it runs, and so on down. Returns whether the process itself got it.
 pub fn forward_past_shells(pid: i32, signal: Signal, reached: &mut Vec<Name>) -> bool {
-    /// Nobody ends of these: they are ignored, or stop a process, unless it catches them (signal(7)).
-    const HARMLESS: [Signal; 7] = [
-        Signal::CHLD,
-        Signal::CONT,
-        Signal::URG,
-        Signal::WINCH,
-        Signal::TSTP,
-        Signal::TTIN,
-        Signal::TTOU,
-    ];
     let Some(process) = Process::read(pid).filter(|process| !process.zombie) else {
         return false;
     };
@@ -384,9 +375,8 @@ pub fn forward_past_shells(pid: i32, signal: Signal, reached: &mut Vec<Name>) ->
         Some(Conduct::End | Conduct::Nothing) => proc::children(pid),
         Some(Conduct::Trap) | None => Vec::new(),
     };
-    let would_end = conduct == Some(Conduct::End)
-        && !signals.ignored.contains(signal)
-        && !HARMLESS.contains(&signal);
+    let would_end =
+        conduct == Some(Conduct::End) && !signals.ignored.contains(signal) && !signal.is_harmless();
     let spared = would_end && !runs.is_empty();
     if !spared && send(&process, signal) == Sent::Yes {
         reached.push(Name::from(&process));
