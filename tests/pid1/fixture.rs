@@ -5,6 +5,17 @@
 //!         prints `ready PID`, then `got SIGNAL` for each; ends with N after the first SIG
 //!         (SIGTERM) and the time to drain. With a name, each line begins with it
 //!         --memory MB makes it slow to die
+//!         --once MS makes it drain so long, die of a second SIG, and say `finished` at the end
+//!         --ignored stay leaves a signal ignored that it was started with ignored
+//!     fixture master [--work MS] [--session own] [--hangs yes]
+//!         starts a worker with a job, in a session of its own or not, and prints `master ready PID`
+//!         and `worker ready PID`, then `master got SIGNAL` or `worker got SIGNAL` for each. At
+//!         SIGTERM it lets the worker end its job, which takes so long, waits for it, says `master
+//!         finished`, and ends. The worker says `worker finished`, or ends at SIGTERM without. One
+//!         that hangs does nothing at SIGTERM
+//!     fixture filter [--name NAME]
+//!         copies its stdin to its stdout, prints `got SIGNAL` for each that comes meanwhile, ends
+//!         of SIGTERM, and else says `saw the end`
 //!     fixture join GROUP [OPTION]...
 //!         listens as a member of this process group
 //!     fixture raise SIG       dies of the signal
@@ -35,7 +46,7 @@
 
 use std::ffi::CString;
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio, exit};
 use std::time::{Duration, Instant};
@@ -44,6 +55,9 @@ use nix::libc;
 use nix::unistd::{
     ForkResult, Pid, execvp, fork, getpgrp, getpid, getppid, getsid, pipe, setpgid, setsid,
 };
+
+#[path = "fixture/masters.rs"]
+mod masters;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -55,6 +69,8 @@ fn main() {
             setpgid(Pid::from_raw(0), group).expect("a group of this session");
             listen(options)
         }
+        ["master", options @ ..] => masters::master(options),
+        ["filter", options @ ..] => masters::filter(options),
         ["raise", signal] => raise(number(signal)),
         ["state"] => state(),
         ["state", "--and-listen"] => {
@@ -80,31 +96,90 @@ fn say(line: std::fmt::Arguments) {
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }
 
-/// Handlers write the number into a pipe: nothing is merged that the kernel does not merge.
+/// What `listen` was asked for.
+#[derive(Default)]
+struct Listen {
+    prefix: String,
+    until: Vec<i32>,
+    ignored: Vec<i32>,
+    left_alone: Vec<i32>,
+    drain: Duration,
+    code: i32,
+    dies_of_a_second: bool,
+    memory: Vec<u8>,
+}
+
+impl Listen {
+    fn parse(options: &[&str]) -> Listen {
+        let mut listen = Listen::default();
+        let duration = |ms: &str| Duration::from_millis(ms.parse().expect("ms"));
+        for pair in options.chunks(2) {
+            match pair {
+                ["--name", name] => listen.prefix = format!("{name} "),
+                ["--until", signal] => listen.until.push(number(signal)),
+                ["--drain", ms] => listen.drain = duration(ms),
+                ["--once", ms] => {
+                    (listen.drain, listen.dies_of_a_second) = (duration(ms), true);
+                }
+                ["--code", n] => listen.code = n.parse().expect("a code"),
+                ["--ignore", signal] => listen.ignored.push(number(signal)),
+                ["--ignored", "stay"] => listen.left_alone.extend(ignored_from_the_start()),
+                ["--memory", mb] => listen.memory.resize(mb.parse::<usize>().expect("MB") << 20, 1),
+                ["--default", signal] => listen.left_alone.push(number(signal)),
+                other => panic!("unknown option {other:?}"),
+            }
+        }
+        if listen.until.is_empty() {
+            listen.until.push(libc::SIGTERM);
+        }
+        listen
+    }
+}
+
 fn listen(options: &[&str]) -> ! {
-    let (mut until, mut ignored, mut drain, mut code) = (vec![], vec![], Duration::ZERO, 0);
-    let (mut prefix, mut memory) = (String::new(), Vec::new());
-    let mut left_alone = vec![];
-    for pair in options.chunks(2) {
-        match pair {
-            ["--name", name] => prefix = format!("{name} "),
-            ["--until", signal] => until.push(number(signal)),
-            ["--drain", ms] => drain = Duration::from_millis(ms.parse().expect("ms")),
-            ["--code", n] => code = n.parse().expect("a code"),
-            ["--ignore", signal] => ignored.push(number(signal)),
-            ["--memory", mb] => memory.resize(mb.parse::<usize>().expect("MB") << 20, 1u8),
-            ["--default", signal] => left_alone.push(number(signal)),
-            other => panic!("unknown option {other:?}"),
+    let Listen { prefix, until, ignored, left_alone, drain, code, dies_of_a_second, memory } =
+        Listen::parse(options);
+    let mut signals = caught(&ignored, &left_alone);
+    say(format_args!("{prefix}ready {}", getpid()));
+    let mut ends_at: Option<Instant> = None;
+    loop {
+        let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            if dies_of_a_second {
+                say(format_args!("{prefix}finished"));
+            }
+            drop(memory);
+            exit(code);
+        }
+        if !readable(&signals, left) {
+            continue;
+        }
+        let signal = next(&mut signals);
+        say(format_args!("{prefix}got {}", name(signal)));
+        if until.contains(&signal) {
+            if dies_of_a_second && ends_at.is_some() {
+                say(format_args!("{prefix}dies of a second"));
+                exit(99);
+            }
+            ends_at.get_or_insert_with(|| Instant::now() + drain);
         }
     }
-    if until.is_empty() {
-        until.push(libc::SIGTERM);
-    }
+}
+
+fn ignored_from_the_start() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").expect("/proc");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:\t")).expect("a mask");
+    let mask = u64::from_str_radix(mask, 16).expect("a mask");
+    (1..=64).filter(|signal| mask & 1 << (signal - 1) != 0).collect()
+}
+
+/// Handlers write the number into a pipe: nothing is merged that the kernel does not merge.
+fn caught(ignored: &[i32], left_alone: &[i32]) -> std::fs::File {
     let (reader, writer) = pipe().expect("a pipe");
-    let end = writer.as_raw_fd();
+    let end = writer.into_raw_fd();
     let uncatchable = signal_hook::consts::FORBIDDEN;
-    left_alone.extend(uncatchable);
-    for signal in (1..=64).filter(|signal| !left_alone.contains(signal)) {
+    let spared = |signal: &i32| left_alone.contains(signal) || uncatchable.contains(signal);
+    for signal in (1..=64).filter(|signal| !spared(signal)) {
         if ignored.contains(&signal) {
             // SAFETY: ignoring is no function of ours.
             unsafe { libc::signal(signal, libc::SIG_IGN) };
@@ -117,25 +192,14 @@ fn listen(options: &[&str]) -> ! {
             })
         };
     }
-    say(format_args!("{prefix}ready {}", getpid()));
-    let mut reader = std::fs::File::from(reader);
-    let mut ends_at: Option<Instant> = None;
-    loop {
-        let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            drop(memory);
-            exit(code);
-        }
-        let mut signal = [0];
-        if !readable(&reader, left) || reader.read_exact(&mut signal).is_err() {
-            continue;
-        }
-        let signal = i32::from(signal[0]);
-        say(format_args!("{prefix}got {}", name(signal)));
-        if until.contains(&signal) {
-            ends_at.get_or_insert_with(|| Instant::now() + drain);
-        }
-    }
+    reader.into()
+}
+
+/// The next signal in the pipe of [`caught`].
+fn next(signals: &mut std::fs::File) -> i32 {
+    let mut signal = [0];
+    while signals.read_exact(&mut signal).is_err() {}
+    i32::from(signal[0])
 }
 
 fn readable(file: &std::fs::File, within: Option<Duration>) -> bool {

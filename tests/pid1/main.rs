@@ -29,6 +29,7 @@ mod sidecars;
 mod signals;
 mod terminal;
 mod timeline;
+mod topmost;
 mod traffic;
 
 #[path = "../shared"]

@@ -65,9 +65,11 @@ fn helper(name: &str) -> PathBuf {
 
 fn is_fresh(folder: &Path, name: &str) -> bool {
     let changed_at = |path: &Path| path.metadata().and_then(|metadata| metadata.modified());
-    let source = format!("{}/tests/pid1/{name}.rs", env!("CARGO_MANIFEST_DIR"));
-    match (changed_at(&folder.join(name)), changed_at(Path::new(&source))) {
-        (Ok(built_at), Ok(changed_at)) => built_at >= changed_at,
+    let source = format!("{}/tests/pid1/{name}", env!("CARGO_MANIFEST_DIR"));
+    let parts = std::fs::read_dir(&source).into_iter().flatten().flatten();
+    let parts = parts.filter_map(|part| changed_at(&part.path()).ok()).max();
+    match (changed_at(&folder.join(name)), changed_at(Path::new(&format!("{source}.rs")))) {
+        (Ok(built_at), Ok(changed_at)) => built_at >= changed_at.max(parts.unwrap_or(changed_at)),
         // Another machine or user has the sources.
         (Ok(_), Err(_)) => true,
         (Err(_), _) => false,
