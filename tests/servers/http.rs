@@ -11,18 +11,19 @@ use crate::shutdown::*;
 use crate::upstream::{Kept, Upstream};
 
 /// A server, and how to stop it. In its file and command `${HOST}`, `${PORT}` and `${UPSTREAM}` are
-/// where it listens and whom it asks; to a program its environment says so.
-struct Server<'a> {
-    option: &'a str,
+/// where it listens and whom it asks, and `${FOLDER}` is where its file was; to a program its environment
+/// says so.
+pub struct Server<'a> {
+    pub option: &'a str,
     /// Beside this one; copied to `/mnt`.
-    file: &'a str,
-    command: &'a str,
-    in_flight: InFlight,
+    pub file: &'a str,
+    pub command: &'a str,
+    pub in_flight: InFlight,
 }
 
 impl Server<'_> {
     /// What is in flight completes, also under a shell, which ends with a code of its own.
-    fn drains(&self, name: &str, version: &str, code_of_shell: i32) {
+    pub fn drains(&self, name: &str, version: &str, code_of_shell: i32) {
         let alone = self.stop(bare, self.in_flight, 0);
         let in_shell = self.stop(in_shell, self.in_flight, code_of_shell);
         print_row(name, version, self.option, &alone, &in_shell);
@@ -39,6 +40,7 @@ impl Server<'_> {
             ("HOST", visitors.server.ip().to_string()),
             ("PORT", visitors.server.port().to_string()),
             ("UPSTREAM", visitors.upstream.address.to_string()),
+            ("FOLDER", path("").display().to_string()),
         ];
         let fill = |text: &str| {
             values.iter().fold(text.to_owned(), |text, (name, value)| {
@@ -52,24 +54,24 @@ impl Server<'_> {
     }
 }
 
-fn path(file: &str) -> PathBuf {
+pub fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(file)
 }
 
-fn read(file: &str) -> String {
+pub fn read(file: &str) -> String {
     std::fs::read_to_string(path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// Clients of a web server, and the service behind it.
-struct Visitors {
-    server: SocketAddr,
-    upstream: Upstream,
+pub struct Visitors {
+    pub server: SocketAddr,
+    pub upstream: Upstream,
     slow: Option<JoinHandle<io::Result<String>>>,
     kept: Option<Kept>,
 }
 
 impl Visitors {
-    fn of(server: SocketAddr) -> Visitors {
+    pub fn of(server: SocketAddr) -> Visitors {
         Visitors { server, upstream: Upstream::begin(), slow: None, kept: None }
     }
 }
