@@ -130,7 +130,7 @@ fn uwsgi_drains() {
         option: "",
         file: "uwsgi.ini",
         command: "uwsgi --ini /mnt/uwsgi.ini",
-        in_flight: InFlight::CompletesAfter("gracefully killing workers"),
+        in_flight: InFlight::CompletesAfter("graceful shutdown triggered"),
     };
     uwsgi.drains("uWSGI", &version, 143);
 }
@@ -183,7 +183,7 @@ impl Pages {
 fn page(server: SocketAddr, uri: &str) -> String {
     let mut client = Command::new("cgi-fcgi");
     client.args(["-bind", "-connect", &server.to_string()]).env("REQUEST_URI", uri);
-    client.env("REQUEST_METHOD", "GET").env("SCRIPT_FILENAME", path("slow.php"));
+    client.env("REQUEST_METHOD", "GET").env("SCRIPT_FILENAME", "/mnt/slow.php");
     let output =
         client.stdin(Stdio::null()).output().expect("cgi-fcgi: apt-get install libfcgi-bin");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -214,8 +214,14 @@ fn php(option: &str, app: Vec<String>, in_flight: InFlight, code: i32) -> Outcom
     let mut pages = Pages::begin();
     let [host, port] = [pages.server.ip().to_string(), pages.server.port().to_string()];
     let conf = read("php-fpm.conf").replace("${HOST}", &host).replace("${PORT}", &port);
-    let init = init("printf %s \"$PHP\" >php-fpm.conf; printf %s \"$SUPER\" >supervisord.conf");
-    let init = init.variable("PHP", &conf).variable("SUPER", &read("supervisord.conf"));
+    let files = [
+        ("php-fpm.conf", "PHP", conf),
+        ("supervisord.conf", "SUPERVISOR", read("supervisord.conf")),
+        ("slow.php", "SCRIPT", read("slow.php")),
+    ];
+    let write = |(file, name, _): &(&str, &str, String)| format!("printf %s \"${name}\" >{file}");
+    let init = init(&files.iter().map(write).collect::<Vec<_>>().join("; "));
+    let init = files.iter().fold(init, |init, (_, name, text)| init.variable(name, text));
     let init = init.variable("UPSTREAM", &pages.upstream.address.to_string()).options(option);
     stop(init, app, &mut pages, in_flight, code)
 }
