@@ -17,13 +17,14 @@ mod table;
 /// An app that drains for 300 ms and dies of a second stop signal, within a shell script.
 const APP: &str = "$FIXTURE listen --name app --once 300";
 
+/// With a report after an exit by itself too.
 fn json() -> Init {
-    pid1().options("--log-format json --grace-period 20s")
+    without_grace().options("--grace-period 20s")
 }
 
 /// Without a grace period, and so without a deadline.
 fn without_grace() -> Init {
-    pid1().options("--log-format json")
+    pid1().options("-v --log-format json")
 }
 
 /// Waits until the app is ready and what runs it waits for it, sends a signal, and waits for the end.

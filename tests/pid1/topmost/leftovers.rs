@@ -180,10 +180,14 @@ fn the_children_of_what_we_may_not_signal_hear_and_may_finish() {
 #[test]
 #[ignore = "needs root: a process changes its uid: cargo test --test pid1 -- --ignored"]
 fn behind_a_main_child_that_we_may_not_signal_the_app_hears_once() {
-    let script = format!("{APP} & exec {NOBODY} sh -c 'echo main is ready 2; exec sleep 2'");
+    let script = format!("{APP} & exec {NOBODY} sh -c 'echo main is ready 2; exec sleep 3'");
     let run = json().through(WITHOUT_KILL).shell(&["sh"], &script);
     run.hears("main is ready");
-    let ended = stop(run, libc::SIGTERM);
+    run.ready("app ");
+    run.signal(libc::SIGTERM);
+    run.hears("app got SIGTERM");
+    assert!(runs(run.main_pid()), "not before the main child had ended by itself");
+    let ended = run.ends();
     assert_heard_once(&ended, "EPERM", "SIGTERM");
     assert_eq!(ended.code, 0, "{ended}");
 }
