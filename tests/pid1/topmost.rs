@@ -4,11 +4,13 @@
 //! app that finished has heard exactly one.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use crate::harness::*;
 
 mod filters;
 mod leftovers;
+mod looks;
 mod masters;
 mod others;
 mod relays;
