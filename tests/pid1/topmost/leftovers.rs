@@ -206,7 +206,7 @@ fn below_pid_1_the_report_lists_what_we_may_not_signal() {
     send(left, libc::SIGKILL);
     assert_after(began_at, ended.at, NOW);
     assert!(survived && ended.code == 0, "{ended}");
-    assert_eq!(ended.report()["survivors"]["count"], 1, "{ended}");
+    assert_eq!(ended.report()["left_over"]["count"], 1, "{ended}");
 }
 
 // What is stopped.

@@ -64,18 +64,17 @@ fn a_worker_behind_a_master_that_became_a_daemon_finishes_its_job() {
 /// What a master leaves is signalled when it has ended.
 #[test]
 fn a_worker_whose_master_died_is_signalled_then() {
-    let run = json().shell(&["sh"], "$FIXTURE master --session own --hangs yes; true");
-    let master = run.ready("master ");
-    run.ready("worker ");
+    let master = "$FIXTURE master --work 60000 --session own --hangs yes";
+    let run = json().shell(&["sh"], &format!("{master}; true"));
+    are_ready(&run);
     run.signal(libc::SIGTERM);
     run.hears("master got SIGTERM");
-    // Only its name and the init's children tell it from outside of the namespace.
     let init = run.pid();
     eventually("the master to be topmost", || (children(init).len() == 1).then_some(()));
     assert!(!run.lines().iter().any(|line| line.text.contains("worker got")));
     send(children(init)[0], libc::SIGKILL);
     let ended = run.ends();
-    assert_eq!(ended.times("worker got SIGTERM"), 1, "{master}: {ended}");
+    assert_eq!(ended.times("worker got SIGTERM"), 1, "{ended}");
     assert_eq!(ended.code, 143, "{ended}");
 }
 

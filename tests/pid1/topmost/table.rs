@@ -18,7 +18,7 @@ struct Shell<'a> {
     words: &'a [&'a str],
     foreground: [i32; 5],
     background: [i32; 5],
-    /// Of SIGINT and SIGQUIT: `app &` ignores them.
+    /// `app &` has SIGINT and SIGQUIT ignored, or blocked as in fish.
     background_ignores: bool,
     /// It passes SIGTERM on to `app &` before it dies of it: the app hears twice (README).
     passes_on: bool,
@@ -125,7 +125,7 @@ fn fish_and_its_app_hear_once() {
     let words = [debian("fish", "fish")];
     let foreground = [143, 0, 0, 129, 138];
     let background = [143, 130, 0, 129, 138];
-    Shell { foreground, background, background_ignores: false, ..Shell::new(&words) }.hears_once();
+    Shell { foreground, background, ..Shell::new(&words) }.hears_once();
 }
 
 #[test]
