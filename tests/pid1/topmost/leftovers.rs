@@ -209,6 +209,17 @@ fn below_pid_1_the_report_lists_what_we_may_not_signal() {
     assert_eq!(ended.report()["left_over"]["count"], 1, "{ended}");
 }
 
+/// There they are waited for, signalled or not.
+#[test]
+#[ignore = "needs root: a process changes its uid: cargo test --test pid1 -- --ignored"]
+fn with_wait_what_we_may_not_signal_is_waited_for() {
+    let left = "sh -c 'echo left ready 4; sleep 1; echo left done'";
+    let init = without_grace().options("--leftovers wait").through(WITHOUT_KILL);
+    let run = init.shell(&["sh"], &format!("({NOBODY} {left} &); exit 7"));
+    let ended = run.ends();
+    assert!(ended.said("left done") && ended.code == 7, "{ended}");
+}
+
 // What is stopped.
 
 #[test]

@@ -37,6 +37,20 @@ fn a_worker_behind_a_master_behind_a_shell_finishes_its_job() {
     );
 }
 
+/// As a subreaper, where none of them becomes the child of PID 1.
+#[test]
+fn below_pid_1_it_is_the_same() {
+    for form in ["exec $M", "$M; true", "$M & wait"] {
+        let script = form.replace("$M", "$FIXTURE master --work 300 --session own");
+        let run = laptop().options("--log-format json --grace-period 20s");
+        let run = run.shell(&["sh"], &script);
+        are_ready(&run);
+        run.signal(libc::SIGTERM);
+        let ended = run.ends();
+        assert_job_is_done(&ended, &script);
+    }
+}
+
 /// A daemon is its own master, whatever is done with leftovers.
 #[test]
 fn a_worker_behind_a_master_that_became_a_daemon_finishes_its_job() {
@@ -166,6 +180,20 @@ fn behind_a_shell_an_app_that_drains_after_sigquit_gets_no_sigterm() {
 fn behind_a_shell_that_died_by_itself_the_app_gets_sigterm() {
     let run = json().options("--rewrite TERM:QUIT").shell(&["sh"], &format!("{APP}; true"));
     run.ready("app ");
+    send(run.main_pid(), libc::SIGKILL);
+    let ended = run.ends();
+    assert_heard_once(&ended, "SIGKILL for the shell", "SIGTERM");
+    assert_eq!(ended.code, 137, "{ended}");
+}
+
+/// Nor what was not forwarded yet.
+#[test]
+fn behind_a_shell_that_died_in_the_hold_the_app_gets_sigterm() {
+    let run = json().options("--rewrite TERM:QUIT --delay 10s");
+    let run = run.shell(&["sh"], &format!("{APP}; true"));
+    run.ready("app ");
+    run.signal(libc::SIGTERM);
+    run.hears("\"stop_signal\"");
     send(run.main_pid(), libc::SIGKILL);
     let ended = run.ends();
     assert_heard_once(&ended, "SIGKILL for the shell", "SIGTERM");

@@ -167,3 +167,32 @@ fn sigint_and_sigquit_reach_the_app_behind_a_shell_though_they_are_no_stop_signa
         }
     });
 }
+
+/// Without a grace period no deadline bounds its drain, whatever the shell died of.
+#[test]
+fn behind_a_shell_that_a_signal_ended_the_app_may_drain_for_long() {
+    at_once(
+        [
+            // Ignored in the app, which gets SIGTERM.
+            ("$APP --ignored stay & wait", libc::SIGINT),
+            ("$APP --until SIGQUIT; true", libc::SIGQUIT),
+            ("trap 'exit 7' TERM; $APP & wait", libc::SIGTERM),
+            ("$APP & wait", libc::SIGTERM),
+        ],
+        |(form, signal)| {
+            let script = form.replace("$APP", "$FIXTURE listen --name app --once 6500");
+            let ended = stop(without_grace().shell(&["sh"], &script), signal);
+            assert_eq!(ended.times("app got"), 1, "{form}: {ended}");
+            assert_finished(&ended, form);
+        },
+    );
+}
+
+/// It passes nothing on, and ends: what it ran is signalled then.
+#[test]
+fn behind_a_trap_that_ends_the_shell_the_app_hears_once() {
+    let script = format!("trap 'exit 7' TERM; {APP} & wait");
+    let ended = stop(json().shell(&["sh"], &script), libc::SIGTERM);
+    assert_heard_once(&ended, &script, "SIGTERM");
+    assert_eq!(ended.code, 7, "{ended}");
+}
