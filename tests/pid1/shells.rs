@@ -384,20 +384,22 @@ fn the_log_says_whom_and_why() {
 }
 
 #[test]
-fn the_report_says_that_the_status_is_the_shells() {
-    let ended = stop(pid1().shell(&["sh"], "$FIXTURE listen --name app --drain 200; true"));
+fn the_report_says_how_the_app_behind_the_shell_ended_and_the_shell() {
+    let script = "$FIXTURE listen --name app --drain 200 --code 9; true";
+    let ended = stop(pid1().shell(&["sh"], script));
     let log = ended.log();
     let report = log.last().expect("a report");
-    assert!(report.contains("the group took 0.") && report.contains("a shell)"), "{report}");
-    assert!(ended.said("signalled already: fixture (pid "), "{}", ended.all());
-    let ended = stop(pid1().shell(&["sh"], "exec $FIXTURE listen --name app"));
-    assert!(!ended.said("a shell)"), "{}", ended.all());
+    for part in ["fixture (pid 3) took 0.", "exited with 9", "killed by SIGTERM"] {
+        assert!(report.contains(part), "{part}: {report}");
+    }
+    assert!(report.contains("nothing left over"), "{report}");
 }
 
 #[test]
 fn the_report_says_how_to_help_a_trap() {
     let init = pid1().options("--grace-period 1s --margin 700ms");
-    let ended = stop(init.shell(&["sh"], "trap : TERM; $FIXTURE listen --name app; :"));
+    let script = "trap : TERM; $FIXTURE listen --name app --ignore SIGTERM; :";
+    let ended = stop(init.shell(&["sh"], script));
     let log = ended.log();
     let report = log.last().expect("a report");
     assert!(report.contains("start the app with exec, or use --process-group"), "{report}");

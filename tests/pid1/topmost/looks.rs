@@ -31,9 +31,9 @@ fn a_look_at_many_leftovers_that_end_one_after_the_other_costs_little() {
     });
     let ended = run.ends();
     assert_eq!(ended.report()["killed"]["count"], 0, "{ended}");
-    // Without optimization the same takes longer.
-    let most = if cfg!(debug_assertions) { 1000 * MS } else { 250 * MS };
-    println!("{used:?} of CPU");
+    // To reap so many takes the kernel half a second; without optimization all of it takes longer.
+    // A look at each end would take ten times as long.
+    let most = if cfg!(debug_assertions) { 2500 * MS } else { SECOND };
     assert!(used <= most, "{used:?}");
 }
 

@@ -149,6 +149,15 @@ fn behind_a_shell_the_app_gets_the_rewritten_signal_if_it_catches_it() {
     );
 }
 
+/// No shell dies of it, and none does anything with it: it is ignored by default. Apache drains on it.
+#[test]
+fn behind_a_shell_the_app_gets_a_signal_that_is_ignored_by_default() {
+    let run = json().options("--rewrite TERM:WINCH");
+    let ended = stop(run.shell(&["sh"], &format!("{APP} --until SIGWINCH; true")), libc::SIGTERM);
+    assert_heard_once(&ended, "WINCH", "SIGWINCH");
+    assert_eq!(ended.code, 0, "{ended}");
+}
+
 /// Node would open its debugger at this signal, and live on.
 #[test]
 fn behind_a_shell_an_app_that_lives_on_gets_sigterm_a_second_later() {
