@@ -110,7 +110,7 @@ fn target(init: Init) -> (serde_json::Value, serde_json::Value) {
 #[test]
 fn dumb_init_setsid_0_is_the_main_child_alone() {
     let (alone, automatic) =
-        ((json!("main"), json!("option")), (json!("group"), json!("shell_without_trap")));
+        ((json!("main"), json!("option")), (json!("main"), json!("shell_without_trap")));
     let setsid = |value| pid1().variable("DUMB_INIT_SETSID", value);
     assert_eq!(target(setsid("0")), alone);
     for other in ["1", "", "00", "no"] {

@@ -60,8 +60,7 @@ fn leftovers_timeout_says_how_long_they_have() {
     let option = |init: Init| init.options("--leftovers-timeout 1s");
     let variable = |init: Init| init.variable("REPRIEVE_LEFTOVERS_TIMEOUT", "1s");
     let with_grace = |init: Init| init.options("--leftovers-timeout 1s --grace-period 2h");
-    type Set = fn(Init) -> Init;
-    let sets: [Set; 3] = [option, variable, with_grace];
+    let sets: [fn(Init) -> Init; 3] = [option, variable, with_grace];
     at_once(
         sets.iter().flat_map(|set| [libc::SIGTERM, libc::SIGUSR1].map(|end| (*set, end))),
         |(set, end)| {
