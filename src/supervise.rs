@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::health::readiness::Readiness;
-use crate::process::family::{Family, Helper, Reaped};
+use crate::process::family::{Family, Reaped};
 use crate::process::helper;
+use crate::process::helpers::Helper;
 use crate::process::proc;
 use crate::process::target::Name;
 use crate::process::tty::Tty;

@@ -16,8 +16,9 @@ use crate::exit::StartError;
 use crate::health::probe::{self, State};
 use crate::health::responder::ProbeListener;
 use crate::http::url::Url;
-use crate::process::family::{Family, Helper};
+use crate::process::family::Family;
 use crate::process::helper;
+use crate::process::helpers::Helper;
 use crate::shutdown::ending::Ending;
 use crate::span::Span;
 

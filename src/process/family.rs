@@ -10,7 +10,7 @@ use nix::unistd::{Pid, getpgid};
 use tracing::warn;
 
 use crate::process::filter::Role;
-use crate::process::helper;
+use crate::process::helpers::{Helper, Helpers};
 use crate::process::proc::{self, Process};
 use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
@@ -27,15 +27,6 @@ pub enum Aim {
     Automatic,
     MainChild,
     ProcessGroup,
-}
-
-/// A process of ours beside the app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Helper {
-    /// A hook, or a request to a sidecar.
-    Task,
-    /// It answers health probes.
-    Responder,
 }
 
 /// What reaping found.
@@ -72,6 +63,10 @@ pub struct Family {
     topmost: Topmost,
     /// What was forwarded when the stop signal was.
     stop_signal: Signal,
+    /// A signal by which somebody wanted an end, though it is no stop signal.
+    asked_to_end: Option<Signal>,
+    /// The signal that ended the main child.
+    main_ended_of: Option<Signal>,
     /// The stop signal went to the whole group, whose members we do not all know.
     group_signalled: bool,
     /// The stop signal went to a shell that has a trap for it.
@@ -83,7 +78,7 @@ pub struct Family {
     /// What the main child executed when it was last seen to be no shell.
     no_shell: Option<Image>,
     /// The processes of ours beside the app, each of which leads a group of its own.
-    helpers: Vec<(Helper, i32)>,
+    helpers: Helpers,
 }
 
 impl Family {
@@ -98,12 +93,14 @@ impl Family {
             warn_on_reap,
             topmost: Topmost::default(),
             stop_signal: Signal::TERM,
+            asked_to_end: None,
+            main_ended_of: None,
             group_signalled: false,
             trap_signalled: false,
             group_end_reported: false,
             killed: None,
             no_shell: None,
-            helpers: Vec::new(),
+            helpers: Helpers::default(),
         }
     }
 
@@ -122,26 +119,23 @@ impl Family {
 
     /// Takes in a process of ours beside the app.
     pub fn adopt(&mut self, helper: Helper, pid: i32) {
-        self.helpers.push((helper, pid));
+        self.helpers.add(helper, pid);
     }
 
     /// Takes a process of ours beside the app for a leftover.
     pub fn disown(&mut self, helper: Helper) {
-        self.helpers.retain(|(kind, _)| *kind != helper);
+        self.helpers.forget(helper);
     }
 
     /// Sends a signal to a process of ours beside the app, and to its group.
     pub fn signal(&self, helper: Helper, signal: Signal) {
-        for (_, pid) in self.helpers.iter().filter(|(kind, _)| *kind == helper) {
-            kill_helper(*pid, signal);
-        }
+        self.helpers.signal(helper, signal);
     }
 
     /// Ends the processes of ours beside the app. With PID 1 the kernel ends them.
     pub fn end_helpers(&mut self) {
-        for (_, pid) in self.helpers.drain(..).filter(|_| self.us != 1) {
-            kill_helper(pid, Signal::KILL);
-            helper::reap(pid, 0);
+        if self.us != 1 {
+            self.helpers.end();
         }
     }
 
@@ -163,7 +157,7 @@ impl Family {
             };
             let pid = match none_ended {
                 None => pid,
-                Some(none_ended) => match self.reap_helper(&mut status) {
+                Some(none_ended) => match self.helpers.reap(&mut status) {
                     Some(pid) => pid,
                     None => return none_ended,
                 },
@@ -187,14 +181,17 @@ impl Family {
         };
         let stand_in = self.topmost.reaped(pid, ending);
         if is_main {
+            self.main_ended_of = match ending {
+                Ending::Signaled(signal) => Some(signal),
+                Ending::Exited(_) => None,
+            };
             self.main = None;
             return Some(Reaped::Main(ending));
         }
         if let Some(name) = stand_in {
             return Some(Reaped::StandIn(name, ending));
         }
-        if let Some(index) = self.helpers.iter().position(|(_, helper)| *helper == pid) {
-            let (helper, _) = self.helpers.swap_remove(index);
+        if let Some(helper) = self.helpers.take(pid) {
             return Some(Reaped::Helper(helper, ending));
         }
         if self.warn_on_reap {
@@ -203,28 +200,16 @@ impl Family {
         Some(Reaped::Orphan)
     }
 
-    /// Reaps a process of ours that executes nothing: the kernel leaves it out unless `__WCLONE` asks
-    /// for it.
-    fn reap_helper(&self, status: &mut i32) -> Option<i32> {
-        if self.helpers.is_empty() {
-            return None;
-        }
-        // SAFETY: the kernel writes one integer.
-        let pid = unsafe { libc::waitpid(-1, status, libc::WNOHANG | libc::__WCLONE) };
-        (pid > 0).then_some(pid)
-    }
-
     /// The main child and all that descends from us, but for what is ours beside the app; as far as
     /// /proc shows them.
     fn descendants(&self) -> Vec<Process> {
-        let helpers: Vec<i32> = self.helpers.iter().map(|(_, pid)| *pid).collect();
-        proc::descendants(self.us, &helpers)
+        proc::descendants(self.us, &self.helpers.pids())
     }
 
     /// Our children but for the processes of ours beside the app: what is topmost. Zombies too.
     fn children(&self) -> Vec<i32> {
         let mut children = proc::children(self.us);
-        children.retain(|pid| !self.helpers.iter().any(|(_, helper)| helper == pid));
+        children.retain(|pid| !self.helpers.have(*pid));
         children
     }
 
@@ -232,6 +217,7 @@ impl Family {
     /// that stand for it.
     pub fn forward_stop(&mut self, signal: Signal, now: Instant) -> (Target, Looked) {
         self.stop_signal = signal;
+        self.asked_to_end = None;
         let mut children = self.children();
         let Some(main) = self.main else {
             let stand_ins = self.topmost.stand_ins(&children);
@@ -290,8 +276,11 @@ impl Family {
             }
             // Whoever sends these wants an end, so they go the way of a stop signal.
             Aim::Automatic if [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal) => {
-                let mut apart = Topmost::default();
-                signal_by_rule(&mut apart, main, signal, now)
+                let mut children = self.children();
+                children.retain(|pid| *pid != main);
+                self.topmost.begin(&children);
+                self.asked_to_end = Some(signal);
+                signal_by_rule(&mut self.topmost, main, signal, now)
             }
             Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
         }
@@ -341,6 +330,16 @@ impl Family {
     /// Sends a signal to all that is topmost and has not had the stop signal yet.
     pub fn sweep(&mut self, signal: Signal, now: Instant) -> (Swept, Looked) {
         self.stop_signal = signal;
+        if let Some(asked) = self.asked_to_end.take() {
+            if self.main_ended_of == Some(asked) {
+                // Those behind it are to have the same signal.
+                self.stop_signal = asked;
+            } else {
+                // It may have been long ago.
+                self.topmost.begin(&[]);
+            }
+        }
+        let signal = self.stop_signal;
         if self.nothing_left() {
             return (Swept::default(), Looked::default());
         }
@@ -399,9 +398,7 @@ impl Family {
         for process in left {
             send(process, Signal::KILL);
         }
-        for (_, pid) in &self.helpers {
-            kill_helper(*pid, Signal::KILL);
-        }
+        self.helpers.kill();
     }
 
     /// Those that are new, or nothing where none is.
@@ -484,15 +481,6 @@ fn signal_by_rule(topmost: &mut Topmost, main: i32, signal: Signal, now: Instant
         (Reason::Filter, _) => Target::Spared(reason, others),
         (_, true) => Target::Main(reason),
         (_, false) => Target::Through(reason, others),
-    }
-}
-
-/// Sends a signal to a process of ours beside the app, which is not reaped, and to its group.
-fn kill_helper(pid: i32, signal: Signal) {
-    kill(-pid, signal, "a process of ours");
-    // A hook may leave the group that it led.
-    if getpgid(Some(Pid::from_raw(pid))) != Ok(Pid::from_raw(pid)) {
-        kill(pid, signal, "a process of ours");
     }
 }
 

@@ -104,16 +104,15 @@ impl Filters {
         let mut descriptors = MAX_DESCRIPTORS;
         let pids: Vec<i32> = due.iter().map(|process| process.pid).collect();
         let all = || writers.iter().chain(&pids).copied();
-        let mut writers_to = |reader: i32, fifo: Option<Fifo>| -> Vec<i32> {
-            let others = fifo.into_iter().flat_map(|fifo| all().map(move |pid| (pid, fifo)));
-            let others = others.filter(|(pid, _)| *pid != reader);
-            others
-                .filter(|(pid, fifo)| proc::writes_to(*pid, *fifo, &mut descriptors))
-                .map(|(pid, _)| pid)
-                .collect()
+        let mut writers_to = |reader: i32, fifo: Fifo| -> Vec<i32> {
+            let others = all().filter(|pid| *pid != reader);
+            others.filter(|pid| proc::writes_to(*pid, fifo, &mut descriptors)).collect()
         };
-        let edges: Vec<(i32, Vec<i32>)> =
-            pids.iter().zip(&inputs).map(|(pid, fifo)| (*pid, writers_to(*pid, *fifo))).collect();
+        let edges: Vec<(i32, Option<Vec<i32>>)> = pids
+            .iter()
+            .zip(&inputs)
+            .map(|(pid, fifo)| (*pid, fifo.map(|fifo| writers_to(*pid, fifo))))
+            .collect();
         let waiting = waiting(writers, &edges);
         let mut ready = Vec::new();
         for (process, fifo) in due.into_iter().zip(inputs) {
@@ -148,15 +147,19 @@ impl Filters {
     }
 }
 
-/// Those of the readers who wait, each with those who write to it: each waits for somebody who was
-/// signalled, who does not wait, or who waits by right.
-fn waiting(signalled: &[i32], readers: &[(i32, Vec<i32>)]) -> Vec<i32> {
+/// Those of the readers who wait. Each has those who write to it: none of them where it reads from no
+/// FIFO. A reader waits for somebody who was signalled, who reads nothing, or who waits by right; and to
+/// see the end of its input if nobody writes any more.
+fn waiting(signalled: &[i32], readers: &[(i32, Option<Vec<i32>>)]) -> Vec<i32> {
     let mut first = signalled.to_vec();
-    first.extend(readers.iter().filter(|(_, writers)| writers.is_empty()).map(|(pid, _)| *pid));
+    first.extend(readers.iter().filter(|(_, writers)| writers.is_none()).map(|(pid, _)| *pid));
     let mut waiting = Vec::new();
     loop {
         let next = readers.iter().find(|(pid, writers)| {
-            !waiting.contains(pid) && writers.iter().any(|writer| first.contains(writer))
+            let ends = |writers: &Vec<i32>| {
+                writers.is_empty() || writers.iter().any(|writer| first.contains(writer))
+            };
+            !waiting.contains(pid) && writers.as_ref().is_some_and(ends)
         });
         let Some((pid, _)) = next else { return waiting };
         waiting.push(*pid);

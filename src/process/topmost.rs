@@ -187,7 +187,8 @@ impl Topmost {
         (record.role == Role::StandIn).then(|| Name::from(&record.process))
     }
 
-    /// Those among these that were sent nothing so far, which now get SIGTERM.
+    /// Sends SIGTERM to those among these that were sent nothing so far, or another signal with which they
+    /// do nothing.
     pub fn last_call(
         &mut self,
         left: &[Process],
@@ -197,8 +198,14 @@ impl Topmost {
         let mut look = Look::default();
         self.filters.clear();
         for process in left {
-            if !self.has(process.pid) && !has_it(process) {
-                self.signal(process, Role::Leftover, Signal::TERM, now, &mut look);
+            match self.records.get(&process.pid) {
+                Some(record) if record.passes_through && record.signal != Some(Signal::TERM) => {
+                    self.terminate(process.pid, &mut look);
+                }
+                None if !has_it(process) => {
+                    self.signal(process, Role::Leftover, Signal::TERM, now, &mut look);
+                }
+                Some(_) | None => {}
             }
         }
         look.signalled
@@ -297,6 +304,17 @@ impl Topmost {
         }
     }
 
+    /// Sends SIGTERM to one that did nothing with the signal that it got.
+    fn terminate(&mut self, pid: i32, look: &mut Look) {
+        if let Some(record) = self.records.get_mut(&pid)
+            && send(&record.process, Signal::TERM) == Sent::Yes
+        {
+            record.signal = Some(Signal::TERM);
+            record.passes_through = false;
+            look.signalled.push(Name::from(&record.process));
+        }
+    }
+
     fn pass_through(&mut self, pid: i32, signal: Signal, now: Instant, look: &mut Look) {
         for child in proc::children(pid).into_iter().filter_map(Process::read) {
             if !child.zombie && !self.has(child.pid) {
@@ -325,7 +343,12 @@ impl Topmost {
             }
         }
         for (pid, signal) in through {
+            let before = self.records.len();
             self.pass_through(pid, signal, now, look);
+            // It runs nobody who could act in its place.
+            if self.records.len() == before && signal != Signal::TERM {
+                self.terminate(pid, look);
+            }
         }
     }
 }

@@ -53,6 +53,9 @@ pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
             let trap = trap_pending.then(|| format!("; {}", TrapPending(app)));
             format!("sent SIGKILL to {}{}", limits.names(names), trap.unwrap_or_default())
         }
+        Step::GaveUp { names } if !timeline.killed() => {
+            format!("{} may not be signalled; leaving it to the kernel", limits.names(names))
+        }
         Step::GaveUp { names } => {
             format!("SIGKILL has not ended {}; leaving it to the kernel", limits.names(names))
         }
@@ -272,7 +275,11 @@ fn leftovers(summary: &Summary, limits: Limits) -> Vec<String> {
         parts.push(TrapPending(summary.app).to_string());
     }
     if !summary.survivors.is_empty() {
-        parts.push(format!("not even SIGKILL ended {}", limits.list(summary.survivors)));
+        let survivors = limits.list(summary.survivors);
+        parts.push(match summary.killed {
+            Some(_) => format!("not even SIGKILL ended {survivors}"),
+            None => format!("left to the kernel, as it may not be signalled: {survivors}"),
+        });
     }
     if !summary.failed_hooks.is_empty() {
         let of = |FailedHook { hook, why }: &FailedHook| {

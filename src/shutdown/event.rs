@@ -71,7 +71,7 @@ pub enum Action {
     LastCall,
     /// Send SIGKILL to all that is left: with the app, or what stands for it, or without.
     KillAll { with_app: bool },
-    /// Processes survived SIGKILL for as long as we wait: log who they are.
+    /// Processes survived SIGKILL for as long as we wait, or may not be signalled: log who they are.
     GiveUp,
     /// Give the terminal back and stop, as this signal did the main child.
     Suspend(Signal),

@@ -332,7 +332,8 @@ impl Shutdown {
                 if only_refused && self.plan.leftovers != Leftovers::Wait =>
             {
                 let (ending, kill_at) = (*ending, *kill_at);
-                return self.leave(Some(ending), kill_at, now).into();
+                let next = self.leave(Some(ending), kill_at, now);
+                return Actions::of([Some(Action::GiveUp), Some(next), None]);
             }
             Phase::Sweeping { looks, .. } => looks.looked(now, pause, next_at),
             _ => {}

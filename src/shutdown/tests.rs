@@ -951,7 +951,10 @@ impl Watch {
                 let until_kill = deadline.map(|_| self.story.deadline());
                 assert!(until_kill.is_some() && !self.killed && !self.left);
             }
-            Action::GiveUp => assert!(gives_up, "gives up at {event:?}"),
+            Action::GiveUp => {
+                let refused = self.finds == Finds::Refused && self.ended.is_some();
+                assert!(gives_up || refused, "gives up at {event:?}");
+            }
             Action::StartOnExit(ending) => {
                 assert!(self.plan.on_exit && !std::mem::replace(&mut self.left, true));
                 self.ends(ending, event == Event::NothingLeft || gives_up);

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 
 use crate::exit::StartError;
 use crate::http::url::Request;
-use crate::process::family::{Family, Helper};
+use crate::process::family::Family;
 use crate::process::helper::Output;
+use crate::process::helpers::Helper;
 use crate::process::inherited::Inherited;
 use crate::shutdown::ending::Ending;
 use crate::tasks::hook::{HookContext, Place};

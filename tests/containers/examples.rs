@@ -162,7 +162,7 @@ fn the_example_of_a_shell_stops_in_time() {
     for part in [
         "serving on 8080",
         "forwarding it at +2s, SIGKILL at +9s",
-        "to the process group of",
+        "what it runs is next",
         "sh has no trap for it",
         ", the whole delay",
     ] {

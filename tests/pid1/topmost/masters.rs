@@ -158,23 +158,6 @@ fn behind_a_shell_the_app_gets_a_signal_that_is_ignored_by_default() {
     assert_eq!(ended.code, 0, "{ended}");
 }
 
-/// Node would open its debugger at this signal, and live on.
-#[test]
-fn behind_a_shell_an_app_that_lives_on_gets_sigterm_a_second_later() {
-    let run = json().options("--rewrite TERM:USR1").shell(&["sh"], &format!("{APP}; true"));
-    run.ready("app ");
-    run.signal(libc::SIGTERM);
-    let first = run.hears("app got SIGUSR1");
-    let second = run.hears("app got SIGTERM");
-    let apart = second.at.saturating_duration_since(first.at);
-    // What the app says comes a little later than what it hears.
-    assert!(apart >= 900 * MS && apart < SECOND + MAX_LATENESS, "{apart:?}");
-    let ended = run.ends();
-    assert_eq!(ended.times("app got"), 2, "{ended}");
-    assert_finished(&ended, "USR1");
-    assert_eq!(ended.code, 138, "{ended}");
-}
-
 /// These three are a stop, and need no help.
 #[test]
 fn behind_a_shell_an_app_that_drains_after_sigquit_gets_no_sigterm() {
