@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::libc;
 
@@ -199,11 +199,13 @@ pub fn children(pid: i32) -> Vec<i32> {
         return Vec::new();
     }
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    // The folder is closed before the files are opened: there may be one descriptor left.
+    let threads: Vec<PathBuf> = threads.map(|thread| thread.path()).collect();
     let mut children = Vec::new();
     for thread in threads {
-        match fs::read_to_string(thread.path().join("children")) {
+        match fs::read_to_string(thread.join("children")) {
             Ok(list) => children.extend(list.split(' ').filter_map(|pid| pid.parse::<i32>().ok())),
-            Err(error) if error.kind() == ErrorKind::NotFound && thread.path().exists() => {
+            Err(error) if error.kind() == ErrorKind::NotFound && thread.exists() => {
                 let all = everyone();
                 let theirs = all.values().filter(|process| process.parent == pid);
                 return theirs.map(|process| process.pid).collect();
