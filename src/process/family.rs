@@ -16,6 +16,7 @@ use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
 use crate::process::target::{Name, Reason, Swept, Target};
 use crate::process::topmost::{self, Look, Topmost};
+use crate::shutdown::ENDING;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::Looked;
 use crate::signal::Signal;
@@ -63,10 +64,8 @@ pub struct Family {
     topmost: Topmost,
     /// What was forwarded when the stop signal was.
     stop_signal: Signal,
-    /// A signal by which somebody wanted an end, though it is no stop signal.
-    asked_to_end: Option<Signal>,
-    /// The signal that ended the main child.
-    main_ended_of: Option<Signal>,
+    /// Somebody wanted an end by a signal that is no stop signal, long ago perhaps.
+    asked_to_end: bool,
     /// The stop signal went to the whole group, whose members we do not all know.
     group_signalled: bool,
     /// The stop signal went to a shell that has a trap for it.
@@ -93,8 +92,7 @@ impl Family {
             warn_on_reap,
             topmost: Topmost::default(),
             stop_signal: Signal::TERM,
-            asked_to_end: None,
-            main_ended_of: None,
+            asked_to_end: false,
             group_signalled: false,
             trap_signalled: false,
             group_end_reported: false,
@@ -181,10 +179,6 @@ impl Family {
         };
         let stand_in = self.topmost.reaped(pid, ending);
         if is_main {
-            self.main_ended_of = match ending {
-                Ending::Signaled(signal) => Some(signal),
-                Ending::Exited(_) => None,
-            };
             self.main = None;
             return Some(Reaped::Main(ending));
         }
@@ -217,7 +211,7 @@ impl Family {
     /// that stand for it.
     pub fn forward_stop(&mut self, signal: Signal, now: Instant) -> (Target, Looked) {
         self.stop_signal = signal;
-        self.asked_to_end = None;
+        self.forget_who_was_asked();
         let mut children = self.children();
         let Some(main) = self.main else {
             let stand_ins = self.topmost.stand_ins(&children);
@@ -250,6 +244,13 @@ impl Family {
         (target, self.topmost.looked_after_main(main, now))
     }
 
+    /// Who was asked to end is to get what is sent now all the same.
+    fn forget_who_was_asked(&mut self) {
+        if std::mem::take(&mut self.asked_to_end) {
+            self.topmost = Topmost::default();
+        }
+    }
+
     fn signal_group(&self, main: i32, signal: Signal) {
         let reached = kill(-self.group, signal, "the process group of the main child");
         // It may have left the group that it led.
@@ -275,11 +276,13 @@ impl Family {
                 Target::Group(Reason::Option)
             }
             // Whoever sends these wants an end, so they go the way of a stop signal.
-            Aim::Automatic if [Signal::TERM, Signal::INT, Signal::QUIT].contains(&signal) => {
+            Aim::Automatic if ENDING.contains(&signal) => {
                 let mut children = self.children();
                 children.retain(|pid| *pid != main);
+                self.topmost = Topmost::default();
                 self.topmost.begin(&children);
-                self.asked_to_end = Some(signal);
+                self.asked_to_end = true;
+                self.stop_signal = signal;
                 signal_by_rule(&mut self.topmost, main, signal, now)
             }
             Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
@@ -330,16 +333,7 @@ impl Family {
     /// Sends a signal to all that is topmost and has not had the stop signal yet.
     pub fn sweep(&mut self, signal: Signal, now: Instant) -> (Swept, Looked) {
         self.stop_signal = signal;
-        if let Some(asked) = self.asked_to_end.take() {
-            if self.main_ended_of == Some(asked) {
-                // Those behind it are to have the same signal.
-                self.stop_signal = asked;
-            } else {
-                // It may have been long ago.
-                self.topmost.begin(&[]);
-            }
-        }
-        let signal = self.stop_signal;
+        self.forget_who_was_asked();
         if self.nothing_left() {
             return (Swept::default(), Looked::default());
         }

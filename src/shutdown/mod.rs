@@ -6,12 +6,14 @@
 //!
 //! - `plan.rs`: the options that the core needs, checked against each other.
 //! - `event.rs`: what goes in, and what comes out.
+//! - `phase.rs`: where a run stands.
 //! - `looks.rs`: when to look for processes that are to be signalled.
 //! - `ending.rs`: how a process ended.
 
 pub mod ending;
 pub mod event;
 mod looks;
+mod phase;
 pub mod plan;
 
 use std::time::Instant;
@@ -20,66 +22,12 @@ use crate::shutdown::ending::Ending;
 use crate::shutdown::event::{Action, Actions, Event, Looked, Note, Why};
 pub use crate::shutdown::looks::earlier;
 use crate::shutdown::looks::{Looks, MAX_BETWEEN_LOOKS};
+use crate::shutdown::phase::{Phase, Sweep};
 use crate::shutdown::plan::{JobControl, Leftovers, OnRepeat, Plan, SAME_REQUEST};
 use crate::signal::Signal;
 
-/// Where a run stands. Each phase has its own deadlines, so that none can be missing or stale.
-#[derive(Clone, Copy, Debug)]
-enum Phase {
-    Running {
-        rehearse_at: Option<Instant>,
-    },
-    Holding {
-        signal: Signal,
-        began_at: Instant,
-        may_end_at: Instant,
-        forward_at: Instant,
-        kill_at: Option<Instant>,
-        /// Until the on-stop hooks have ended nothing is forwarded.
-        hooks_run: bool,
-    },
-    /// The stop signal was forwarded.
-    Stopping {
-        /// That of the main child, once only those that stand for it are there.
-        ending: Option<Ending>,
-        kill_at: Option<Instant>,
-        /// A second stop signal has ended the hold before the hooks ended.
-        hooks_run: bool,
-        looks: Looks,
-    },
-    /// The main child has ended, and all that stood for it.
-    Sweeping {
-        ending: Ending,
-        sweep: Sweep,
-        /// The leftovers are killed then, if that is before the grace period is over.
-        sweep_until: Option<Instant>,
-        kill_at: Option<Instant>,
-        looks: Looks,
-    },
-    Killed {
-        with_app: bool,
-        ending: Option<Ending>,
-        kill_at: Option<Instant>,
-        give_up_at: Instant,
-    },
-    /// The app and its leftovers are gone, and what is run after them runs.
-    Leaving {
-        ending: Option<Ending>,
-        kill_at: Option<Instant>,
-    },
-    Exited,
-}
-
-/// What is next for the leftovers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sweep {
-    /// The stop signal, once one comes (`--leftovers wait`).
-    StopSignal,
-    /// SIGKILL at the deadline: they have been swept, or a rewrite dropped the signal.
-    Deadline,
-    /// SIGKILL once the on-stop hooks have ended, which it would not spare (`--leftovers kill`).
-    HooksEnd,
-}
+/// Whoever sends one of these wants an end, also where it is no stop signal (^C of `docker run`).
+pub const ENDING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
 /// One supervised run of the app, from its start to its end.
 #[derive(Debug)]
@@ -97,13 +45,18 @@ impl Shutdown {
     pub fn new(plan: Plan, started_at: Instant) -> Shutdown {
         let rehearse_at = plan.rehearse.map(|after| started_at + after);
         let (on_stop_due, on_exit_due) = (plan.on_stop.is_some(), plan.on_exit);
-        Shutdown { plan, phase: Phase::Running { rehearse_at }, on_stop_due, on_exit_due }
+        Shutdown {
+            plan,
+            phase: Phase::Running { rehearse_at, asked: None },
+            on_stop_due,
+            on_exit_due,
+        }
     }
 
     /// When to come back with a [`Event::Tick`], if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Running { rehearse_at } => rehearse_at,
+            Phase::Running { rehearse_at, .. } => rehearse_at,
             Phase::Holding { kill_at, hooks_run: true, .. } | Phase::Leaving { kill_at, .. } => {
                 kill_at
             }
@@ -156,7 +109,17 @@ impl Shutdown {
                 self.stop(signal, kill_at, hooks_run, now);
                 self.forward(signal, Why::Hurry).into()
             }
-            Phase::Stopping { .. } => self.forward(signal, Why::Again).into(),
+            Phase::Stopping { began: true, .. } => self.forward(signal, Why::Again).into(),
+            Phase::Stopping { ending, .. } => {
+                let kill_at = self.kill_at(now);
+                self.stop(signal, kill_at, false, now);
+                if let Phase::Stopping { ending: missing, .. } = &mut self.phase {
+                    *missing = ending;
+                }
+                let begin = Action::Begin { signal, may_end_at: now, forward_at: now, kill_at };
+                let start = self.start_on_stop();
+                Actions::of([Some(begin), start, Some(self.forward(signal, Why::Unheld))])
+            }
             Phase::Sweeping { ending, sweep, sweep_until, kill_at, mut looks } => {
                 let kill_at = earlier(kill_at, self.kill_at(now));
                 let until = earlier(sweep_until, kill_at);
@@ -207,7 +170,16 @@ impl Shutdown {
             _ if signal == Signal::CONT && self.plan.job_control == JobControl::Job => {
                 Action::Resume(signal).into()
             }
-            _ => self.forward(signal, Why::Passing).into(),
+            _ => {
+                let action = self.forward(signal, Why::Passing);
+                if let (Phase::Running { asked, .. }, Action::Forward { signal, .. }) =
+                    (&mut self.phase, action)
+                    && ENDING.contains(&signal)
+                {
+                    *asked = Some(signal);
+                }
+                action.into()
+            }
         }
     }
 
@@ -282,6 +254,14 @@ impl Shutdown {
 
     fn on_main_ended(&mut self, ending: Ending, now: Instant) -> Actions {
         match &mut self.phase {
+            // What it ran is to have the signal too.
+            Phase::Running { asked: Some(signal), .. } if ending == Ending::Signaled(*signal) => {
+                let mut looks = Looks::default();
+                looks.soon(now);
+                let (began, ending, kill_at, hooks_run) = (false, Some(ending), None, false);
+                self.phase = Phase::Stopping { began, ending, kill_at, hooks_run, looks };
+                Actions::NONE
+            }
             Phase::Running { .. } => self.sweep(ending, None, false, now),
             Phase::Holding { kill_at, hooks_run, .. } => {
                 let (kill_at, hooks_run) = (*kill_at, *hooks_run);
@@ -349,7 +329,8 @@ impl Shutdown {
         hooks_run: bool,
         now: Instant,
     ) -> Actions {
-        let by_itself = matches!(self.phase, Phase::Running { .. });
+        let by_itself =
+            matches!(self.phase, Phase::Running { .. } | Phase::Stopping { began: false, .. });
         match self.plan.leftovers {
             Leftovers::Kill if !hooks_run => self.kill_all(false, Some(ending), kill_at, now),
             Leftovers::Kill => self.wait_for_leftovers(ending, Sweep::HooksEnd, kill_at),
@@ -431,7 +412,7 @@ impl Shutdown {
     fn stop(&mut self, signal: Signal, kill_at: Option<Instant>, hooks_run: bool, now: Instant) {
         let call_before = kill_at.filter(|_| self.plan.rewrite(signal).is_some());
         let looks = Looks::new(call_before, now);
-        self.phase = Phase::Stopping { ending: None, kill_at, hooks_run, looks };
+        self.phase = Phase::Stopping { began: true, ending: None, kill_at, hooks_run, looks };
     }
 
     /// The on-stop hooks start with the first stop signal, and only then.

@@ -150,6 +150,28 @@ fn running_deadline_is_the_stop_signal_of_a_rehearsal() {
 }
 
 #[test]
+fn running_goes_on_behind_a_shell_that_a_signal_ended() {
+    let int = Signal::INT;
+    let mut story = Story::of(plan());
+    assert_eq!(story.when(1.0, Event::Signal(int)), forward(int, Why::Passing));
+    assert_eq!(story.when(2.0, Event::MainEnded(Ending::Signaled(int))), NOTHING);
+    assert_eq!(story.when(2.0, Event::Tick), [Action::LookForStandIns]);
+    assert_eq!(story.when(2.0, found(None)), NOTHING);
+    // The first stop signal begins the grace period.
+    let stop = story.when(10.0, STOP);
+    let unheld_forward = Action::Forward { signal: Signal::TERM, why: Why::Unheld };
+    assert_eq!(stop, [unheld(&story, 10.0, 69.0), unheld_forward]);
+    assert_eq!(story.when(11.0, STOP), forward(Signal::TERM, Why::Again));
+    let kill_at = Some(story.at(69.0));
+    assert_eq!(story.when(20.0, NO_STAND_IN), sweep(Signal::TERM, kill_at));
+
+    let mut other = Story::of(plan());
+    other.when(1.0, Event::Signal(int));
+    let kill_at = Some(other.at(7.0));
+    assert_eq!(other.when(2.0, MAIN_ENDED), sweep(Signal::TERM, kill_at), "it ended otherwise");
+}
+
+#[test]
 fn running_main_exit_sweeps_for_five_seconds() {
     let mut story = Story::of(plan());
     let kill_at = Some(story.at(6.0));
