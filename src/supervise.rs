@@ -303,14 +303,14 @@ impl Supervisor {
             return self.handle(Event::Looked(looked), None, now);
         }
         let by_kernel = received.is_some_and(|received| received.origin == Origin::Kernel);
-        let target = self.family.forward(signal, by_kernel, now);
+        let (target, looked) = self.family.forward(signal, by_kernel, now);
         let is_outside = |origin| matches!(origin, Origin::Process { pid: 0, .. });
         let from_outside = received.filter(|received| is_outside(received.origin));
         let maybe_stop = from_outside
             .map(|received| received.signal)
             .filter(|received| self.family.main_may_exit_on(*received));
         self.record(Step::Forwarded { signal, why, target, maybe_stop }, now);
-        ControlFlow::Continue(())
+        self.handle(Event::Looked(looked), None, now)
     }
 
     fn record_passed_on(&mut self, names: Vec<Name>, now: Instant) {

@@ -14,20 +14,21 @@ use crate::process::helpers::{Helper, Helpers};
 use crate::process::proc::{self, Process};
 use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
-use crate::process::target::{Name, Reason, Swept, Target};
+use crate::process::target::{Aim, Name, Reason, Swept, Target};
 use crate::process::topmost::{self, Look, Topmost};
 use crate::shutdown::ENDING;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::Looked;
 use crate::signal::Signal;
 
-/// Whom a forwarded signal goes to.
+/// What the app has been asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aim {
-    /// The main child; its process group where it is a shell that would not pass the signal on.
-    Automatic,
-    MainChild,
-    ProcessGroup,
+enum Asked {
+    Nothing,
+    /// To end, by a signal that is no stop signal; long ago perhaps.
+    ToEnd,
+    /// To stop.
+    ToStop,
 }
 
 /// What reaping found.
@@ -64,8 +65,7 @@ pub struct Family {
     topmost: Topmost,
     /// What was forwarded when the stop signal was.
     stop_signal: Signal,
-    /// Somebody wanted an end by a signal that is no stop signal, long ago perhaps.
-    asked_to_end: bool,
+    asked: Asked,
     /// The stop signal went to the whole group, whose members we do not all know.
     group_signalled: bool,
     /// The stop signal went to a shell that has a trap for it.
@@ -92,7 +92,7 @@ impl Family {
             warn_on_reap,
             topmost: Topmost::default(),
             stop_signal: Signal::TERM,
-            asked_to_end: false,
+            asked: Asked::Nothing,
             group_signalled: false,
             trap_signalled: false,
             group_end_reported: false,
@@ -211,7 +211,6 @@ impl Family {
     /// that stand for it.
     pub fn forward_stop(&mut self, signal: Signal, now: Instant) -> (Target, Looked) {
         self.stop_signal = signal;
-        self.forget_who_was_asked();
         let mut children = self.children();
         let Some(main) = self.main else {
             let stand_ins = self.topmost.stand_ins(&children);
@@ -221,6 +220,7 @@ impl Family {
             return (target, looked);
         };
         children.retain(|pid| *pid != main);
+        self.forget_who_was_asked();
         self.topmost.begin(&children);
         let target = match (self.aim, Process::read(main)) {
             (Aim::ProcessGroup, process) => {
@@ -246,9 +246,10 @@ impl Family {
 
     /// Who was asked to end is to get what is sent now all the same.
     fn forget_who_was_asked(&mut self) {
-        if std::mem::take(&mut self.asked_to_end) {
+        if self.asked == Asked::ToEnd {
             self.topmost = Topmost::default();
         }
+        self.asked = Asked::ToStop;
     }
 
     fn signal_group(&self, main: i32, signal: Signal) {
@@ -260,13 +261,13 @@ impl Family {
     }
 
     /// Sends a signal that is no stop signal to the main child; to what is left, once that is gone.
-    pub fn forward(&mut self, signal: Signal, by_kernel: bool, now: Instant) -> Target {
+    pub fn forward(&mut self, signal: Signal, by_kernel: bool, now: Instant) -> (Target, Looked) {
         let Some(main) = self.main else {
             let topmost = self.children().into_iter().filter_map(Process::read);
             let reached = topmost.filter(|process| send(process, signal) == Sent::Yes).count();
-            return Target::Leftovers(reached);
+            return (Target::Leftovers(reached), Looked::default());
         };
-        match self.aim {
+        let target = match self.aim {
             Aim::MainChild => {
                 kill(main, signal, "the main child");
                 Target::Main(Reason::Option)
@@ -277,16 +278,26 @@ impl Family {
             }
             // Whoever sends these wants an end, so they go the way of a stop signal.
             Aim::Automatic if ENDING.contains(&signal) => {
-                let mut children = self.children();
-                children.retain(|pid| *pid != main);
-                self.topmost = Topmost::default();
-                self.topmost.begin(&children);
-                self.asked_to_end = true;
-                self.stop_signal = signal;
-                signal_by_rule(&mut self.topmost, main, signal, now)
+                return self.forward_end(main, signal, now);
             }
             Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
+        };
+        (target, Looked::default())
+    }
+
+    fn forward_end(&mut self, main: i32, signal: Signal, now: Instant) -> (Target, Looked) {
+        if self.asked == Asked::ToStop {
+            let mut apart = Topmost::default();
+            return (signal_by_rule(&mut apart, main, signal, now), Looked::default());
         }
+        let mut children = self.children();
+        children.retain(|pid| *pid != main);
+        self.topmost = Topmost::default();
+        self.topmost.begin(&children);
+        self.asked = Asked::ToEnd;
+        self.stop_signal = signal;
+        let target = signal_by_rule(&mut self.topmost, main, signal, now);
+        (target, self.topmost.looked_after_main(main, now))
     }
 
     /// A shell that would end of the signal, or do nothing with it, is no addressee: what it runs is.

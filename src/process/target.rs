@@ -2,6 +2,17 @@
 
 use std::fmt;
 
+/// Whom a forwarded signal goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Who is to hear it: the main child, or what a shell runs, and so on down.
+    Automatic,
+    /// The main child alone (`-c`).
+    MainChild,
+    /// The main child's process group at once (`-g`).
+    ProcessGroup,
+}
+
 /// A process as a log or report names it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Name {

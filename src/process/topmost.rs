@@ -89,7 +89,7 @@ impl Topmost {
     ) -> (Reason, Vec<Name>) {
         let mut look = Look::default();
         if self.filters.wait_for_children(main, signal) {
-            self.pass_through(main.pid, signal, now, &mut look);
+            self.pass_through(main.pid, Role::StandIn, signal, now, &mut look);
             return (Reason::Filter, look.signalled);
         }
         let reason = self.signal(main, Role::Main, signal, now, &mut look);
@@ -280,7 +280,7 @@ impl Topmost {
                 if let Some(record) = self.records.get_mut(&process.pid) {
                     record.refused = true;
                 }
-                self.pass_through(process.pid, signal, now, look);
+                self.pass_through(process.pid, role, signal, now, look);
                 return Reason::Refused;
             }
             Sent::Yes => look.signalled.push(name),
@@ -292,7 +292,7 @@ impl Topmost {
                 if let Some(record) = self.records.get_mut(&process.pid) {
                     record.passes_through = true;
                 }
-                self.pass_through(process.pid, signal, now, look);
+                self.pass_through(process.pid, role, signal, now, look);
                 reason
             }
             Reaction::Blocks => {
@@ -315,17 +315,26 @@ impl Topmost {
         }
     }
 
-    fn pass_through(&mut self, pid: i32, signal: Signal, now: Instant, look: &mut Look) {
+    fn pass_through(
+        &mut self,
+        pid: i32,
+        role: Role,
+        signal: Signal,
+        now: Instant,
+        look: &mut Look,
+    ) {
+        let role = if role == Role::Main { Role::StandIn } else { role };
         for child in proc::children(pid).into_iter().filter_map(Process::read) {
             if !child.zombie && !self.has(child.pid) {
-                self.signal(&child, Role::StandIn, signal, now, look);
+                self.signal(&child, role, signal, now, look);
             }
         }
     }
 
     /// Those that were signalled and act on it.
     fn living(&self) -> Vec<i32> {
-        self.records.iter().filter(|(_, record)| !record.refused).map(|(pid, _)| *pid).collect()
+        let acts = |record: &Record| !record.refused && !record.passes_through;
+        self.records.iter().filter(|(_, record)| acts(record)).map(|(pid, _)| *pid).collect()
     }
 
     /// Passes the signal through those that have not taken it in time.
@@ -338,13 +347,13 @@ impl Topmost {
                 if signals.is_some_and(|signals| signals.pending.contains(signal)) {
                     record.is_shell = true;
                     record.passes_through = true;
-                    through.push((record.process.pid, signal));
+                    through.push((record.process.pid, record.role, signal));
                 }
             }
         }
-        for (pid, signal) in through {
+        for (pid, role, signal) in through {
             let before = self.records.len();
-            self.pass_through(pid, signal, now, look);
+            self.pass_through(pid, role, signal, now, look);
             // It runs nobody who could act in its place.
             if self.records.len() == before && signal != Signal::TERM {
                 self.terminate(pid, look);

@@ -73,6 +73,8 @@ impl Journal {
                 self.forwarded.insert(*signal);
                 self.maybe_stop = self.suspect(*maybe_stop, now).or(self.maybe_stop);
             }
+            // The last call.
+            Step::PassedOn { .. } => self.forwarded.insert(Signal::TERM),
             Step::MainEnded(ending) => self.explain(*ending, now),
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::process::target::{Swept, Target};
+use crate::process::target::{Reason, Swept, Target};
 use crate::report::step::{Sender, Step};
 use crate::report::summary::{Summary, Traffic, Verdict};
 use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
@@ -221,7 +221,8 @@ fn forward(summary: &Summary, limits: Limits) -> Vec<String> {
                     format!("{app}, and through it {}", limits.list(others))
                 }
                 Target::Spared(_, others) => limits.list(others),
-                Target::Main(_) | Target::StandIns(_) | Target::Leftovers(_) => app.to_string(),
+                Target::StandIns(names) => limits.names(names),
+                Target::Main(_) | Target::Leftovers(_) => app.to_string(),
             };
             vec![format!("{signal} to {whom} at +{}", Span(at))]
         }
@@ -238,15 +239,15 @@ fn ending(summary: &Summary) -> String {
     };
     if let Some((name, ended)) = summary.stand_in {
         let took = Span(summary.drain.unwrap_or_default());
-        let shell = &summary.app.command;
-        return format!("{name} took {took} to end and {ended}; {shell}, which ran it, {ending}");
+        return format!("{name} took {took} to end and {ended}; {} {ending}", summary.app);
     }
     let is_shell = summary.ended_as_shell();
     let of_shell = match is_shell {
         true => format!(" (the status of {}, a shell)", summary.app.command),
         false => String::new(),
     };
-    let whole = if is_shell { "the group" } else { "it" };
+    let to_group = summary.forwarded.is_some_and(|(.., to)| matches!(to, Target::Group(_)));
+    let whole = if to_group { "the group" } else { "it" };
     match summary.drain {
         Some(took) => format!("{whole} took {} to end and {ending}{of_shell}", Span(took)),
         None => format!("it {ending}{of_shell}"),
@@ -270,6 +271,15 @@ fn leftovers(summary: &Summary, limits: Limits) -> Vec<String> {
             [] => format!("SIGKILL at +{at}"),
             names => format!("killed at +{at}: {}", limits.list(names)),
         });
+    }
+    let has_trap = summary
+        .forwarded
+        .is_some_and(|(.., to)| matches!(to, Target::Main(Reason::ShellWithTrap(_))));
+    if has_trap && summary.stand_in.is_some() {
+        parts.push(format!(
+            "the trap of {} ended before that (let it wait twice, or start the app with exec)",
+            summary.app
+        ));
     }
     if summary.trap_pending {
         parts.push(TrapPending(summary.app).to_string());

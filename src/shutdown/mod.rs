@@ -47,7 +47,7 @@ impl Shutdown {
         let (on_stop_due, on_exit_due) = (plan.on_stop.is_some(), plan.on_exit);
         Shutdown {
             plan,
-            phase: Phase::Running { rehearse_at, asked: None },
+            phase: Phase::Running { rehearse_at, asked: None, looked: false, look_at: None },
             on_stop_due,
             on_exit_due,
         }
@@ -56,7 +56,7 @@ impl Shutdown {
     /// When to come back with a [`Event::Tick`], if nothing else happens before.
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Running { rehearse_at, .. } => rehearse_at,
+            Phase::Running { rehearse_at, look_at, .. } => earlier(rehearse_at, look_at),
             Phase::Holding { kill_at, hooks_run: true, .. } | Phase::Leaving { kill_at, .. } => {
                 kill_at
             }
@@ -172,11 +172,11 @@ impl Shutdown {
             }
             _ => {
                 let action = self.forward(signal, Why::Passing);
-                if let (Phase::Running { asked, .. }, Action::Forward { signal, .. }) =
+                if let (Phase::Running { asked, looked, .. }, Action::Forward { signal, .. }) =
                     (&mut self.phase, action)
                     && ENDING.contains(&signal)
                 {
-                    *asked = Some(signal);
+                    (*asked, *looked) = (Some(signal), false);
                 }
                 action.into()
             }
@@ -185,6 +185,10 @@ impl Shutdown {
 
     fn on_deadline(&mut self, now: Instant) -> Actions {
         match self.phase {
+            Phase::Running { ref mut look_at, .. } if look_at.is_some_and(|at| at <= now) => {
+                *look_at = None;
+                Action::LookForStandIns.into()
+            }
             Phase::Running { .. } => {
                 let signal = self.plan.stop_signals.first().copied();
                 self.hold(signal.unwrap_or(Signal::TERM), now)
@@ -300,6 +304,11 @@ impl Shutdown {
         let Looked { stand_ins, only_refused, pause, again_at } = looked;
         let next_at = earlier(again_at, Some(now + MAX_BETWEEN_LOOKS));
         match &mut self.phase {
+            // Once, for while the app runs nobody wakes.
+            Phase::Running { asked: Some(_), looked: looked @ false, look_at, .. } => {
+                *looked = true;
+                *look_at = again_at;
+            }
             Phase::Stopping { ending: None, looks, .. } => looks.looked(now, pause, again_at),
             Phase::Stopping { looks, .. } if stand_ins => looks.looked(now, pause, next_at),
             // The last of those that stood for the app has ended.

@@ -13,6 +13,10 @@ pub enum Phase {
         rehearse_at: Option<Instant>,
         /// A signal was forwarded by which somebody wants an end, though it is no stop signal.
         asked: Option<Signal>,
+        /// What the forward found was taken in.
+        looked: bool,
+        /// To look once for who has not taken it.
+        look_at: Option<Instant>,
     },
     Holding {
         signal: Signal,

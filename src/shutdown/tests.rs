@@ -947,9 +947,7 @@ impl Watch {
             }
             Action::Forward { why, .. } => {
                 self.forwarded(why);
-                if why != Why::Passing {
-                    self.step(self.finds.looked());
-                }
+                self.step(self.finds.looked());
             }
             Action::Drop { why, .. } => self.forwarded(why),
             Action::Sweep { kill_at, .. } => {
@@ -962,7 +960,7 @@ impl Watch {
             }
             Action::KillAll { .. } => self.kill(event, deadline),
             Action::LookForStandIns => {
-                assert!(self.swept_at.is_none() && self.forwards > 0, "nobody stands for the app");
+                assert!(self.swept_at.is_none() && !self.killed, "nobody stands for the app");
                 self.step(self.finds.looked());
             }
             Action::LookForLeftovers => {
