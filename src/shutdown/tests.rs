@@ -18,6 +18,13 @@ const NO_STAND_IN: Event = Event::Looked(Looked {
     pause: Duration::ZERO,
     again_at: None,
 });
+/// A look that found only processes that may not be signalled.
+const REFUSED: Event = Event::Looked(Looked {
+    stand_ins: false,
+    only_refused: true,
+    pause: Duration::ZERO,
+    again_at: None,
+});
 
 /// A run of the core, by a clock that the test moves. Times are seconds after the start.
 struct Story {
@@ -392,6 +399,8 @@ fn stopping_looks_again_for_those_who_have_not_taken_the_signal() {
     assert_eq!(story.when(115.1, NO_STAND_IN), NOTHING);
     assert_eq!(story.when(115.2, Event::ChildEnded), NOTHING, "the main child has its own");
     assert_eq!(story.deadline(), Some(157.0));
+    assert_eq!(story.when(115.3, found(None)), NOTHING);
+    assert_eq!(story.deadline(), Some(157.0), "no look a second while the main child is there");
 }
 
 #[test]
@@ -444,6 +453,30 @@ fn sweeping_deadline_kills() {
     assert_eq!(story.when(5.999, Event::Tick), NOTHING);
     assert_eq!(story.when(6.0, Event::Tick), [KILL]);
     assert_eq!(story.deadline(), Some(6.5));
+}
+
+#[test]
+fn sweeping_looks_again_for_those_who_have_become_ours() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.when(1.0, NO_STAND_IN), NOTHING);
+    assert_eq!(story.deadline(), Some(2.0), "a look a second");
+    assert_eq!(story.when(2.0, Event::Tick), [Action::LookForLeftovers]);
+    let again_at = Some(story.at(2.1));
+    assert_eq!(story.when(2.0, found(again_at)), NOTHING);
+    assert_eq!(story.deadline(), Some(2.1));
+}
+
+#[test]
+fn sweeping_ends_where_all_that_is_left_may_not_be_signalled() {
+    let mut story = Story::of(plan());
+    story.when(1.0, MAIN_ENDED);
+    assert_eq!(story.when(1.0, REFUSED), [Action::GiveUp, Action::Exit(Some(ZERO))]);
+    let mut waiting = Story::of(with(Leftovers::Wait));
+    waiting.when(1.0, MAIN_ENDED);
+    waiting.when(100.0, STOP);
+    assert_eq!(waiting.when(100.0, REFUSED), NOTHING, "they are waited for");
+    assert_eq!(waiting.deadline(), Some(101.0));
 }
 
 #[test]
