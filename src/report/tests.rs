@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::process::target::{Reason, Target};
-use crate::report::step::Step;
+use crate::report::step::{Sender, Step};
 use crate::report::summary::Summary;
 use crate::report::{json, text};
 use crate::shutdown::ending::Ending;
@@ -68,6 +68,20 @@ fn an_ordinary_stop() {
     }
     assert_eq!(report["app_exit_code"], 0);
     assert!(report["app_signal"].is_null() && report["killed_at_ms"].is_null(), "{report}");
+}
+
+#[test]
+fn how_it_ended_and_whom_the_signal_came_from_in_json() {
+    let sender = |queued| Sender { pid: 7, uid: 5, command: None, queued };
+    let steps = |queued, ending| {
+        vec![(0, began(Some(sender(queued)), Instant::now())), (9, Step::MainEnded(ending))]
+    };
+    let exited = in_json(plan(), steps(false, Ending::Exited(3)), 9, 3);
+    assert_eq!((&exited["app_exit_code"], &exited["app_signal"]), (&3.into(), &Value::Null));
+    assert_eq!((&exited["sender"]["pid"], &exited["sender"]["uid"]), (&7.into(), &5.into()));
+    let quit = in_json(plan(), steps(true, Ending::Signaled(Signal::QUIT)), 9, 131);
+    assert_eq!((&quit["app_exit_code"], &quit["app_signal"]), (&Value::Null, &"SIGQUIT".into()));
+    assert_eq!(quit["sender"], Value::Null, "nobody vouches for a sender of sigqueue(3)");
 }
 
 /// With the whole hold it would have taken longer.

@@ -51,3 +51,36 @@ fn senders_in_words() {
     let queued = Sender { pid: 0, uid: 0, command: None, queued: true };
     assert_eq!(queued.to_string(), "from an unknown sender (by sigqueue)");
 }
+
+#[test]
+fn who_got_the_signal_instead_of_the_main_child_in_words() {
+    let others = || vec![name(3)];
+    let opaque = Reason::OpaqueShell("sh".into());
+    for (target, text) in [
+        (Target::Through(Reason::Ignored, others()), "app (pid 2) and app (pid 3): app ignores it"),
+        (Target::Through(Reason::Blocked, others()), "app (pid 2) and app (pid 3): app blocks it"),
+        (
+            Target::Through(Reason::Refused, others()),
+            "app (pid 2) and app (pid 3): app may not be signalled",
+        ),
+        (
+            Target::Through(opaque, others()),
+            "app (pid 2) and app (pid 3): sh does not show whether it has a trap for it",
+        ),
+        (
+            Target::Through(Reason::NoShell, others()),
+            "app (pid 2) and app (pid 3): app does nothing with it",
+        ),
+        (
+            Target::Spared(Reason::Filter, others()),
+            "app (pid 3): app (pid 2) reads from it and ends after it",
+        ),
+        (
+            Target::Spared(Reason::NoShell, others()),
+            "app (pid 3): app (pid 2) would end of it and runs that",
+        ),
+        (Target::StandIns(others()), "app (pid 3)"),
+    ] {
+        assert_eq!(Whom(&target, &name(2)).to_string(), text);
+    }
+}
