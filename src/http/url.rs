@@ -89,8 +89,8 @@ impl FromStr for Url {
             return Err(ParseUrlError::User);
         }
         // The colons of an IPv6 address are inside of its brackets.
-        let end = authority.find(']').map_or(0, |end| end + 1);
-        let end = authority[end..].find(':').map_or(authority.len(), |colon| end + colon);
+        let start = authority.find(']').unwrap_or(0);
+        let end = authority[start..].find(':').map_or(authority.len(), |colon| start + colon);
         let (host, port) = authority.split_at(end);
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         match is_host(host) {

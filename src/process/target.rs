@@ -90,3 +90,6 @@ impl Swept {
         self.all().next().is_none()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,7 +83,7 @@ impl Hooks {
         let mut lines = text.lines().peekable();
         while let Some(line) = lines.next() {
             command.push_str(line);
-            let backslashes = line.len() - line.trim_end_matches('\\').len();
+            let backslashes = line.bytes().rev().take_while(|byte| *byte == b'\\').count();
             let goes_on = lines.peek().is_some() && backslashes % 2 == 1;
             match shell_words::split(&command) {
                 Ok(words) if !goes_on => {

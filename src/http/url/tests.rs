@@ -15,6 +15,7 @@ fn a_url_has_a_host_a_port_and_a_path() {
         ("http://10.0.0.1:65535/?a=b:c@d", "10.0.0.1", 65535, "/?a=b:c@d"),
         ("http://[::1]:9901/ready", "[::1]", 9901, "/ready"),
         ("http://[fd00::1]", "[fd00::1]", 80, "/"),
+        ("http://[fd00::]:81", "[fd00::]", 81, "/"),
         ("http://a?x=http://b/", "a", 80, "/?x=http://b/"),
         ("http://a:80/%20", "a", 80, "/%20"),
     ] {
@@ -69,6 +70,14 @@ fn what_is_no_url_says_what_would_be_right() {
     ] {
         assert_eq!(url(text), Err(why), "{text}");
     }
+}
+
+#[test]
+fn a_url_has_8000_characters_at_most() {
+    let of = |length: usize| format!("http://a/{}", "x".repeat(length - "http://a/".len()));
+    assert!(url(&of(MAX_URL)).is_ok());
+    let why = url(&of(MAX_URL + 1)).unwrap_err();
+    assert_eq!(why.to_string(), "a URL can have 8000 characters at most");
 }
 
 #[test]

@@ -96,3 +96,21 @@ fn the_end_in_words() {
     );
     assert_eq!(later(&plan(), &exited(3)), "app (pid 2) exited with 3");
 }
+
+#[test]
+fn what_became_of_a_repeated_stop_signal_in_words() {
+    let t0 = Instant::now();
+    let kill_at = Some(t0 + Duration::from_secs(59));
+    for (note, text) in [
+        (Note::SameRequest, "so soon after the first, it counts as the same request"),
+        (Note::StillHeld, "still held back"),
+        (Note::SweptAlready { kill_at: None }, "nothing more is sent to the leftovers"),
+        (Note::SweptAlready { kill_at }, "nothing more is sent to the leftovers; SIGKILL at +59s"),
+        (Note::Leaving { kill_at: None }, "the app has ended already"),
+        (Note::Leaving { kill_at }, "the app has ended already; hooks get SIGKILL at +59s"),
+    ] {
+        let step = Step::Noted { signal: Signal::INT, sender: outside(), note };
+        let words = in_words(&plan(), &step, t0, t0 + Duration::from_secs(20), None);
+        assert_eq!(words, format!("SIGINT from outside the container: {text}"));
+    }
+}

@@ -20,6 +20,7 @@ fn networks_as_people_write_them() {
     for text in ["", "x", "10.0.0", "10.0.0.0/33", "::/129", "10.0.0.1:80", "/8", "10.0.0.0/"] {
         assert_eq!(text.parse::<Network>(), Err(ParseNetworkError), "{text}");
     }
+    assert!(ParseNetworkError.to_string().starts_with("write an address or a network, such as "));
 }
 
 proptest! {
