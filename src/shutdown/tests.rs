@@ -404,6 +404,17 @@ fn stopping_looks_again_for_those_who_have_not_taken_the_signal() {
 }
 
 #[test]
+fn stopping_pauses_between_looks_that_are_dear() {
+    let mut story = Story::stopping(plan());
+    story.when(120.0, MAIN_ENDED);
+    story.when(120.0, Event::Tick);
+    let pause = Duration::from_millis(300);
+    story.when(120.0, Event::Looked(Looked { stand_ins: true, pause, ..Looked::default() }));
+    story.when(120.1, Event::ChildEnded);
+    assert_eq!(story.deadline(), Some(120.32));
+}
+
+#[test]
 fn stopping_calls_those_who_heard_nothing_before_the_kill() {
     let mut story = Story::stopping(plan());
     assert_eq!(story.when(156.9, Event::Tick), NOTHING);

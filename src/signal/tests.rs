@@ -78,3 +78,16 @@ fn a_set_has_the_layout_of_the_kernel() {
     set.remove(Signal::INT);
     assert_eq!(set.0, 0x8000_0000_0000_0000);
 }
+
+#[test]
+fn what_a_process_that_does_not_catch_it_lives_through() {
+    for (signal, expected) in [
+        (Signal::TERM, [false, false]),
+        (Signal::STOP, [true, false]),
+        (Signal::CONT, [true, false]),
+        (Signal::CHLD, [true, true]),
+        (Signal::WINCH, [true, true]),
+    ] {
+        assert_eq!([signal.is_harmless(), signal.is_ignored_by_default()], expected, "{signal}");
+    }
+}

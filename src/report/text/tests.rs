@@ -114,3 +114,14 @@ fn what_became_of_a_repeated_stop_signal_in_words() {
         assert_eq!(words, format!("SIGINT from outside the container: {text}"));
     }
 }
+
+#[test]
+fn whom_we_leave_to_the_kernel_in_words() {
+    let gave_up = || Step::GaveUp { names: vec![name(3)] };
+    let in_words = |steps| super::step(&gave_up(), &recorded(plan(), steps).0, Instant::now());
+    assert_eq!(in_words(vec![]), "app (pid 3) may not be signalled; leaving it to the kernel");
+    assert_eq!(
+        in_words(vec![(59, killed(&[3], false))]),
+        "SIGKILL has not ended app (pid 3); leaving it to the kernel"
+    );
+}
