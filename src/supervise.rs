@@ -263,17 +263,17 @@ impl Supervisor {
             }
             Action::LookForStandIns => {
                 let (names, looked) = self.family.look_for_stand_ins(now);
-                self.record_passed_on(names, now);
+                self.record_passed_on(names, false, now);
                 return self.handle(Event::Looked(looked), None, now);
             }
             Action::LookForLeftovers => {
                 let (names, looked) = self.family.look_for_leftovers(now);
-                self.record_passed_on(names, now);
+                self.record_passed_on(names, true, now);
                 return self.handle(Event::Looked(looked), None, now);
             }
             Action::LastCall => {
                 let names = self.family.last_call(now);
-                self.record_passed_on(names, now);
+                self.record_passed_on(names, false, now);
             }
             Action::KillAll { with_app } => self.kill_all(with_app, now),
             Action::GiveUp => self.record(Step::GaveUp { names: self.family.left() }, now),
@@ -310,12 +310,15 @@ impl Supervisor {
             .map(|received| received.signal)
             .filter(|received| self.family.main_may_exit_on(*received));
         self.record(Step::Forwarded { signal, why, target, maybe_stop }, now);
-        self.handle(Event::Looked(looked), None, now)
+        match looked {
+            Some(looked) => self.handle(Event::Looked(looked), None, now),
+            None => ControlFlow::Continue(()),
+        }
     }
 
-    fn record_passed_on(&mut self, names: Vec<Name>, now: Instant) {
+    fn record_passed_on(&mut self, names: Vec<Name>, left_over: bool, now: Instant) {
         if !names.is_empty() {
-            self.record(Step::PassedOn { names }, now);
+            self.record(Step::PassedOn { names, left_over }, now);
         }
     }
 

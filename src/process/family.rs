@@ -222,24 +222,21 @@ impl Family {
         children.retain(|pid| *pid != main);
         self.forget_who_was_asked();
         self.topmost.begin(&children);
-        let target = match (self.aim, Process::read(main)) {
-            (Aim::ProcessGroup, process) => {
+        let target = match self.aim {
+            Aim::ProcessGroup => {
                 self.signal_group(main, signal);
                 self.group_signalled = true;
-                if let Some(process) = process {
-                    self.topmost.record_main(&process, signal);
-                }
                 Target::Group(Reason::Option)
             }
-            (Aim::MainChild, process) => {
+            Aim::MainChild => {
                 kill(main, signal, "the main child");
-                if let Some(process) = process {
-                    self.topmost.record_main(&process, signal);
-                }
                 Target::Main(Reason::Option)
             }
-            (Aim::Automatic, _) => signal_by_rule(&mut self.topmost, main, signal, now),
+            Aim::Automatic => signal_by_rule(&mut self.topmost, main, signal, now),
         };
+        if let Some(process) = Process::read(main).filter(|_| self.aim != Aim::Automatic) {
+            self.topmost.record_main(&process, signal);
+        }
         self.trap_signalled |= matches!(target, Target::Main(Reason::ShellWithTrap(_)));
         (target, self.topmost.looked_after_main(main, now))
     }
@@ -261,11 +258,16 @@ impl Family {
     }
 
     /// Sends a signal that is no stop signal to the main child; to what is left, once that is gone.
-    pub fn forward(&mut self, signal: Signal, by_kernel: bool, now: Instant) -> (Target, Looked) {
+    pub fn forward(
+        &mut self,
+        signal: Signal,
+        by_kernel: bool,
+        now: Instant,
+    ) -> (Target, Option<Looked>) {
         let Some(main) = self.main else {
             let topmost = self.children().into_iter().filter_map(Process::read);
             let reached = topmost.filter(|process| send(process, signal) == Sent::Yes).count();
-            return (Target::Leftovers(reached), Looked::default());
+            return (Target::Leftovers(reached), None);
         };
         let target = match self.aim {
             Aim::MainChild => {
@@ -282,13 +284,13 @@ impl Family {
             }
             Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
         };
-        (target, Looked::default())
+        (target, None)
     }
 
-    fn forward_end(&mut self, main: i32, signal: Signal, now: Instant) -> (Target, Looked) {
+    fn forward_end(&mut self, main: i32, signal: Signal, now: Instant) -> (Target, Option<Looked>) {
         if self.asked == Asked::ToStop {
             let mut apart = Topmost::default();
-            return (signal_by_rule(&mut apart, main, signal, now), Looked::default());
+            return (signal_by_rule(&mut apart, main, signal, now), None);
         }
         let mut children = self.children();
         children.retain(|pid| *pid != main);
@@ -297,7 +299,7 @@ impl Family {
         self.asked = Asked::ToEnd;
         self.stop_signal = signal;
         let target = signal_by_rule(&mut self.topmost, main, signal, now);
-        (target, self.topmost.looked_after_main(main, now))
+        (target, Some(self.topmost.looked_after_main(main, now)))
     }
 
     /// A shell that would end of the signal, or do nothing with it, is no addressee: what it runs is.
@@ -349,7 +351,7 @@ impl Family {
             return (Swept::default(), Looked::default());
         }
         let look = self.look(signal, Role::Leftover, now);
-        let Look { signalled, signalled_before, refused, looked } = look;
+        let Look { signalled, signalled_before, refused, looked, .. } = look;
         (Swept { signalled, signalled_before, refused }, looked)
     }
 
@@ -363,7 +365,10 @@ impl Family {
         let children = self.children();
         let group = self.group_signalled.then_some(self.group);
         let has_it = |process: &Process| Some(process.group) == group;
-        self.topmost.look(&children, role, signal, has_it, now)
+        let mut look = self.topmost.look(&children, role, signal, has_it, now);
+        // Hooks are waited for.
+        look.looked.only_refused &= !self.helpers.include(Helper::Task);
+        look
     }
 
     /// Sends SIGTERM to all that is left and was sent nothing.

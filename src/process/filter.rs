@@ -12,6 +12,9 @@ const TIME_TO_SEE_THE_END: Duration = Duration::from_secs(1);
 /// How often it is looked whether somebody still writes to a filter.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
+/// More filters than this at once are signalled as others are.
+const MAX_FILTERS: usize = 32;
+
 /// So many descriptors are looked at in one search for those who write to filters.
 const MAX_DESCRIPTORS: usize = 4096;
 
@@ -69,18 +72,27 @@ impl Filters {
         self.0.iter().map(at).min()
     }
 
-    /// Lets the main child wait if children of its own write to it, as the last command of a pipeline
-    /// in yash; whether it does.
-    pub fn wait_for_children(&mut self, main: &Process, signal: Signal) -> bool {
+    /// Lets the main child wait if children of its own write to it, as to the last command of a pipeline
+    /// in yash. Returns them, and those that write to them in turn.
+    pub fn wait_for_children(&mut self, main: &Process, signal: Signal) -> Vec<Process> {
         let ours = proc::fifo_input(std::process::id() as i32);
-        let Some(fifo) = input(main, ours) else { return false };
+        let Some(fifo) = input(main, ours) else { return Vec::new() };
         let mut descriptors = MAX_DESCRIPTORS;
-        let mut children = proc::children(main.pid).into_iter();
-        let waits = children.any(|child| proc::writes_to(child, fifo, &mut descriptors));
-        if waits {
+        let mut children: Vec<Process> =
+            proc::children(main.pid).into_iter().filter_map(Process::read).collect();
+        let (mut fifos, mut pipeline) = (vec![fifo], Vec::new());
+        while let Some(fifo) = fifos.pop() {
+            let is_writer =
+                |child: &mut Process| proc::writes_to(child.pid, fifo, &mut descriptors);
+            for writer in children.extract_if(.., is_writer).collect::<Vec<_>>() {
+                fifos.extend(input(&writer, ours));
+                pipeline.push(writer);
+            }
+        }
+        if !pipeline.is_empty() {
             self.wait(main.clone(), Role::Main, signal, fifo);
         }
-        waits
+        pipeline
     }
 
     fn wait(&mut self, process: Process, role: Role, signal: Signal, fifo: Fifo) {
@@ -98,7 +110,8 @@ impl Filters {
     ) -> Vec<Process> {
         let ours = proc::fifo_input(std::process::id() as i32);
         let inputs: Vec<Option<Fifo>> = due.iter().map(|process| input(process, ours)).collect();
-        if inputs.iter().all(Option::is_none) {
+        // Where there are many the search would take too long.
+        if !(1..=MAX_FILTERS).contains(&inputs.iter().flatten().count()) {
             return due;
         }
         let mut descriptors = MAX_DESCRIPTORS;

@@ -42,6 +42,11 @@ impl Helpers {
         self.0.iter().any(|(_, helper)| *helper == pid)
     }
 
+    /// Whether one of this kind runs.
+    pub fn include(&self, helper: Helper) -> bool {
+        self.0.iter().any(|(kind, _)| *kind == helper)
+    }
+
     /// All pids.
     pub fn pids(&self) -> Vec<i32> {
         self.0.iter().map(|(_, pid)| *pid).collect()

@@ -229,6 +229,9 @@ pub fn fifo_input(pid: i32) -> Option<Fifo> {
 /// is open (proc_pid_fd(5)). At most so many descriptors are looked at, which are counted down.
 pub fn writes_to(pid: i32, fifo: Fifo, descriptors: &mut usize) -> bool {
     const WRITE: u32 = 0o200;
+    if *descriptors == 0 {
+        return false;
+    }
     let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     open.take_while(|_| {
         *descriptors = descriptors.saturating_sub(1);

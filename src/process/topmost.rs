@@ -24,17 +24,22 @@ const TAKEN_WITHIN: Duration = Duration::from_millis(100);
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// A process that has been signalled.
+#[expect(clippy::struct_excessive_bools, reason = "four facts, each by itself")]
 struct Record {
     process: Process,
     role: Role,
     /// None where it got the signal as a member of a group.
     signal: Option<Signal>,
-    /// What stands behind it when it ends was run by it for the app.
-    is_shell: bool,
+    /// What stands behind it when it ends was run by it for the app: a shell, or a relay.
+    runs_the_app: bool,
+    /// It is our child, which nobody else reaps.
+    is_child: bool,
     refused: bool,
     /// It does nothing with the signal itself.
     passes_through: bool,
-    /// It blocks the signal: whether it takes it is looked at then.
+    /// It blocks the signal, and may take it late: until then it counts as one that acts.
+    blocked_until: Option<Instant>,
+    /// Whether it has taken it is looked at then.
     look_at: Option<Instant>,
 }
 
@@ -46,6 +51,8 @@ pub struct Look {
     pub signalled_before: Vec<Name>,
     pub refused: Vec<Name>,
     pub looked: Looked,
+    /// Those whose children are to get the signal too.
+    through: Vec<(i32, Role, Signal)>,
 }
 
 /// Those who have been signalled, and those whose turn comes later.
@@ -88,8 +95,11 @@ impl Topmost {
         now: Instant,
     ) -> (Reason, Vec<Name>) {
         let mut look = Look::default();
-        if self.filters.wait_for_children(main, signal) {
-            self.pass_through(main.pid, Role::StandIn, signal, now, &mut look);
+        let writers = self.filters.wait_for_children(main, signal);
+        if !writers.is_empty() {
+            for writer in self.filters.hold_back(writers, &[], Role::StandIn, signal) {
+                self.signal(&writer, Role::StandIn, signal, now, &mut look);
+            }
             return (Reason::Filter, look.signalled);
         }
         let reason = self.signal(main, Role::Main, signal, now, &mut look);
@@ -158,7 +168,8 @@ impl Topmost {
         let refused = records().filter(|record| record.refused).count();
         let nobody_else = self.records.values().all(|r| r.refused || r.passes_through);
         // What ignores the signal, and runs nobody who acts on it, would be there for ever.
-        let drains = |r: &Record| r.role == Role::StandIn && !r.refused && !r.passes_through;
+        let may_act = |r: &Record| !r.passes_through || r.blocked_until.is_some_and(|at| at > now);
+        let drains = |r: &Record| r.role == Role::StandIn && !r.refused && may_act(r);
         Looked {
             stand_ins: self.filters.stand_for_the_app() || self.records.values().any(drains),
             only_refused: refused > 0 && refused == topmost.len() && nobody_else,
@@ -183,7 +194,7 @@ impl Topmost {
         self.filters.reaped(pid);
         let record = self.records.remove(&pid)?;
         let of_signal = record.signal.is_some_and(|signal| ending == Ending::Signaled(signal));
-        self.relay_ended |= record.role != Role::Leftover && (record.is_shell || of_signal);
+        self.relay_ended |= record.role != Role::Leftover && (record.runs_the_app || of_signal);
         (record.role == Role::StandIn).then(|| Name::from(&record.process))
     }
 
@@ -222,14 +233,22 @@ impl Topmost {
         self.records.contains_key(&pid) || self.filters.have(pid)
     }
 
-    fn record(&mut self, process: &Process, role: Role, signal: Option<Signal>, is_shell: bool) {
+    fn record(
+        &mut self,
+        process: &Process,
+        role: Role,
+        signal: Option<Signal>,
+        runs_the_app: bool,
+    ) {
         let record = Record {
             process: process.clone(),
             role,
             signal,
-            is_shell,
+            runs_the_app,
+            is_child: process.parent == std::process::id() as i32,
             refused: false,
             passes_through: false,
+            blocked_until: None,
             look_at: None,
         };
         self.records.insert(process.pid, record);
@@ -238,21 +257,51 @@ impl Topmost {
     /// Those that were not our children are reaped by others. A shell among them may have left us what
     /// it ran.
     fn forget_the_dead(&mut self, topmost: &[i32]) {
-        if topmost.len() >= self.records.len() && topmost.iter().all(|pid| self.has(*pid)) {
+        // The pid of a child of ours is its own until we reap it.
+        if self.records.values().all(|record| record.is_child) {
             return;
         }
         let ours: HashSet<i32> = topmost.iter().copied().collect();
         let mut relay_ended = false;
         self.records.retain(|pid, record| {
-            let lives = ours.contains(pid) || record.process.is_still_there();
-            relay_ended |= !lives && record.is_shell && record.role != Role::Leftover;
+            let now = if record.is_child { None } else { Process::read(*pid) };
+            let is_it = now.filter(|now| now.started == record.process.started);
+            record.is_child |= is_it.is_some() && ours.contains(pid);
+            let lives = record.is_child || is_it.is_some_and(|now| !now.zombie);
+            relay_ended |= !lives && record.runs_the_app && record.role != Role::Leftover;
             lives
         });
         self.relay_ended |= relay_ended;
     }
 
-    /// Sends a signal to one process, and to its children if it does nothing with it.
+    /// Sends a signal to one process, and to its children if it does nothing with it, and so on down.
     fn signal(
+        &mut self,
+        process: &Process,
+        role: Role,
+        signal: Signal,
+        now: Instant,
+        look: &mut Look,
+    ) -> Reason {
+        let reason = self.signal_one(process, role, signal, now, look);
+        self.pass_on(now, look);
+        reason
+    }
+
+    /// Signals the children of those who pass the signal through. A list and no recursion: a chain of
+    /// processes can be as long as it likes.
+    fn pass_on(&mut self, now: Instant, look: &mut Look) {
+        while let Some((pid, role, signal)) = look.through.pop() {
+            let role = if role == Role::Main { Role::StandIn } else { role };
+            for child in proc::children(pid).into_iter().filter_map(Process::read) {
+                if !child.zombie && !self.has(child.pid) {
+                    self.signal_one(&child, role, signal, now, look);
+                }
+            }
+        }
+    }
+
+    fn signal_one(
         &mut self,
         process: &Process,
         role: Role,
@@ -280,7 +329,7 @@ impl Topmost {
                 if let Some(record) = self.records.get_mut(&process.pid) {
                     record.refused = true;
                 }
-                self.pass_through(process.pid, role, signal, now, look);
+                look.through.push((process.pid, role, signal));
                 return Reason::Refused;
             }
             Sent::Yes => look.signalled.push(name),
@@ -292,12 +341,13 @@ impl Topmost {
                 if let Some(record) = self.records.get_mut(&process.pid) {
                     record.passes_through = true;
                 }
-                self.pass_through(process.pid, role, signal, now, look);
+                look.through.push((process.pid, role, signal));
                 reason
             }
             Reaction::Blocks => {
                 if let Some(record) = self.records.get_mut(&process.pid) {
                     record.look_at = Some(now + TAKEN_WITHIN);
+                    record.blocked_until = Some(now + BETWEEN_LOOKS + BETWEEN_LOOKS);
                 }
                 Reason::NoShell
             }
@@ -309,25 +359,9 @@ impl Topmost {
         if let Some(record) = self.records.get_mut(&pid)
             && send(&record.process, Signal::TERM) == Sent::Yes
         {
-            record.signal = Some(Signal::TERM);
+            (record.signal, record.look_at) = (Some(Signal::TERM), None);
             record.passes_through = false;
             look.signalled.push(Name::from(&record.process));
-        }
-    }
-
-    fn pass_through(
-        &mut self,
-        pid: i32,
-        role: Role,
-        signal: Signal,
-        now: Instant,
-        look: &mut Look,
-    ) {
-        let role = if role == Role::Main { Role::StandIn } else { role };
-        for child in proc::children(pid).into_iter().filter_map(Process::read) {
-            if !child.zombie && !self.has(child.pid) {
-                self.signal(&child, role, signal, now, look);
-            }
         }
     }
 
@@ -341,19 +375,23 @@ impl Topmost {
     fn look_at_blocked(&mut self, asked: Signal, now: Instant, look: &mut Look) {
         let mut through = Vec::new();
         for record in self.records.values_mut() {
-            if record.look_at.take_if(|at| *at <= now).is_some() {
-                let signal = record.signal.unwrap_or(asked);
-                let signals = proc::signals(record.process.pid);
-                if signals.is_some_and(|signals| signals.pending.contains(signal)) {
-                    record.is_shell = true;
-                    record.passes_through = true;
-                    through.push((record.process.pid, record.role, signal));
-                }
+            if record.look_at.take_if(|at| *at <= now).is_none() {
+                continue;
             }
+            let signal = record.signal.unwrap_or(asked);
+            let signals = proc::signals(record.process.pid);
+            let is_pending = signals.is_some_and(|signals| signals.pending.contains(signal));
+            if is_pending && !record.passes_through {
+                (record.passes_through, record.runs_the_app) = (true, true);
+                through.push((record.process.pid, record.role, signal));
+            }
+            record.passes_through &= is_pending;
+            record.look_at = is_pending.then(|| now + BETWEEN_LOOKS);
         }
         for (pid, role, signal) in through {
             let before = self.records.len();
-            self.pass_through(pid, role, signal, now, look);
+            look.through.push((pid, role, signal));
+            self.pass_on(now, look);
             // It runs nobody who could act in its place.
             if self.records.len() == before && signal != Signal::TERM {
                 self.terminate(pid, look);
@@ -397,24 +435,26 @@ fn continue_stopped(process: &Process) {
 /// Forwards a signal that asks for no stop: not to a shell that would end of it while it runs
 /// something, but to what it runs, and so on down. Returns whether the process itself got it.
 pub fn forward_past_shells(pid: i32, signal: Signal, reached: &mut Vec<Name>) -> bool {
-    let Some(process) = Process::read(pid).filter(|process| !process.zombie) else {
-        return false;
-    };
-    let signals = proc::signals(pid).unwrap_or_default();
-    let caught = signals.caught.contains(signal);
-    let conduct = shell::of(pid).map(|shell| shell::conduct(&shell, signal, caught));
-    let runs = match conduct {
-        Some(Conduct::End | Conduct::Nothing) => proc::children(pid),
-        Some(Conduct::Trap) | None => Vec::new(),
-    };
-    let would_end =
-        conduct == Some(Conduct::End) && !signals.ignored.contains(signal) && !signal.is_harmless();
-    let spared = would_end && !runs.is_empty();
-    if !spared && send(&process, signal) == Sent::Yes {
-        reached.push(Name::from(&process));
+    let mut pids = vec![pid];
+    while let Some(pid) = pids.pop() {
+        let Some(process) = Process::read(pid).filter(|process| !process.zombie) else {
+            continue;
+        };
+        let signals = proc::signals(pid).unwrap_or_default();
+        let caught = signals.caught.contains(signal);
+        let conduct = shell::of(pid).map(|shell| shell::conduct(&shell, signal, caught));
+        let runs = match conduct {
+            Some(Conduct::End | Conduct::Nothing) => proc::children(pid),
+            Some(Conduct::Trap) | None => Vec::new(),
+        };
+        let would_end = conduct == Some(Conduct::End)
+            && !signals.ignored.contains(signal)
+            && !signal.is_harmless();
+        let spared = would_end && !runs.is_empty();
+        if !spared && send(&process, signal) == Sent::Yes {
+            reached.push(Name::from(&process));
+        }
+        pids.extend(runs);
     }
-    for child in runs {
-        forward_past_shells(child, signal, reached);
-    }
-    !spared
+    reached.iter().any(|name| name.pid == pid)
 }

@@ -56,6 +56,8 @@ pub enum Step {
     /// The stop signal, or SIGTERM in its place, went to those that have become topmost since.
     PassedOn {
         names: Vec<Name>,
+        /// They outlive the app.
+        left_over: bool,
     },
     /// A process has ended that stood for the app, since a shell or a relay that ran it had ended.
     StandInEnded(Name, Ending),

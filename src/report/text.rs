@@ -40,7 +40,7 @@ pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
             format!("{signal} is not forwarded: it is rewritten to 0")
         }
         Step::MainEnded(ending) => format!("{app} {ending}"),
-        Step::PassedOn { names } => format!("passed it on to {}", limits.list(names)),
+        Step::PassedOn { names, .. } => format!("passed it on to {}", limits.list(names)),
         Step::StandInEnded(name, ending) => format!("{name} {ending}"),
         Step::GroupEnded => format!("the last process of the group of {app} ended"),
         Step::Swept { signal, swept, kill_at } => {

@@ -148,7 +148,9 @@ impl Timeline {
                 self.sender.clone_from(sender);
             }
             Step::Noted { .. } => self.repeats += 1,
-            Step::Forwarded { why: Why::Passing, .. } | Step::PassedOn { .. } => {}
+            Step::Forwarded { why: Why::Passing, .. } | Step::PassedOn { left_over: false, .. } => {
+            }
+            Step::PassedOn { names, .. } => self.add_left_over(names),
             Step::Forwarded { signal, why, target, .. } => {
                 self.end_hold(*why, now);
                 self.forwarded.get_or_insert_with(|| (now, *signal, target.clone()));
@@ -187,16 +189,20 @@ impl Timeline {
 
     fn record_kill(&mut self, names: &[Name], of_app: bool, now: Instant) {
         if !of_app {
-            let known = self.left_over.len();
-            for name in names {
-                if !self.left_over[..known].contains(name) {
-                    self.left_over.push(name.clone());
-                }
-            }
+            self.add_left_over(names);
         }
         let (_, killed) = self.killed.get_or_insert((now, Vec::new()));
         killed.extend_from_slice(names);
         self.app_killed |= of_app;
+    }
+
+    fn add_left_over(&mut self, names: &[Name]) {
+        let known = self.left_over.len();
+        for name in names {
+            if !self.left_over[..known].contains(name) {
+                self.left_over.push(name.clone());
+            }
+        }
     }
 
     fn end_hold(&mut self, why: Why, now: Instant) {

@@ -16,7 +16,7 @@ mod looks;
 mod phase;
 pub mod plan;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::{Action, Actions, Event, Looked, Note, Why};
@@ -25,6 +25,9 @@ use crate::shutdown::looks::{Looks, MAX_BETWEEN_LOOKS};
 use crate::shutdown::phase::{Phase, Sweep};
 use crate::shutdown::plan::{JobControl, Leftovers, OnRepeat, Plan, SAME_REQUEST};
 use crate::signal::Signal;
+
+/// So long after such a signal, while the app runs, it is looked for who has not taken it.
+const LOOK_WHILE_RUNNING: Duration = Duration::from_secs(3);
 
 /// Whoever sends one of these wants an end, also where it is no stop signal (^C of `docker run`).
 pub const ENDING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
@@ -47,7 +50,7 @@ impl Shutdown {
         let (on_stop_due, on_exit_due) = (plan.on_stop.is_some(), plan.on_exit);
         Shutdown {
             plan,
-            phase: Phase::Running { rehearse_at, asked: None, looked: false, look_at: None },
+            phase: Phase::Running { rehearse_at, asked: None, look_until: None, look_at: None },
             on_stop_due,
             on_exit_due,
         }
@@ -82,7 +85,7 @@ impl Shutdown {
             Event::Signal(signal) if self.plan.stop_signals.contains(&signal) => {
                 self.on_stop_signal(signal, now)
             }
-            Event::Signal(signal) => self.on_other_signal(signal),
+            Event::Signal(signal) => self.on_other_signal(signal, now),
             Event::TrafficStopped => self.on_traffic_stopped(now),
             Event::TasksEnded => self.on_tasks_ended(now),
             Event::Tick if self.deadline().is_some_and(|at| at <= now) => self.on_deadline(now),
@@ -160,7 +163,7 @@ impl Shutdown {
         Actions::of([Some(begin), start, Some(sweep)])
     }
 
-    fn on_other_signal(&mut self, signal: Signal) -> Actions {
+    fn on_other_signal(&mut self, signal: Signal, now: Instant) -> Actions {
         match self.phase {
             Phase::Killed { .. } | Phase::Leaving { .. } | Phase::Exited => Actions::NONE,
             Phase::Sweeping { .. } | Phase::Stopping { ending: Some(_), .. } => {
@@ -172,11 +175,11 @@ impl Shutdown {
             }
             _ => {
                 let action = self.forward(signal, Why::Passing);
-                if let (Phase::Running { asked, looked, .. }, Action::Forward { signal, .. }) =
+                if let (Phase::Running { asked, look_until, .. }, Action::Forward { signal, .. }) =
                     (&mut self.phase, action)
                     && ENDING.contains(&signal)
                 {
-                    (*asked, *looked) = (Some(signal), false);
+                    (*asked, *look_until) = (Some(signal), Some(now + LOOK_WHILE_RUNNING));
                 }
                 action.into()
             }
@@ -304,10 +307,9 @@ impl Shutdown {
         let Looked { stand_ins, only_refused, pause, again_at } = looked;
         let next_at = earlier(again_at, Some(now + MAX_BETWEEN_LOOKS));
         match &mut self.phase {
-            // Once, for while the app runs nobody wakes.
-            Phase::Running { asked: Some(_), looked: looked @ false, look_at, .. } => {
-                *looked = true;
-                *look_at = again_at;
+            // For a moment alone: while the app runs nobody is to wake.
+            Phase::Running { look_until: Some(until), look_at, .. } => {
+                *look_at = again_at.filter(|at| at <= until);
             }
             Phase::Stopping { ending: None, looks, .. } => looks.looked(now, pause, again_at),
             Phase::Stopping { looks, .. } if stand_ins => looks.looked(now, pause, next_at),
@@ -324,7 +326,9 @@ impl Shutdown {
                 let next = self.leave(Some(ending), kill_at, now);
                 return Actions::of([Some(Action::GiveUp), Some(next), None]);
             }
-            Phase::Sweeping { looks, .. } => looks.looked(now, pause, next_at),
+            Phase::Sweeping { looks, sweep: Sweep::Deadline, .. } => {
+                looks.looked(now, pause, next_at);
+            }
             _ => {}
         }
         Actions::NONE

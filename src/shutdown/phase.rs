@@ -13,9 +13,8 @@ pub enum Phase {
         rehearse_at: Option<Instant>,
         /// A signal was forwarded by which somebody wants an end, though it is no stop signal.
         asked: Option<Signal>,
-        /// What the forward found was taken in.
-        looked: bool,
-        /// To look once for who has not taken it.
+        /// Until then it is looked for who has not taken that.
+        look_until: Option<Instant>,
         look_at: Option<Instant>,
     },
     Holding {

@@ -991,7 +991,9 @@ impl Watch {
             }
             Action::Forward { why, .. } => {
                 self.forwarded(why);
-                self.step(self.finds.looked());
+                if why != Why::Passing {
+                    self.step(self.finds.looked());
+                }
             }
             Action::Drop { why, .. } => self.forwarded(why),
             Action::Sweep { kill_at, .. } => {
