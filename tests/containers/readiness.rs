@@ -111,15 +111,17 @@ fn probes_are_answered_in_an_image_from_scratch() {
     for server in [server, published] {
         says(server, "200 ok", "200 ok");
     }
-    assert!(neighbour("/readyz").contains("exit code 0\nstdout:\nok"), "{}", neighbour("/readyz"));
+    let ready = neighbour("/readyz");
+    assert!(ready.contains("exit code 0 ") && ready.contains("app: ok"), "{ready}");
     app.kill("TERM");
     app.hears("stop_signal");
     for server in [server, published] {
         says(server, "503 stopping", "200 ok");
     }
     let said = neighbour("/readyz");
-    assert!(said.contains("exit code 1\n") && said.contains("503 stopping"), "{said}");
-    assert!(neighbour("/livez").contains("exit code 0\nstdout:\nok"), "{}", neighbour("/livez"));
+    assert!(said.contains("exit code 1 ") && said.contains("503 stopping"), "{said}");
+    let lives = neighbour("/livez");
+    assert!(lives.contains("exit code 0 ") && lives.contains("app: ok"), "{lives}");
     ends(app);
 }
 
