@@ -60,8 +60,6 @@ pub enum Reason {
     OpaqueShell(String),
     /// It ignores the signal.
     Ignored,
-    /// It blocks the signal, and has not taken it.
-    Blocked,
     /// We may not send it a signal.
     Refused,
     /// It reads what others write that are to end before it.

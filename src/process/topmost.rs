@@ -110,8 +110,8 @@ impl Topmost {
     /// Records that the main child got a signal without this rule, and continues it if it is stopped.
     pub fn record_main(&mut self, main: &Process, signal: Signal) {
         continue_stopped(main);
-        let is_shell = shell::of(main.pid).is_some();
-        self.record(main, Role::Main, Some(signal), is_shell);
+        let runs_the_app = shell::of(main.pid).is_some();
+        self.record(main, Role::Main, Some(signal), runs_the_app);
     }
 
     /// Signals those that have become topmost, and those whose time has come. In the role of a

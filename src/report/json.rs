@@ -203,7 +203,6 @@ fn forwarded_because(target: &Target) -> Option<&'static str> {
         | Target::Spared(reason, _)
         | Target::Group(reason) => Some(match reason {
             Reason::Ignored => "ignored",
-            Reason::Blocked => "blocked",
             Reason::Refused => "refused",
             Reason::Filter => "filter",
             Reason::Option => "option",

@@ -137,7 +137,6 @@ impl fmt::Display for WhyThrough<'_> {
         let app = &app.command;
         match reason {
             Reason::Ignored => write!(f, "{app} ignores it"),
-            Reason::Blocked => write!(f, "{app} blocks it"),
             Reason::Refused => write!(f, "{app} may not be signalled"),
             Reason::OpaqueShell(shell) => {
                 write!(f, "{shell} does not show whether it has a trap for it")

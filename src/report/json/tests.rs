@@ -11,7 +11,6 @@ fn keys_of_whom_it_was_forwarded_to() {
         (Target::Group(Reason::OpaqueShell(sh())), ("group", Some("opaque_shell"))),
         (Target::Group(Reason::Option), ("group", Some("option"))),
         (Target::Through(Reason::Ignored, vec![]), ("through", Some("ignored"))),
-        (Target::Through(Reason::Blocked, vec![]), ("through", Some("blocked"))),
         (Target::Through(Reason::Refused, vec![]), ("through", Some("refused"))),
         (Target::Spared(Reason::Filter, vec![]), ("children", Some("filter"))),
         (Target::StandIns(vec![]), ("stand_ins", None)),

@@ -58,7 +58,6 @@ fn who_got_the_signal_instead_of_the_main_child_in_words() {
     let opaque = Reason::OpaqueShell("sh".into());
     for (target, text) in [
         (Target::Through(Reason::Ignored, others()), "app (pid 2) and app (pid 3): app ignores it"),
-        (Target::Through(Reason::Blocked, others()), "app (pid 2) and app (pid 3): app blocks it"),
         (
             Target::Through(Reason::Refused, others()),
             "app (pid 2) and app (pid 3): app may not be signalled",
