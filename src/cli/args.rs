@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser};
 
 use crate::cli::values::{self, GracePeriod, Rewrite};
+use crate::health::upstream::Upstream;
 use crate::http::url::{Request, Url};
 use crate::log::Format;
 use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
@@ -250,9 +251,10 @@ pub struct ReadinessArgs {
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::listen_address)]
     pub health_listen: Option<SocketAddr>,
     /// Before the stop signal, /readyz returns this
-    /// URL's status; needs --health-listen
+    /// URL's status; with tcp://HOST:PORT, 200 once
+    /// somebody listens there; needs --health-listen
     #[arg(verbatim_doc_comment, long, value_name = "URL")]
-    pub health_upstream: Option<Url>,
+    pub health_upstream: Option<Upstream>,
 }
 
 /// Commands of the user's, run beside the app.

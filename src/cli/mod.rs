@@ -260,6 +260,13 @@ impl ReadinessArgs {
                 "--health-upstream needs --health-listen, the address where /readyz is served";
             return Err(failed(text.into()));
         }
+        if let (Some(upstream), Some(listen)) = (&self.health_upstream, self.health_listen)
+            && upstream.is_at(listen)
+        {
+            let text =
+                "--health-upstream is where --health-listen itself answers: write the app's port";
+            return Err(failed(text.into()));
+        }
         Ok(ReadinessConfig {
             ready_file: absolute("--ready-file", self.ready_file)?,
             listen: self.health_listen,

@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::exit::StartError;
 use crate::health::probe::{self, State};
 use crate::health::responder::ProbeListener;
-use crate::http::url::Url;
+use crate::health::upstream::Upstream;
 use crate::process::family::Family;
 use crate::process::helper;
 use crate::process::helpers::Helper;
@@ -34,8 +34,8 @@ pub struct ReadinessConfig {
     pub ready_file: Option<PathBuf>,
     /// Where probes are answered.
     pub listen: Option<SocketAddr>,
-    /// What is asked for the status of /readyz before the stop signal.
-    pub upstream: Option<Url>,
+    /// What says before the stop signal whether the app is ready.
+    pub upstream: Option<Upstream>,
 }
 
 impl ReadinessConfig {

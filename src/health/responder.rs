@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
 use std::io::{self, Read};
+use std::mem;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::{Duration, Instant};
@@ -13,12 +14,17 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::exit::StartError;
-use crate::health::probe::{Probes, State};
-use crate::http::url::{Request, Url};
+use crate::health::probe::{Body, LiveState, Probe, ProbeRequest, Response, State};
+use crate::health::upstream::{Asker, Upstream};
 
 /// How long a client may be connected, so that none can use resources for long.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(5);
-const MAX_CONNECTIONS: usize = 64;
+
+/// How many connections may be open that do not wait for the app's answer.
+const MAX_IDLE: usize = 64;
+
+/// How many may wait for it.
+const MAX_WAITING: usize = 256;
 
 /// How long to pause when no connection can be accepted and there is none to close for it: the
 /// listener stays readable, so without a pause the loop would spin.
@@ -27,12 +33,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The listener for probes.
 pub struct ProbeListener {
     listener: TcpListener,
-    upstream: Option<Request>,
+    upstream: Option<Upstream>,
 }
 
 impl ProbeListener {
     /// Listens, in PID 1, so that the address stays taken when the responder dies.
-    pub fn bind(address: SocketAddr, upstream: Option<Url>) -> Result<ProbeListener, StartError> {
+    pub fn bind(
+        address: SocketAddr,
+        upstream: Option<Upstream>,
+    ) -> Result<ProbeListener, StartError> {
         let listener = TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
             Ok(listener)
@@ -41,7 +50,7 @@ impl ProbeListener {
             let why = Errno::from_raw(error.raw_os_error().unwrap_or_default()).desc();
             StartError::Failed(format!("cannot listen on {address} for health probes: {why}"))
         })?;
-        Ok(ProbeListener { listener, upstream: upstream.map(Request::get) })
+        Ok(ProbeListener { listener, upstream })
     }
 
     /// The descriptor that PID 1 must keep open.
@@ -52,11 +61,11 @@ impl ProbeListener {
     /// Answers probes for good, or returns why it cannot. It runs in a process that leads its own
     /// process group and has all signals blocked.
     pub fn serve(&self, state: State) -> io::Result<Infallible> {
-        let probes = Probes::begin(state, self.upstream.as_ref())?;
         let mut responder = Responder {
             listener: &self.listener,
             connections: Vec::new(),
-            probes,
+            asker: self.upstream.as_ref().map(Asker::new).transpose()?,
+            state: LiveState::begin(state)?,
             accepts_at: None,
         };
         loop {
@@ -70,47 +79,46 @@ struct Responder<'a> {
     listener: &'a TcpListener,
     /// In the order in which they came, the oldest first.
     connections: Vec<Connection>,
-    probes: Probes<'a>,
+    asker: Option<Asker<'a>>,
+    state: LiveState,
     /// When it accepts connections again, where it pauses.
     accepts_at: Option<Instant>,
 }
 
 impl Responder<'_> {
-    /// Waits for one wake-up: something to read, a new connection, or a deadline; and handles it.
+    /// Waits for one wake-up: something to read, a new connection, the app's answer, a signal of PID 1,
+    /// or a deadline; and handles it.
     fn wait(&mut self) -> Result<(), Errno> {
         let now = Instant::now();
         self.accepts_at = self.accepts_at.filter(|at| *at > now);
-        let polled = |on| PollFd::new(on, PollFlags::POLLIN);
-        let mut ready: Vec<_> =
-            self.connections.iter().map(|connection| polled(connection.stream.as_fd())).collect();
+        let mut polled: Vec<_> = self.connections.iter().map(Connection::polled).collect();
         if self.accepts_at.is_none() {
-            ready.push(polled(self.listener.as_fd()));
+            polled.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
         }
-        match poll(&mut ready, self.timeout(now)) {
+        polled.extend(self.asker.as_ref().and_then(Asker::wakes).map(|(answer, _)| answer));
+        match poll(&mut polled, self.timeout(now)) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
         }
-        let ready: Vec<_> = ready.iter().map(|polled| polled.any().unwrap_or(true)).collect();
-        let (served, listener) = ready.split_at(self.connections.len());
+        let ready: Vec<_> = polled.iter().map(|polled| polled.any().unwrap_or(true)).collect();
+        let (connections, others) = ready.split_at(self.connections.len());
 
-        self.probes.reap();
         let now = Instant::now();
-        let mut served = served.iter();
-        self.connections.retain_mut(|connection| {
-            let is_ready = served.next() == Some(&true);
-            now < connection.ends_at && (!is_ready || connection.read(&mut self.probes))
-        });
+        self.answer_those_who_wait(now);
+        self.read(connections, now);
+        self.ask_the_app(now);
         // One for each wake-up, so that a client is read before many newer ones can push it out.
-        if listener == [true] {
+        if self.accepts_at.is_none() && others.first() == Some(&true) {
             self.accept(now);
         }
         Ok(())
     }
 
     fn timeout(&self, now: Instant) -> PollTimeout {
-        let ends = self.connections.iter().map(|connection| connection.ends_at);
-        let reap_at = self.probes.reap_within().map(|within| now + within);
-        let Some(at) = ends.chain(self.accepts_at).chain(reap_at).min() else {
+        let ends = self.connections.iter().filter(|connection| !connection.waits());
+        let ends = ends.map(|connection| connection.ends_at);
+        let question_ends = self.asker.as_ref().and_then(Asker::wakes).map(|(_, at)| at);
+        let Some(at) = ends.chain(self.accepts_at).chain(question_ends).min() else {
             return PollTimeout::NONE;
         };
         // Rounded up, so that we do not wake before the time.
@@ -118,29 +126,75 @@ impl Responder<'_> {
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     }
 
+    /// Answers them if the app has answered, or if it is not ready whatever that answers.
+    fn answer_those_who_wait(&mut self, now: Instant) {
+        let answer = self.asker.as_mut().and_then(|asker| asker.end(now));
+        let Some(response) = self.state.check(Probe::Ready).err().or(answer) else { return };
+        for waiting in self.connections.iter_mut().filter(|connection| connection.waits()) {
+            waiting.answer(response);
+            // It can make room now.
+            self.accepts_at = None;
+        }
+    }
+
+    /// Reads from the connections that are ready, and closes those that have ended.
+    fn read(&mut self, ready: &[bool], now: Instant) {
+        let respond = |probe| match (self.state.check(probe), probe, &self.asker) {
+            (Ok(()), Probe::Ready, Some(asker)) => asker.last(now),
+            (state, ..) => Some(state.err().unwrap_or(Response(200, "ok"))),
+        };
+        let mut ready = ready.iter();
+        self.connections.retain_mut(|connection| {
+            let is_ready = ready.next() == Some(&true);
+            let is_over = now >= connection.ends_at && !connection.waits();
+            !is_over && (!is_ready || connection.read(respond))
+        });
+    }
+
+    /// One question to the app answers all who wait by then.
+    fn ask_the_app(&mut self, now: Instant) {
+        let Some(asker) = &mut self.asker else { return };
+        if !self.connections.iter().any(Connection::waits) {
+            return;
+        }
+        let is_asked = asker.begin(&mut self.connections, now).is_ok();
+        let may_wait = if is_asked { MAX_WAITING } else { 0 };
+        let waiting = self.connections.iter_mut().filter(|connection| connection.waits());
+        waiting.skip(may_wait).for_each(|connection| connection.answer(Response(503, "busy")));
+    }
+
     fn accept(&mut self, now: Instant) {
         let accepted = self.listener.accept().and_then(|(stream, _)| {
             stream.set_nonblocking(true)?;
             Ok(stream)
         });
-        let makes_room = match &accepted {
-            Ok(_) => self.connections.len() >= MAX_CONNECTIONS,
-            Err(error) if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {
-                false
+        match accepted {
+            Ok(stream) => {
+                self.close_oldest(MAX_IDLE - 1);
+                self.connections.push(Connection::new(stream, now));
             }
+            Err(error) if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {}
             // Descriptors or memory are short: closes the oldest connection, or tries again later.
-            Err(_) => {
-                let has_oldest = !self.connections.is_empty();
-                self.accepts_at = (!has_oldest).then(|| now + ACCEPT_PAUSE);
-                has_oldest
-            }
-        };
-        if makes_room {
-            self.connections.remove(0);
+            Err(_) => match self.idle() {
+                0 => self.accepts_at = Some(now + ACCEPT_PAUSE),
+                idle => self.close_oldest(idle - 1),
+            },
         }
-        let ends_at = now + MAX_CONNECTION_TIME;
-        let connection = |stream| Connection { stream, ends_at, head: Some(Vec::new()) };
-        self.connections.extend(accepted.map(connection));
+    }
+
+    /// How many connections do not wait for the app's answer.
+    fn idle(&self) -> usize {
+        self.connections.iter().filter(|connection| !connection.waits()).count()
+    }
+
+    /// Closes the oldest of them, so that at most so many are left.
+    fn close_oldest(&mut self, most: usize) {
+        let mut surplus = self.idle().saturating_sub(most);
+        self.connections.retain(|connection| {
+            let closes = surplus > 0 && !connection.waits();
+            surplus -= usize::from(closes);
+            !closes
+        });
     }
 }
 
@@ -148,29 +202,66 @@ impl Responder<'_> {
 struct Connection {
     stream: TcpStream,
     ends_at: Instant,
-    /// What has come of the request, until it is answered. What comes after that is discarded until
-    /// the client closes: a close with unread data is a reset, by which the client may lose the
-    /// response.
-    head: Option<Vec<u8>>,
+    stage: Stage,
+}
+
+/// How far it is.
+enum Stage {
+    /// What has come of the request.
+    Head(Vec<u8>),
+    /// Its request is whole, and the app is asked.
+    Waits(Body),
+    /// What comes now is discarded until the client closes: a close with unread data is a reset, by
+    /// which the client may lose the response.
+    Answered,
 }
 
 impl Connection {
-    /// Reads what has come, and answers it once it is a whole request. Whether the connection stays
-    /// open.
-    fn read(&mut self, probes: &mut Probes) -> bool {
+    fn new(stream: TcpStream, now: Instant) -> Connection {
+        Connection { stream, ends_at: now + MAX_CONNECTION_TIME, stage: Stage::Head(Vec::new()) }
+    }
+
+    fn waits(&self) -> bool {
+        matches!(self.stage, Stage::Waits(_))
+    }
+
+    /// Nothing is read of one that waits: the client may have closed its side, and wait all the same.
+    fn polled(&self) -> PollFd<'_> {
+        let wanted = if self.waits() { PollFlags::empty() } else { PollFlags::POLLIN };
+        PollFd::new(self.stream.as_fd(), wanted)
+    }
+
+    /// Reads what has come. Once it is a whole request it is answered, or waits where there is no
+    /// response yet. Whether the connection stays open.
+    fn read(&mut self, respond: impl Fn(Probe) -> Option<Response>) -> bool {
         let mut bytes = [0; 4096];
+        let head = match &mut self.stage {
+            Stage::Head(head) => Some(head),
+            Stage::Answered => None,
+            // It was reset, for nothing else is polled for.
+            Stage::Waits(_) => return false,
+        };
         let received = match self.stream.read(&mut bytes) {
             Ok(0) => return false,
             Ok(length) => &bytes[..length],
             Err(error) => return matches!(error.kind(), WouldBlock | Interrupted),
         };
-        if let Some(head) = &mut self.head {
-            head.extend_from_slice(received);
-            if probes.answer(head, &self.stream) {
-                self.head = None;
+        let Some(head) = head else { return true };
+        head.extend_from_slice(received);
+        if let Some(ProbeRequest { probe, body }) = ProbeRequest::parse(head) {
+            self.stage = Stage::Waits(body);
+            if let Some(response) = probe.map_or_else(Some, respond) {
+                self.answer(response);
             }
         }
         true
+    }
+
+    /// Answers one that waits.
+    fn answer(&mut self, response: Response) {
+        if let Stage::Waits(body) = mem::replace(&mut self.stage, Stage::Answered) {
+            response.send(body, &self.stream);
+        }
     }
 }
 

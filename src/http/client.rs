@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 
-use crate::http::url::{Request, Url};
+use crate::http::url::{Authority, Request};
 use crate::process::helper;
 use crate::span::Span;
 
@@ -29,8 +29,8 @@ impl Request {
     /// Sends the request, and returns the status of the response. Its body is not read, and no
     /// redirect is followed.
     pub fn send(&self, timeout: Duration) -> Result<u16, RequestError> {
-        let deadline = Deadline { at: Instant::now() + timeout, timeout };
-        let mut stream = connect(&addresses(self.url(), deadline)?, deadline)?;
+        let deadline = Deadline::after(timeout);
+        let mut stream = connect(&addresses(self.url().authority(), deadline)?, deadline)?;
         write_all(&mut stream, self.head().as_bytes(), deadline)?;
         let mut head = Vec::new();
         loop {
@@ -85,12 +85,16 @@ impl fmt::Display for RequestError {
 
 /// When all has to be done, and the timeout that this comes from.
 #[derive(Clone, Copy)]
-struct Deadline {
+pub struct Deadline {
     at: Instant,
     timeout: Duration,
 }
 
 impl Deadline {
+    pub fn after(timeout: Duration) -> Deadline {
+        Deadline { at: Instant::now() + timeout, timeout }
+    }
+
     /// The time until then: never zero, which std refuses as a timeout.
     fn left(self) -> Result<Duration, RequestError> {
         match self.at.saturating_duration_since(Instant::now()) {
@@ -113,28 +117,31 @@ impl Deadline {
     }
 }
 
-/// The addresses of the host, with the port. `localhost` is never looked up: where it has no line in
+/// The addresses of the host, with the port.
+pub fn addresses(server: &Authority, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
+    known_addresses(server).map_or_else(|| look_up(server, deadline), Ok)
+}
+
+/// Those of a host that need not be looked up. `localhost` never is: where it has no line in
 /// /etc/hosts, a name server could answer with any address.
-fn addresses(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
-    let to = |address| SocketAddr::new(address, url.port());
-    if let Ok(address) = url.host().trim_matches(['[', ']']).parse() {
-        return Ok(vec![to(address)]);
+pub fn known_addresses(server: &Authority) -> Option<Vec<SocketAddr>> {
+    let to = |address| SocketAddr::new(address, server.port());
+    if let Ok(address) = server.host().trim_matches(['[', ']']).parse() {
+        return Some(vec![to(address)]);
     }
-    let name = url.host().to_ascii_lowercase();
+    let name = server.host().to_ascii_lowercase();
     let name = name.trim_end_matches('.');
-    if name == "localhost" || name.ends_with(".localhost") {
-        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        return Ok(loopback.map(to).to_vec());
-    }
-    look_up(url, deadline)
+    let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let is_localhost = name == "localhost" || name.ends_with(".localhost");
+    is_localhost.then(|| loopback.map(to).to_vec())
 }
 
 /// Looks the host up. getaddrinfo(3) takes no deadline, and with a dead name server it takes long. So
 /// it runs in a process, which can be killed; a thread would add 33 KB to the program.
-fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
+fn look_up(server: &Authority, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestError> {
     let (mut found, mut result) = io::pipe().map_err(RequestError::Failed)?;
     let resolver = helper::fork_task(|| {
-        let addresses = (url.host(), url.port()).to_socket_addrs();
+        let addresses = (server.host(), server.port()).to_socket_addrs();
         let lines = addresses.into_iter().flatten().take(MAX_ADDRESSES);
         // It fails if the parent has given up.
         let _ =
@@ -157,7 +164,7 @@ fn look_up(url: &Url, deadline: Deadline) -> Result<Vec<SocketAddr>, RequestErro
 }
 
 /// Connects to the first address that accepts; each has an equal share of the time that is left.
-fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, RequestError> {
+pub fn connect(addresses: &[SocketAddr], deadline: Deadline) -> Result<TcpStream, RequestError> {
     let mut first_failure = None;
     for (address, shares) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
         let share = (deadline.left()? / shares).max(Duration::from_nanos(1));

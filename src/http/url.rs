@@ -1,5 +1,5 @@
 //! URLs and requests as people write them: only `http://` is accepted, and a request has a method.
-//! Each error says what would have been right.
+//! Each error says what would have been right. And the targets of requests, as servers get them.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -8,12 +8,18 @@ use std::str::FromStr;
 /// The length that RFC 9110 (4.1) recommends that all support.
 const MAX_URL: usize = 8000;
 
-/// An `http://` URL. Nothing in it can end the line of a request or of a header.
+/// Where a server is: a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
+pub struct Authority {
     /// As the Host header has it: an IPv6 address in brackets.
     host: String,
     port: u16,
+}
+
+/// An `http://` URL. Nothing in it can end the line of a request or of a header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    authority: Authority,
     /// With the query.
     path: String,
 }
@@ -88,15 +94,8 @@ impl FromStr for Url {
         if authority.contains('@') {
             return Err(ParseUrlError::User);
         }
-        // The colons of an IPv6 address are inside of its brackets.
-        let start = authority.find(']').unwrap_or(0);
-        let end = authority[start..].find(':').map_or(authority.len(), |colon| start + colon);
-        let (host, port) = authority.split_at(end);
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        match is_host(host) {
-            true => Ok(Url { host: host.to_owned(), port: port_after_colon(port)?, path }),
-            false => Err(ParseUrlError::Host),
-        }
+        Ok(Url { authority: Authority::parse(authority, Some(80))?, path })
     }
 }
 
@@ -109,14 +108,25 @@ fn is_host(host: &str) -> bool {
     (1..=253).contains(&host.len()) && host.bytes().all(is_part)
 }
 
-/// The port of `:8080`, and of an empty text 80.
-fn port_after_colon(text: &str) -> Result<u16, ParseUrlError> {
-    let Some(digits) = text.strip_prefix(':') else { return Ok(80) };
-    let port = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok());
-    port.flatten().filter(|port| *port > 0).ok_or(ParseUrlError::Port)
-}
+impl Authority {
+    /// Parses `HOST:PORT`; without the colon the port is the default, if there is one.
+    fn parse(text: &str, default_port: Option<u16>) -> Result<Authority, ParseUrlError> {
+        // The colons of an IPv6 address are inside of its brackets.
+        let start = text.find(']').unwrap_or(0);
+        let end = text[start..].find(':').map_or(text.len(), |colon| start + colon);
+        let (host, port) = text.split_at(end);
+        if !is_host(host) {
+            return Err(ParseUrlError::Host);
+        }
+        let port = match port.strip_prefix(':') {
+            None => default_port,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+            Some(_) => None,
+        };
+        let port = port.filter(|port| *port > 0).ok_or(ParseUrlError::Port)?;
+        Ok(Authority { host: host.to_owned(), port })
+    }
 
-impl Url {
     /// A name, or an address; an IPv6 address is in brackets.
     pub fn host(&self) -> &str {
         &self.host
@@ -125,19 +135,34 @@ impl Url {
     pub fn port(&self) -> u16 {
         self.port
     }
+}
+
+impl FromStr for Authority {
+    type Err = ParseUrlError;
+
+    /// Takes `HOST:PORT`.
+    fn from_str(text: &str) -> Result<Authority, ParseUrlError> {
+        Authority::parse(text, None)
+    }
+}
+
+impl Url {
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
 
     /// Host and port as the Host header has them: without port 80.
-    fn authority(&self) -> String {
-        match self.port {
-            80 => self.host.clone(),
-            port => format!("{}:{port}", self.host),
+    fn host_header(&self) -> String {
+        match &self.authority {
+            Authority { host, port: 80 } => host.clone(),
+            Authority { host, port } => format!("{host}:{port}"),
         }
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority(), self.path)
+        write!(f, "http://{}{}", self.host_header(), self.path)
     }
 }
 
@@ -169,7 +194,7 @@ impl Request {
         format!(
             "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\n{length}Connection: close\r\n\r\n",
             url.path,
-            url.authority(),
+            url.host_header(),
             concat!("reprieve/", env!("CARGO_PKG_VERSION")),
         )
     }
@@ -196,6 +221,20 @@ impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{} {}", self.method, self.url)
     }
+}
+
+/// The path that the target of a request names, without its query: of `/path?query` as of
+/// `http://host/path?query`, which any server has to accept (RFC 9112, 3.2.2). None of what names no
+/// path, such as `*`.
+pub fn path_of_target(target: &str) -> Option<&str> {
+    let target = target.split('?').next()?;
+    if target.starts_with('/') {
+        return Some(target);
+    }
+    let (scheme, rest) = target.split_once("://")?;
+    let is_http = ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
+    let (authority, path) = rest.split_at(rest.find('/')?);
+    (is_http && !authority.is_empty()).then_some(path)
 }
 
 #[cfg(test)]

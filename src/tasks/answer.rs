@@ -14,7 +14,7 @@ pub fn status(output: &str) -> Result<u16, String> {
 pub fn to_quit(request: &Request, output: &str) -> Result<String, String> {
     match status(output)? {
         status @ 200..=299 => Ok(status.to_string()),
-        status @ (403 | 404) => Err(match request.url().port() {
+        status @ (403 | 404) => Err(match request.url().authority().port() {
             4191 => format!(
                 "{status}: Linkerd's endpoint is off unless the pod has the annotation \
                      config.linkerd.io/proxy-admin-shutdown: enabled"

@@ -2,11 +2,11 @@
 //! and what is wrong before the app is spawned (docs/behaviour.md, section 11).
 
 mod ready_file;
+mod upstream;
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::libc;
 
@@ -94,12 +94,21 @@ fn probes_may_ask_in_several_ways_and_nothing_else_is_answered() {
         ("GET /readyz", "200 ok"),
         ("GET /livez?verbose&x=/readyz", "200 ok"),
         ("HEAD /readyz?", "200 ok"),
+        ("OPTIONS /readyz", "200 ok"),
+        ("OPTIONS /livez", "200 ok"),
+        ("GET http://10.0.0.1:8086/readyz?a", "200 ok"),
+        ("HEAD HTTP://[::1]/livez", "200 ok"),
+        ("OPTIONS http://host/readyz", "200 ok"),
         ("GET /", "404 not found"),
+        ("GET http://host/", "404 not found"),
+        ("GET http://host", "404 not found"),
+        ("OPTIONS /", "404 not found"),
+        ("OPTIONS *", "404 not found"),
         ("GET /readyz/", "404 not found"),
         ("GET /healthz", "404 not found"),
         ("HEAD /", "404 not found"),
-        ("POST /readyz", "405 GET or HEAD only"),
-        ("DELETE /livez", "405 GET or HEAD only"),
+        ("POST /readyz", "405 GET, HEAD or OPTIONS only"),
+        ("DELETE /livez", "405 GET, HEAD or OPTIONS only"),
         ("POST /", "404 not found"),
     ] {
         let request = format!("{asked} HTTP/1.1\r\nHost: probe\r\nX-Y: z\r\n\r\n");
@@ -114,9 +123,58 @@ fn probes_may_ask_in_several_ways_and_nothing_else_is_answered() {
         );
         assert_eq!(answer.head.contains("\r\nAllow: "), status.starts_with("405"), "{asked}");
     }
-    // Of version 1.0, as HAProxy's own.
-    let answer = ask(at, b"GET /readyz HTTP/1.0\r\n\r\n").expect("an answer");
-    assert_eq!(answer.status, "200 ok");
+    run.signal(libc::SIGTERM);
+    assert_eq!(run.ends().code, 0);
+}
+
+/// As each of them sends it by default, with /readyz as the path.
+#[test]
+fn each_load_balancer_is_understood() {
+    let at = address();
+    let options = format!("--delay 1h --health-listen {at}");
+    let run = pid1().options(&options).fixture("listen --until SIGUSR1");
+    run.hears("ready");
+    let checks = [
+        ("HAProxy", "OPTIONS /readyz HTTP/1.0\r\n\r\n"),
+        ("HAProxy, told a version", "OPTIONS /readyz HTTP/1.1\r\n\r\n"),
+        (
+            "AWS",
+            "GET /readyz HTTP/1.1\r\nHost: 10.0.0.1:8086\r\nConnection: close\r\n\
+             User-Agent: ELB-HealthChecker/2.0\r\nAccept-Encoding: gzip, compressed\r\n\r\n",
+        ),
+        (
+            "Google",
+            "GET /readyz HTTP/1.1\r\nUser-Agent: GoogleHC/1.0\r\nConnection: Keep-alive\r\n\
+             Host: 10.0.0.1\r\n\r\n",
+        ),
+        (
+            "a kubelet",
+            "GET /readyz HTTP/1.1\r\nHost: 10.0.0.1:8086\r\nUser-Agent: kube-probe/1.36\r\n\
+             Accept: */*\r\nConnection: close\r\n\r\n",
+        ),
+        (
+            "Consul",
+            "GET /readyz HTTP/1.1\r\nHost: 10.0.0.1:8086\r\nUser-Agent: Consul Health Check\r\n\
+             Accept: text/plain, text/*, */*\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n",
+        ),
+        ("Envoy", "GET /readyz HTTP/1.1\r\nhost: app\r\nuser-agent: Envoy/HC\r\n\r\n"),
+        ("nginx", "GET /readyz HTTP/1.0\r\nHost: app\r\nConnection: close\r\n\r\n"),
+        ("F5, told a version", "GET /readyz HTTP/1.1\r\nHost:\r\nConnection: Close\r\n\r\n"),
+        ("a proxy", "GET http://10.0.0.1:8086/readyz HTTP/1.1\r\nHost: 10.0.0.1:8086\r\n\r\n"),
+    ];
+    let all_are_told = |status: &str| {
+        for (balancer, check) in checks {
+            let answer =
+                ask(at, check.as_bytes()).unwrap_or_else(|why| panic!("{balancer}: {why}"));
+            assert_eq!(answer.status, status, "{balancer}");
+        }
+    };
+    all_are_told("200 ok");
+    run.signal(libc::SIGTERM);
+    run.hears("forwarding it at");
+    all_are_told("503 stopping");
+    run.signal(libc::SIGUSR1);
+    assert_eq!(run.ends().code, 0);
 }
 
 #[test]
@@ -152,113 +210,6 @@ fn probes_of_readiness_are_no_traffic() {
         assert_eq!(report["traffic"]["ports"], serde_json::json!([8080]), "{report}");
         assert_eq!(report["traffic"]["connections"], 0, "{report}");
     }
-}
-
-// The app's own word.
-
-#[test]
-fn until_the_stop_signal_the_app_says_whether_it_is_ready() {
-    let (at, upstream) = (address(), Upstream::begin(200));
-    let options = format!("--delay 1h --health-listen {at} --health-upstream {}", upstream.url);
-    let run = pid1().options(&options).fixture("listen --until SIGUSR1");
-    run.hears("ready");
-    for status in [200, 503, 404, 204, 500, 301, 200] {
-        upstream.set(status);
-        let answer = ask(at, request("/readyz").as_bytes()).expect("an answer");
-        assert_eq!((answer.status, answer.body.as_str()), (status.to_string(), ""));
-        assert_eq!(get(at, "/livez"), "200 ok");
-    }
-    run.signal(libc::SIGTERM);
-    run.hears("forwarding it at");
-    assert_eq!(says(at), STOPS);
-    run.signal(libc::SIGUSR1);
-    assert_eq!(run.ends().code, 0);
-}
-
-#[test]
-fn an_app_that_does_not_answer_in_a_second_is_not_ready() {
-    let (at, upstream) = (address(), address());
-    // Nobody accepts, and so nobody answers.
-    let _hangs = TcpListener::bind(upstream).expect("a port");
-    let options = format!("--health-listen {at} --health-upstream http://{upstream}/");
-    let run = pid1().options(&options).fixture("listen");
-    run.hears("ready");
-    let asked_at = Instant::now();
-    assert_eq!(get(at, "/readyz"), "503 no answer");
-    assert_after(asked_at, Instant::now(), SECOND);
-    println!("503 after {:?}", asked_at.elapsed());
-    run.signal(libc::SIGTERM);
-    assert_eq!(run.ends().code, 0);
-}
-
-#[test]
-fn an_app_that_is_not_there_yet_is_not_ready() {
-    let (at, upstream) = (address(), address());
-    let options = format!("--health-listen {at} --health-upstream http://{upstream}/");
-    let run = pid1().options(&options).fixture("listen");
-    run.hears("ready");
-    assert_eq!(says(at), ["503 no answer", "200 ok"]);
-}
-
-/// One that waits does not make the others wait.
-#[test]
-fn an_app_that_hangs_delays_nobody_else() {
-    let (at, upstream) = (address(), address());
-    let _hangs = TcpListener::bind(upstream).expect("a port");
-    let options = format!("--health-listen {at} --health-upstream http://{upstream}/");
-    let run = pid1().options(&options).fixture("listen");
-    run.hears("ready");
-    eventually("an answer between a question and its answer", || {
-        let mut waits = connect(at).expect("a connection");
-        waits.write_all(request("/readyz").as_bytes()).expect("a server");
-        assert_eq!(get(at, "/livez"), "200 ok");
-        waits.set_nonblocking(true).expect("a socket");
-        let is_first =
-            waits.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        is_first.then_some(())
-    });
-    // Many wait together, and too many not at all.
-    let asked_at = Instant::now();
-    let waiting: Vec<_> = (0..40)
-        .map(|_| {
-            let mut waits = connect(at).expect("a connection");
-            waits.write_all(request("/readyz").as_bytes()).expect("a server");
-            waits
-        })
-        .collect();
-    let said: Vec<String> =
-        waiting.into_iter().map(|waits| answer(waits).expect("an answer").status).collect();
-    println!("40 that wait have answers after {:?}", asked_at.elapsed());
-    assert!(
-        said.iter().all(|said| ["503 no answer", "503 busy"].contains(&said.as_str())),
-        "{said:?}"
-    );
-    assert!(said.iter().any(|said| said == "503 busy"), "{said:?}");
-    assert!(asked_at.elapsed() < 10 * SECOND, "one after the other");
-    let responder = responder(&run);
-    eventually("the end of the questions", || children(responder).is_empty().then_some(()));
-    run.signal(libc::SIGTERM);
-    let ended = run.ends();
-    assert_eq!((ended.code, ended.times("warning")), (0, 0), "{}", ended.all());
-}
-
-#[test]
-fn a_stop_signal_while_the_app_is_asked_answers_the_probe() {
-    let (at, upstream) = (address(), address());
-    let asked = TcpListener::bind(upstream).expect("a port");
-    let options = format!("--delay 1h --health-listen {at} --health-upstream http://{upstream}/");
-    let run = pid1().options(&options).fixture("listen --until SIGUSR1");
-    run.hears("ready");
-    let mut waits = connect(at).expect("a connection");
-    waits.write_all(request("/readyz").as_bytes()).expect("a server");
-    let (mut asks, _) = asked.accept().expect("a question");
-    run.signal(libc::SIGTERM);
-    run.hears("forwarding it at");
-    // It may have given up by now.
-    let _ = asks.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-    assert_eq!(answer(waits).expect("an answer").status, "503 stopping");
-    run.signal(libc::SIGUSR1);
-    assert_eq!(run.ends().code, 0);
 }
 
 // What is wrong before the app is spawned (docs/behaviour.md, section 11).
@@ -344,6 +295,12 @@ fn an_upstream_that_nobody_can_ask_is_refused() {
         ("http://user@localhost:8080/", "leave the user before the @ out"),
         ("http:///ready", "write a host"),
         ("", "write http://HOST:PORT/PATH"),
+        ("grpc://localhost:50051", "or tcp://HOST:PORT"),
+        ("tcp://localhost", "with a port of 1 to 65535"),
+        ("tcp://localhost:0", "with a port of 1 to 65535"),
+        ("tcp://localhost:50051/ready", "without a path"),
+        (&format!("tcp://{free}"), "write the app's port"),
+        (&format!("http://{free}/readyz"), "write the app's port"),
     ] {
         let words = [listens.as_slice(), &["--health-upstream", url]].concat();
         is_refused(&words, &["--health-upstream", part]);

@@ -37,8 +37,7 @@ frontend service
     default_backend replicas
 backend replicas
     balance roundrobin
-    option httpchk GET PATH
-    http-check expect status 200
+    CHECK
     default-server check inter 200ms fall 2 rise 1
 ";
 
@@ -47,8 +46,25 @@ backend replicas
 enum Checks {
     /// `GET /readyz` on the port of --health-listen.
     Readiness,
+    /// `/readyz` there, asked as HAProxy asks if it is not told more: with OPTIONS, by HTTP/1.0.
+    Default,
     /// The app.
     App,
+}
+
+impl Checks {
+    fn line(self) -> &'static str {
+        match self {
+            Checks::Readiness => "option httpchk GET /readyz",
+            Checks::Default => "option httpchk /readyz",
+            Checks::App => "option httpchk GET /",
+        }
+    }
+
+    /// Whether reprieve is asked, and HAProxy sees the stop signal.
+    fn see_the_stop_signal(self) -> bool {
+        self != Checks::App
+    }
 }
 
 /// What HAProxy does with a request whose server takes no connection.
@@ -77,9 +93,9 @@ impl Replica {
     }
 
     fn line(&self) -> String {
-        let port = match self.checks {
-            Checks::Readiness => format!(" port {}", self.health_at.port()),
-            Checks::App => String::new(),
+        let port = match self.checks.see_the_stop_signal() {
+            true => format!(" port {}", self.health_at.port()),
+            false => String::new(),
         };
         format!("    server {} {}{port}\n", self.name, self.serves_at)
     }
@@ -88,7 +104,7 @@ impl Replica {
     fn start(&self) -> Run {
         let mut init = pid1().options("--log-format json --rewrite TERM:QUIT");
         init = init.options("--delay 50s --grace-period 60s");
-        if self.checks == Checks::Readiness {
+        if self.checks.see_the_stop_signal() {
             init = init.options(&format!("--health-listen {}", self.health_at));
         }
         let folder = self.folder.path("").display().to_string();
@@ -112,12 +128,11 @@ struct Proxy {
 impl Proxy {
     fn start(replicas: &[Replica], checks: Checks, retries: Retries) -> Proxy {
         let (service, admin, folder) = (address(), address(), Folder::new());
-        let path = if checks == Checks::Readiness { "/readyz" } else { "/" };
         let values = [
             ("ADMIN", admin.to_string()),
             ("SERVICE", service.to_string()),
             ("RETRIES", retries.0.to_owned()),
-            ("PATH", path.to_owned()),
+            ("CHECK", checks.line().to_owned()),
         ];
         let text =
             values.iter().fold(HAPROXY.to_owned(), |text, (name, value)| text.replace(name, value));
@@ -200,12 +215,13 @@ fn restart(checks: Checks, retries: Retries) -> Tally {
             serve_on();
             run.signal(libc::SIGTERM);
             let held = run.hears(r#""event":"stop_signal""#);
-            if checks == Checks::Readiness {
+            if checks.see_the_stop_signal() {
                 proxy.comes_to(first, "DOWN");
             }
             serve_on();
             let state = proxy.state(first);
-            assert_eq!(state.as_deref() == Some("DOWN"), checks == Checks::Readiness, "{state:?}");
+            let is_down = state.as_deref() == Some("DOWN");
+            assert_eq!(is_down, checks.see_the_stop_signal(), "{state:?}");
             assert!(first.serves(), "it does not serve during the hold");
             // Within a second it would be the same request.
             wait_until(held.at + Duration::from_millis(1100));
@@ -233,9 +249,11 @@ fn restart(checks: Checks, retries: Retries) -> Tally {
 #[test]
 #[ignore = "needs root and Debian's haproxy and nginx-light: cargo test --test servers -- --ignored"]
 fn haproxy_that_checks_readiness_loses_no_request() {
-    for retries in [NONE, DEFAULT] {
-        let tally = restart(Checks::Readiness, retries);
-        assert!(tally.failed.is_empty(), "{tally:?}");
+    for (checks, retries) in
+        [(Checks::Readiness, NONE), (Checks::Readiness, DEFAULT), (Checks::Default, NONE)]
+    {
+        let tally = restart(checks, retries);
+        assert!(tally.failed.is_empty(), "{checks:?}: {tally:?}");
     }
 }
 

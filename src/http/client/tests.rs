@@ -166,13 +166,13 @@ fn every_address_is_tried_in_its_turn() {
 #[test]
 fn localhost_is_loopback_without_a_resolver() {
     let none = Deadline { at: Instant::now(), timeout: Duration::ZERO };
-    let found = |url: &str| addresses(&url.parse().unwrap(), none).ok();
+    let found = |server: &str| addresses(&server.parse().unwrap(), none).ok();
     let loopback = ["127.0.0.1:80", "[::1]:80"].map(|address| address.parse().unwrap());
-    for url in ["http://localhost", "http://LocalHost.", "http://a.localhost/"] {
-        assert_eq!(found(url), Some(loopback.to_vec()), "{url}");
+    for server in ["localhost:80", "LocalHost.:80", "a.localhost:80"] {
+        assert_eq!(found(server), Some(loopback.to_vec()), "{server}");
     }
-    assert_eq!(found("http://[::1]:80"), Some(loopback[1..].to_vec()));
-    assert_eq!(found("http://127.0.0.1"), Some(loopback[..1].to_vec()));
+    assert_eq!(found("[::1]:80"), Some(loopback[1..].to_vec()));
+    assert_eq!(found("127.0.0.1:80"), Some(loopback[..1].to_vec()));
 }
 
 /// What servers say, and what of it gets lost or wrong on the way.

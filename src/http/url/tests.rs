@@ -20,7 +20,9 @@ fn a_url_has_a_host_a_port_and_a_path() {
         ("http://a:80/%20", "a", 80, "/%20"),
     ] {
         let url = url(text).unwrap_or_else(|why| panic!("{text}: {why}"));
-        assert_eq!((url.host(), url.port(), url.path.as_str()), (host, port, path), "{text}");
+        let server = url.authority();
+        let parts = (server.host(), server.port(), url.path.as_str());
+        assert_eq!(parts, (host, port, path), "{text}");
         assert_eq!(url.to_string().parse(), Ok(url), "{text}");
     }
     assert_eq!(url("http://a:80/b?c").map(|url| url.to_string()), Ok("http://a/b?c".into()));
@@ -132,5 +134,29 @@ proptest! {
             prop_assert!(parsed.headers.len() <= 4);
             prop_assert_eq!(request.url.to_string().parse(), Ok(request.url));
         }
+    }
+}
+
+#[test]
+fn a_target_names_a_path_in_two_ways() {
+    for (target, path) in [
+        ("/readyz", Some("/readyz")),
+        ("/readyz?a=http://b/c?d", Some("/readyz")),
+        ("//a/b", Some("//a/b")),
+        ("/a://b", Some("/a://b")),
+        ("http://host/readyz", Some("/readyz")),
+        ("HTTPS://me:pass@[::1]:8086/readyz?a", Some("/readyz")),
+        ("http://host/", Some("/")),
+        ("http://host", None),
+        ("http://host?a=/readyz", None),
+        ("http:///readyz", None),
+        ("http:/readyz", None),
+        ("ftp://host/readyz", None),
+        ("readyz", None),
+        ("host:443", None),
+        ("*", None),
+        ("", None),
+    ] {
+        assert_eq!(path_of_target(target), path, "{target}");
     }
 }

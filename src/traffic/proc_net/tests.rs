@@ -26,10 +26,19 @@ fn what_is_left_of_a_socket_that_has_ended_is_no_connection() {
     assert_eq!(parse_line(&alive).map(|socket| socket.state), Some(FIN_WAIT2));
 }
 
+#[test]
+#[cfg(target_endian = "little")]
+fn the_address_of_a_listener() {
+    let line = LINES[0].replace(" 01 ", " 0A ");
+    assert_eq!(parse_listener(&line), Some(([127, 0, 0, 1], 8080).into()));
+    assert_eq!(LINES.map(parse_listener), [None; 2]);
+}
+
 proptest! {
     #[test]
     fn any_line_is_read_to_an_end(bytes in vec(any::<u8>(), 0..2000)) {
-        let _ = parse_line(&String::from_utf8_lossy(&bytes));
+        let line = String::from_utf8_lossy(&bytes);
+        let _ = (parse_line(&line), parse_listener(&line));
     }
 
     #[test]
