@@ -72,6 +72,8 @@ impl ProbeRequest {
         let method = request.method.unwrap_or_default();
         let probe = match request.path.and_then(path_of_target) {
             Some("/readyz") => Ok(Probe::Ready),
+            // A bare `option httpchk` of HAProxy.
+            Some("/") if method == "OPTIONS" => Ok(Probe::Ready),
             Some("/livez") => Ok(Probe::Live),
             _ => Err(Response(404, "not found")),
         };

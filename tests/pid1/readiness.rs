@@ -102,7 +102,7 @@ fn probes_may_ask_in_several_ways_and_nothing_else_is_answered() {
         ("GET /", "404 not found"),
         ("GET http://host/", "404 not found"),
         ("GET http://host", "404 not found"),
-        ("OPTIONS /", "404 not found"),
+        ("OPTIONS /", "200 ok"),
         ("OPTIONS *", "404 not found"),
         ("GET /readyz/", "404 not found"),
         ("GET /healthz", "404 not found"),
@@ -135,6 +135,7 @@ fn each_load_balancer_is_understood() {
     let run = pid1().options(&options).fixture("listen --until SIGUSR1");
     run.hears("ready");
     let checks = [
+        ("HAProxy, told nothing", "OPTIONS / HTTP/1.0\r\n\r\n"),
         ("HAProxy", "OPTIONS /readyz HTTP/1.0\r\n\r\n"),
         ("HAProxy, told a version", "OPTIONS /readyz HTTP/1.1\r\n\r\n"),
         (
