@@ -5,7 +5,7 @@
 //! - `seen.rs`: what a report says of the traffic of a hold; pure
 //! - `network.rs`: the peers that `--ignore-peer` names: an address or a network
 //! - `sources.rs`: lists the connections to our ports by the best source that is permitted
-//! - `sock_diag.rs`: lists TCP sockets over netlink, and receives an event for each that ends
+//! - `sock_diag/`: lists sockets over netlink, and receives an event for each of TCP that ends
 //! - `proc_net.rs`: lists sockets as /proc/net has them, where netlink is refused
 //! - `socket.rs`: a listed socket, its states and its timer, as both number them
 
@@ -17,3 +17,6 @@ pub mod sock_diag;
 pub mod socket;
 pub mod sources;
 pub mod watch;
+
+#[cfg(test)]
+pub mod tests;

@@ -2,6 +2,7 @@
 //! can be (the kernel's include/net/tcp_states.h).
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::traffic::quiet::Connection;
 
@@ -24,6 +25,23 @@ pub const OPEN: u32 = RECEIVING | CLOSE_WAIT | LAST_ACK | CLOSING;
 /// receives no data, and no count of bytes is kept (idiag_timer in sock_diag(7)).
 pub const TIME_WAIT_TIMER: u8 = 3;
 
+/// Of which sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+}
+
+/// Which sockets are to be listed.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    pub protocol: Protocol,
+    /// Some of the bits above.
+    pub states: u32,
+    /// The local ports, in any order; None for all.
+    pub ports: Option<&'a [u16]>,
+}
+
 /// A socket as the kernel lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListedSocket {
@@ -33,10 +51,22 @@ pub struct ListedSocket {
     pub port: u16,
     /// Port 0 where it has no peer.
     pub peer: SocketAddr,
+    /// 0 until somebody accepts it, and after its last descriptor is closed.
     pub inode: u64,
+    /// Of whoever made it, as our user namespace has it; 0 where there is no inode.
+    pub uid: u32,
     /// As in [`Connection`], and so is `received`.
     pub cookie: u64,
+    /// What waits to be read: bytes, of which the peer's FIN is one; for UDP, the memory that the
+    /// datagrams take. Of a listener, the connections that wait to be accepted.
+    pub queued: u32,
     pub received: Option<u64>,
+    /// The bytes that the peer has acknowledged, of which our FIN is one (tcpi_bytes_acked).
+    pub sent: Option<u64>,
+    /// Since when no data came in, or since it was established if none ever did; neither a FIN nor
+    /// a keepalive is data (tcpi_last_data_recv). None, as in `received`, where the source does not
+    /// say.
+    pub silent_for: Option<Duration>,
 }
 
 impl ListedSocket {

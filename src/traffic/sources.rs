@@ -12,10 +12,10 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::process::proc;
 use crate::traffic::proc_net::{self, AcceptedCount};
-use crate::traffic::quiet::{Connection, Look};
+use crate::traffic::quiet::Look;
 use crate::traffic::seen::Source;
 use crate::traffic::sock_diag::{DumpSocket, EventSocket};
-use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket, OPEN, RECEIVING};
+use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket, OPEN, Protocol, RECEIVING, Wanted};
 
 /// Which ports are watched.
 #[derive(Clone, Debug)]
@@ -111,8 +111,9 @@ impl SocketSource {
             return Err(OpenError::NothingListens);
         }
         // Some are refused only when they are used: the first look shows it.
-        let open =
-            |kind| Backend::open(kind).and_then(|mut backend| Ok((backend.look(&ports)?, backend)));
+        let open = |kind| {
+            Backend::open(kind, &ports).and_then(|mut backend| Ok((backend.look(&ports)?, backend)))
+        };
         let none = Err(ErrorKind::Unsupported.into());
         let opened = kinds.iter().fold(none, |opened, kind| opened.or_else(|_| open(*kind)));
         let (look, backend) = opened?;
@@ -148,11 +149,11 @@ impl SocketSource {
 }
 
 impl Backend {
-    fn open(kind: Source) -> io::Result<Backend> {
+    fn open(kind: Source, ports: &[u16]) -> io::Result<Backend> {
         Ok(match kind {
             // The events first, so that nothing ends unseen between the two.
             Source::Events => {
-                let events = EventSocket::open()?;
+                let events = EventSocket::open(ports)?;
                 Backend::Events(DumpSocket::open()?, events)
             }
             Source::Dumps => {
@@ -164,23 +165,24 @@ impl Backend {
     }
 
     fn look(&mut self, ports: &[u16]) -> io::Result<Look> {
-        let (open, ended, missed) = match self {
+        let (mut open, mut ended) = (Vec::new(), Vec::new());
+        let mut found = |socket: ListedSocket| open.extend(socket.connection(ports));
+        let tcp = |states| Wanted { protocol: Protocol::Tcp, states, ports: Some(ports) };
+        let missed = match self {
             Backend::Events(dumps, events) => {
-                let open = dumps.list(OPEN)?;
-                let (ended, lost) = events.drain();
-                (open, ended, lost)
+                dumps.list(&tcp(OPEN), &mut found)?;
+                events.drain(&mut |socket| ended.extend(socket.connection(ports)))
             }
             Backend::Dumps(dumps, accepted) => {
-                (dumps.list(OPEN)?, Vec::new(), accepted.has_grown()?)
+                dumps.list(&tcp(OPEN), &mut found)?;
+                accepted.growth()? > 0
             }
             Backend::Files(accepted) => {
-                (proc_net::list("tcp", RECEIVING)?, Vec::new(), accepted.has_grown()?)
+                proc_net::list(&tcp(RECEIVING), &mut found)?;
+                accepted.growth()? > 0
             }
         };
-        let connections = |sockets: Vec<ListedSocket>| -> Vec<Connection> {
-            sockets.into_iter().filter_map(|socket| socket.connection(ports)).collect()
-        };
-        Ok(Look { open: connections(open), ended: connections(ended), missed })
+        Ok(Look { open, ended, missed })
     }
 }
 
@@ -189,25 +191,32 @@ fn listening_ports(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, OpenError>
     let inodes = proc::sockets(pids);
     // Where it cannot be known whose sockets they are, all count as theirs.
     let is_theirs = |inode| inodes.as_ref().is_none_or(|inodes| inodes.contains(&inode));
-    let listed = DumpSocket::open().and_then(|mut dumps| dumps.list(LISTEN));
-    let listeners = listed.or_else(|_| proc_net::list("tcp", LISTEN))?;
-    let counts =
-        |socket: &&ListedSocket| is_theirs(socket.inode) && !ignored.contains(&socket.port);
-    let mut ports: Vec<u16> = listeners.iter().filter(counts).map(|socket| socket.port).collect();
+    let counts = |socket: &ListedSocket| is_theirs(socket.inode) && !ignored.contains(&socket.port);
+    let mut ports = Vec::new();
+    let mut found = |socket: ListedSocket| ports.extend(counts(&socket).then_some(socket.port));
+    let listening = Wanted { protocol: Protocol::Tcp, states: LISTEN, ports: None };
+    let listed = DumpSocket::open().and_then(|mut dumps| dumps.list(&listening, &mut found));
+    listed.or_else(|_| proc_net::list(&listening, &mut found))?;
     ports.sort_unstable();
     ports.dedup();
     if !ports.is_empty() {
         return Ok(ports);
     }
     // A connected one is a client's.
-    let unconnected = proc_net::list("udp", CLOSE)?;
-    if let Some(socket) = unconnected.iter().find(counts) {
-        return Err(OpenError::Unseen(UnseenReason::Udp(socket.port)));
-    }
-    match proc_net::unix_listeners()?.into_iter().find(|(inode, _)| is_theirs(*inode)) {
-        Some((_, path)) => Err(OpenError::Unseen(UnseenReason::Unix(path))),
-        None => Err(OpenError::NothingListens),
-    }
+    let unconnected = Wanted { protocol: Protocol::Udp, states: CLOSE, ports: None };
+    let mut unseen = None;
+    proc_net::list(&unconnected, &mut |socket| {
+        if counts(&socket) {
+            unseen = Some(UnseenReason::Udp(socket.port));
+        }
+    })?;
+    proc_net::unix_listeners(&mut |listener| {
+        if is_theirs(listener.inode) && unseen.is_none() {
+            let name = String::from_utf8_lossy(listener.name).replace(char::is_control, "?");
+            unseen = Some(UnseenReason::Unix(name));
+        }
+    })?;
+    Err(unseen.map_or(OpenError::NothingListens, OpenError::Unseen))
 }
 
 /// The CPU time that we have used. On a machine that is busy with other processes, a look takes

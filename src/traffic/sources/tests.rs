@@ -4,33 +4,16 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::UnixListener;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use nix::libc;
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{Backlog, SockaddrIn, bind, connect};
 
 use super::*;
-use crate::traffic::quiet::{Counts, Traffic};
+use crate::traffic::quiet::{Connection, Counts, Traffic};
 use crate::traffic::sock_diag;
-
-/// Long enough for any machine.
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Waits for a condition.
-fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(began.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
-        // Not to keep a CPU busy between two looks.
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use crate::traffic::tests::{eventually, is_alone};
 
 fn listen(address: &str) -> (TcpListener, u16) {
     let listener = TcpListener::bind(address).unwrap();
@@ -308,49 +291,9 @@ fn a_look_that_is_refused_may_have_missed_something() {
     }
 }
 
-/// Runs a test of this name once more, as nobody in a network namespace of its own: a user
-/// namespace in which our uid has no name takes the capabilities away at exec. Returns whether
-/// this is that run.
-fn is_alone(test: &str) -> bool {
-    const ALONE: &str = "REPRIEVE_TEST_ALONE";
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args([&format!("traffic::sources::tests::{test}"), "--exact", "--include-ignored"]);
-    command.args(["--nocapture"]).env(ALONE, "1");
-    // SAFETY: between fork and exec these are but system calls.
-    unsafe {
-        command.pre_exec(|| {
-            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)?;
-            raise_loopback()
-        });
-    }
-    let output = command.output().expect("user and network namespaces (unshare(2))");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
-    print!("{said}");
-    false
-}
-
-fn raise_loopback() -> io::Result<()> {
-    // SAFETY: zero is a valid ifreq, and the name in it is a C string.
-    unsafe {
-        let mut request: libc::ifreq = std::mem::zeroed();
-        request.ifr_name[..2].copy_from_slice(&[b'l' as _, b'o' as _]);
-        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as _;
-        let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
-        match libc::ioctl(socket, libc::SIOCSIFFLAGS as _, &request) {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
 #[test]
 fn nobody_without_capabilities_sees_it_all() {
-    if !is_alone("nobody_without_capabilities_sees_it_all") {
+    if !is_alone("traffic::sources::tests::nobody_without_capabilities_sees_it_all") {
         return;
     }
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -395,13 +338,13 @@ fn nobody_without_capabilities_sees_it_all() {
 
 #[test]
 fn more_ends_than_there_is_room_for_are_missed() {
-    if !is_alone("more_ends_than_there_is_room_for_are_missed") {
+    if !is_alone("traffic::sources::tests::more_ends_than_there_is_room_for_are_missed") {
         return;
     }
     let (listener, port) = listen("127.0.0.1:0");
     let (mut source, _) = watch(Source::Events, port);
     let Backend::Events(_, events) = &source.backend else { panic!("no events") };
-    sock_diag::tests::shrink_buffer(events);
+    sock_diag::shrink_buffer(events);
     for _ in 0..100 {
         drop(TcpStream::connect(("127.0.0.1", port)).unwrap());
         drop(listener.accept().unwrap());
@@ -415,7 +358,7 @@ fn more_ends_than_there_is_room_for_are_missed() {
 #[ignore = "needs 10,100 open files: ulimit -Hn 20000, then --ignored"]
 fn ten_thousand_connections() {
     const ALL: usize = 10_000;
-    if !is_alone("ten_thousand_connections") {
+    if !is_alone("traffic::sources::tests::ten_thousand_connections") {
         return;
     }
     // SAFETY: both are given a limit that lives for the call.
