@@ -7,6 +7,7 @@ mod measure;
 mod needs;
 mod output;
 mod pid1;
+mod proc;
 mod room;
 
 use std::path::{Path, PathBuf};

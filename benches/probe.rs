@@ -7,14 +7,18 @@
 //!     probe sleep A B    no app: after a SIGTERM it sleeps for A, says when it woke, sleeps until
 //!         B after the signal, and ends; both in milliseconds
 //!     probe spin         keeps a CPU busy
+//!     probe crowd PORT N    has that many idle connections to itself on that port, at both ends
+//!     probe leave PORT N    makes them and ends them: the kernel keeps the clients' in TIME_WAIT
 
 use std::io::Write;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::waitpid;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
@@ -34,6 +38,21 @@ fn main() {
         ["spin"] => loop {
             std::hint::spin_loop();
         },
+        ["crowd", port, count] => {
+            // Both ends need a descriptor.
+            let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+            setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("more descriptors");
+            let crowd: Vec<_> = connections(port, count).collect();
+            say("ready", crowd.len() as u64);
+            loop {
+                thread::park();
+            }
+        }
+        ["leave", port, count] => {
+            // The client is dropped first.
+            connections(port, count).for_each(drop);
+            say("ready", number(count));
+        }
         _ => panic!("unknown words {words:?}; see the head of benches/probe.rs"),
     }
 }
@@ -49,6 +68,18 @@ fn say(word: &str, number: u64) {
     writeln!(rest, "{word} {number}").expect("room");
     let length = 64 - rest.len();
     write(std::io::stdout(), &line[..length]).expect("stdout");
+}
+
+/// Connections to ourselves: the client's end and the server's. Not all to one address, since there
+/// are only some ten thousand ports for the clients of one.
+fn connections(port: &str, count: &str) -> impl Iterator<Item = (TcpStream, TcpStream)> {
+    let port = number(port) as u16;
+    let listener = TcpListener::bind(("0.0.0.0", port)).expect("a port");
+    (0..number(count)).map(move |nth| {
+        let address = Ipv4Addr::new(127, 0, 0, 1 + (nth / 10_000) as u8);
+        let client = TcpStream::connect((address, port)).expect("a connection");
+        (client, listener.accept().expect("a connection").0)
+    })
 }
 
 fn number(word: &str) -> u64 {
