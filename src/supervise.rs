@@ -202,7 +202,7 @@ impl Supervisor {
     fn end_watch(&mut self) {
         if let Some(mut watch) = self.watch.take() {
             watch.look(Instant::now);
-            self.journal.record_traffic(watch.end());
+            self.journal.record_traffic(watch.end(Instant::now()));
         }
     }
 

@@ -19,6 +19,7 @@ use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
 use crate::tasks::task::Hooks;
 use crate::traffic::network::Network;
+use crate::traffic::quiet::HoldUntil;
 
 const ABOUT: &str = "\
 A tiny init (PID 1) for containers. It holds the stop signal back while load
@@ -124,6 +125,12 @@ pub struct ShutdownArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traffic, watched while the stop signal is held back")]
 pub struct TrafficArgs {
+    /// What ends the hold between MIN and MAX: no data
+    /// (quiet), no data on a new connection (no-new),
+    /// or no data and no open connection (closed)
+    /// [default: quiet]
+    #[arg(verbatim_doc_comment, long, value_name = "WHAT", hide_possible_values = true)]
+    pub hold_until: Option<HoldUntil>,
     /// Traffic has stopped when nothing came in for
     /// this long; needs --delay MIN..MAX
     /// [default: 3s]

@@ -34,6 +34,7 @@ use crate::span::Span;
 use crate::tasks::TasksConfig;
 use crate::tasks::sidecar::{Await, Preset};
 use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
+use crate::traffic::quiet::Rules;
 use crate::traffic::sources::Ports;
 use crate::traffic::watch::{QUIET_WINDOW, WatchConfig};
 
@@ -294,14 +295,21 @@ impl TrafficArgs {
             let text = "--quiet-window needs a delay that can end early, such as --delay 5s..20s";
             return Err(failed(text.into()));
         }
+        if self.hold_until.is_some() && !shutdown.delay.is_range() {
+            let text = "--hold-until needs a delay that can end early, such as --delay 5s..20s";
+            return Err(failed(text.into()));
+        }
         Ok(WatchConfig {
-            quiet_window: self.quiet_window.unwrap_or(QUIET_WINDOW),
+            rules: Rules {
+                ignored_peers: self.ignore_peer,
+                until: self.hold_until.unwrap_or_default(),
+                quiet_window: self.quiet_window.unwrap_or(QUIET_WINDOW),
+            },
             ports: match self.traffic_port.is_empty() {
                 true => Ports::OfFamily,
                 false => Ports::Named(self.traffic_port),
             },
             ignored_ports: self.ignore_port,
-            ignored_peers: self.ignore_peer,
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
 use crate::traffic::network::Network;
+use crate::traffic::quiet::HoldUntil;
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
 pub const MAX_DURATION: Duration = Duration::from_hours(365 * 24);
@@ -45,6 +46,7 @@ macro_rules! value_names {
 
 value_names!(OnRepeat: Hurry = "hurry", Ignore = "ignore");
 value_names!(Leftovers: Stop = "stop", Wait = "wait", Kill = "kill");
+value_names!(HoldUntil: Quiet = "quiet", NoNew = "no-new", Closed = "closed");
 value_names!(Format: Text = "text", Json = "json");
 value_names!(
     Preset: None = "none",

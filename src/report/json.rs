@@ -14,6 +14,7 @@ use crate::report::timeline::{HoldEnd, Trigger};
 use crate::report::words::{Limits, bounded};
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
+use crate::traffic::counts::Origin;
 
 /// The most ports that are listed.
 const MAX_PORTS: usize = 64;
@@ -76,11 +77,28 @@ struct TrafficSeen<'a> {
     seen_by: Option<&'static str>,
     unseen_because: Option<Cow<'a, str>>,
     ports: &'a [u16],
-    connections: u64,
-    with_data: u64,
+    connections: Option<u64>,
+    with_data: Option<u64>,
+    old_with_data: Option<u64>,
     last_arrival_ms: Option<Ms>,
-    sufficient_delay_ms: Ms,
-    kept_by: Option<IpAddr>,
+    last_data_ms: Option<Ms>,
+    silent_ms: Option<Ms>,
+    at_least_ms: Ms,
+    sufficient_delay_ms: Option<Ms>,
+    missed: bool,
+    missed_because: Option<Cow<'a, str>>,
+    open_at_forward: Option<u64>,
+    active_at_forward: Option<u64>,
+    open_at_kill: Option<u64>,
+    active_at_kill: Option<u64>,
+    kept_by: Option<KeptBy>,
+}
+
+/// Who kept a hold from ending; of UDP it is not known which peer.
+#[derive(Serialize)]
+struct KeptBy {
+    peer: Option<IpAddr>,
+    local_port: u16,
 }
 
 /// The app behind a shell or a relay.
@@ -172,15 +190,28 @@ impl<'a> Report<'a> {
 
 impl<'a> TrafficSeen<'a> {
     fn of(traffic: &'a Traffic, limits: Limits) -> TrafficSeen<'a> {
+        let Traffic { counts, at_forward, at_kill, .. } = traffic;
+        let kept_by =
+            |Origin { peer, port }| KeptBy { peer: peer.map(|peer| peer.ip()), local_port: port };
         TrafficSeen {
             seen_by: traffic.seen_by,
             unseen_because: traffic.unseen_because.map(|why| limits.short(why)),
             ports: &traffic.ports[..traffic.ports.len().min(MAX_PORTS)],
-            connections: traffic.connections,
-            with_data: traffic.with_data,
+            connections: counts.map(|counts| counts.arrived),
+            with_data: counts.map(|counts| counts.with_data),
+            old_with_data: counts.map(|counts| counts.old_with_data),
             last_arrival_ms: traffic.last_arrival.map(Ms),
-            sufficient_delay_ms: Ms(traffic.sufficient_delay),
-            kept_by: traffic.kept_by,
+            last_data_ms: traffic.last_data.map(Ms),
+            silent_ms: traffic.silent.map(Ms),
+            at_least_ms: Ms(traffic.least_delay),
+            sufficient_delay_ms: traffic.sufficient_delay.map(Ms),
+            missed: traffic.missed_because.is_some(),
+            missed_because: traffic.missed_because.map(|why| limits.short(why)),
+            open_at_forward: at_forward.map(|at| at.open),
+            active_at_forward: at_forward.map(|at| at.active),
+            open_at_kill: at_kill.map(|at| at.open),
+            active_at_kill: at_kill.map(|at| at.active),
+            kept_by: traffic.kept_by.map(kept_by),
         }
     }
 }

@@ -1,6 +1,5 @@
 //! What a timeline comes to, as the report needs it, and the verdict of a rehearsal.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -11,7 +10,8 @@ use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
-use crate::traffic::seen::HoldTraffic;
+use crate::traffic::counts::{Arrival, Counts, Missed, Origin};
+use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen};
 
 /// Whether a rehearsal went well, with the reason where it did not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -56,22 +56,32 @@ pub struct Summary<'a> {
     pub verdict: Option<Verdict>,
 }
 
-/// What came in during the hold. All is 0 or missing where nothing of the app listens, or where
-/// nothing could be seen.
+/// What came in during the hold. Where nothing of the app listens, nothing came.
 #[derive(Debug, Default)]
 pub struct Traffic<'a> {
-    /// How it was seen.
+    /// How it was seen. None where nothing listens, or where nothing could be seen.
     pub seen_by: Option<&'static str>,
+    /// Why some of it could not be seen, or all of it.
     pub unseen_because: Option<&'a str>,
     pub ports: &'a [u16],
-    pub connections: u64,
-    pub with_data: u64,
-    /// When the last connection with data came.
+    /// None where nothing could be seen.
+    pub counts: Option<Counts>,
+    /// When the last new connection with data came.
     pub last_arrival: Option<Duration>,
-    /// The smallest delay that covers it, in whole seconds.
-    pub sufficient_delay: Duration,
-    /// The peer whose data came last, where the hold lasted until its MAX because of traffic.
-    pub kept_by: Option<IpAddr>,
+    /// When data came in last, on any connection.
+    pub last_data: Option<Duration>,
+    /// How long none had come in when the hold ended.
+    pub silent: Option<Duration>,
+    /// The smallest delay that covers the last data, in whole seconds.
+    pub least_delay: Duration,
+    /// The same, where nothing that came later would have been seen: see `is_sufficient`.
+    pub sufficient_delay: Option<Duration>,
+    /// Why something may have been missed.
+    pub missed_because: Option<&'a str>,
+    pub at_forward: Option<OpenConnections>,
+    pub at_kill: Option<OpenConnections>,
+    /// Who kept the hold from ending, where it has a range and lasted until its MAX.
+    pub kept_by: Option<Origin>,
 }
 
 impl Traffic<'_> {
@@ -160,25 +170,61 @@ impl Timeline {
 
     fn traffic_seen<'a>(&'a self, seen: &'a HoldTraffic) -> Traffic<'a> {
         match seen {
-            HoldTraffic::Seen { ports, source, counts } => {
-                let lasted_to_max = self.plan.delay.is_range()
-                    && matches!(self.hold_end, Some((_, HoldEnd::Delay)));
-                let last_arrival = counts.last_arrival.map(|last| self.at(last.at));
-                let kept_by = counts.last_data.filter(|_| lasted_to_max);
-                Traffic {
-                    seen_by: Some(source.key()),
-                    unseen_because: None,
-                    ports,
-                    connections: counts.arrived,
-                    with_data: counts.with_data,
-                    last_arrival,
-                    sufficient_delay: last_arrival.map_or(Duration::ZERO, whole_seconds_above),
-                    kept_by: kept_by.map(|last| last.peer.ip()),
-                }
-            }
-            HoldTraffic::NothingListens => Traffic::default(),
-            HoldTraffic::Unseen(why) => Traffic { unseen_because: Some(why), ..Traffic::default() },
+            HoldTraffic::Seen(seen) => self.counted(seen),
+            HoldTraffic::NothingListens => Traffic {
+                counts: Some(Counts::default()),
+                silent: self.silence(None),
+                sufficient_delay: Some(Duration::ZERO),
+                ..Traffic::default()
+            },
+            HoldTraffic::Unseen(why) => Traffic {
+                unseen_because: Some(why),
+                missed_because: Some(why),
+                ..Traffic::default()
+            },
         }
+    }
+
+    fn counted<'a>(&'a self, seen: &'a Seen) -> Traffic<'a> {
+        let Seen { ports, source, counts, unseen_because, at_forward, at_kill, .. } = seen;
+        let unseen_because = unseen_because.as_deref();
+        let missed_because = unseen_because.or(counts.missed.map(Missed::why));
+        let lasted_to_max =
+            self.plan.delay.is_range() && matches!(self.hold_end, Some((_, HoldEnd::Delay)));
+        let last_data = counts.last_data.map(|data| self.at(data.at));
+        let least_delay = last_data.map_or(Duration::ZERO, whole_seconds_above);
+        let is_sufficient = missed_because.is_none() && self.is_sufficient(seen);
+        Traffic {
+            seen_by: Some(source.key()),
+            unseen_because,
+            ports,
+            counts: Some(*counts),
+            last_arrival: counts.last_arrival.map(|last| self.at(last.at)),
+            last_data,
+            silent: self.silence(counts.last_data),
+            least_delay,
+            sufficient_delay: is_sufficient.then_some(least_delay),
+            missed_because,
+            at_forward: *at_forward,
+            at_kill: *at_kill,
+            kept_by: counts.keeper.filter(|_| lasted_to_max),
+        }
+    }
+
+    /// Whether a delay that covers the last data that was seen would have covered all: none came, or
+    /// the silence after it was long. Where the hold cut the traffic off, nobody knows.
+    fn is_sufficient(&self, seen: &Seen) -> bool {
+        let Counts { last_data, longest_gap, .. } = seen.counts;
+        let is_long =
+            |silence| silence >= seen.quiet_window || silence > longest_gap.saturating_mul(4);
+        last_data.is_none() || self.silence(last_data).is_some_and(is_long)
+    }
+
+    /// How long nothing had come in when the hold ended.
+    fn silence(&self, last_data: Option<Arrival>) -> Option<Duration> {
+        let (ended_at, _) = self.hold_end?;
+        let since = last_data.map(|data| data.at).or(self.began_at)?;
+        Some(ended_at.saturating_duration_since(since))
     }
 
     /// Whether a rehearsal went well. The code is the app's, 0 where it was expected.

@@ -6,11 +6,13 @@ use crate::process::target::{Reason, Swept, Target};
 use crate::report::step::{Sender, Step};
 use crate::report::summary::{Summary, Traffic, Verdict};
 use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
-use crate::report::words::{Limits, TrapPending, Whom, bounded};
+use crate::report::words::{Connections, Limits, TrapPending, Whom, bounded};
 use crate::shutdown::event::{Note, Why};
 use crate::signal::Signal;
 use crate::span::Span;
 use crate::tasks::task::{Done, Task};
+use crate::traffic::counts::Counts;
+use crate::traffic::seen::OpenConnections;
 
 /// The text of a step, which the timeline has recorded already.
 pub fn step(step: &Step, timeline: &Timeline, now: Instant) -> String {
@@ -148,7 +150,7 @@ pub fn report(summary: &Summary, max: usize) -> String {
     bounded(max, |limits| {
         let parts = [
             vec![beginning(summary)],
-            hold(summary),
+            hold(summary, limits),
             forward(summary, limits),
             vec![ending(summary)],
             leftovers(summary, limits),
@@ -169,7 +171,7 @@ fn beginning(summary: &Summary) -> String {
 }
 
 /// How long the hold was and why, and what came in meanwhile.
-fn hold(summary: &Summary) -> Vec<String> {
+fn hold(summary: &Summary, limits: Limits) -> Vec<String> {
     let seen = summary.traffic.as_ref();
     let nothing_listens = seen.is_some_and(|seen| !seen.listens());
     let delay = summary.plan.delay;
@@ -190,24 +192,67 @@ fn hold(summary: &Summary) -> Vec<String> {
             HoldEnd::Exit => format!("held for {held} of {delay}, until the app ended by itself"),
         })
     });
-    held.into_iter().chain(seen.filter(|seen| seen.seen_by.is_some()).map(traffic)).collect()
+    let traffic = seen.filter(|seen| seen.listens()).map(|seen| traffic(seen, limits));
+    held.into_iter().chain(traffic.into_iter().flatten()).collect()
 }
 
-fn traffic(seen: &Traffic) -> String {
-    let came = match (seen.connections, seen.with_data, seen.last_arrival) {
-        (0, ..) => "no connection came in".into(),
-        (1, 0, _) => "a connection came in without data".into(),
-        (all, 0, _) => format!("{all} connections came in, none with data"),
-        (all, some, last) => format!(
-            "{all} connections came in, {some} with data, the last at +{}, which a delay of {} would \
-             have covered",
-            Span(last.unwrap_or_default()),
-            Span(seen.sufficient_delay)
-        ),
+/// What came in, and which delay would have been enough.
+fn traffic(seen: &Traffic, limits: Limits) -> Vec<String> {
+    let Some(counts) = seen.counts else {
+        let why = seen.unseen_because.unwrap_or_default();
+        return vec![format!("what came in was not seen: {}", limits.short(why))];
     };
-    match seen.kept_by {
-        Some(peer) => format!("{came}; data from {peer} prolonged the hold"),
-        None => came,
+    let mut parts = vec![connections(seen, &counts)];
+    if let Some(last) = seen.last_data.map(Span) {
+        parts.push(match seen.sufficient_delay.map(Span) {
+            Some(delay) => {
+                format!(
+                    "the last data came at +{last}, which a delay of {delay} would have covered"
+                )
+            }
+            None if seen.missed_because.is_some() => format!("the last data was seen at +{last}"),
+            None => format!(
+                "the last data came at +{last}, and traffic still came when the hold ended, so no \
+                 delay is known to be enough"
+            ),
+        });
+    }
+    if let Some(why) = seen.missed_because {
+        parts.push(format!("some may have been missed: {}", limits.short(why)));
+    }
+    let open = |open: OpenConnections, when| {
+        let OpenConnections { open, active } = open;
+        format!("{} open {when}, {active} of them with recent data", Connections(open))
+    };
+    let with_data = |open: &OpenConnections| open.active > 0;
+    parts.extend(seen.at_forward.filter(with_data).map(|at| open(at, "at the forward")));
+    parts.extend(seen.at_kill.filter(with_data).map(|at| open(at, "at SIGKILL")));
+    parts.extend(seen.kept_by.map(|who| format!("{who} prolonged the hold")));
+    parts
+}
+
+fn connections(seen: &Traffic, counts: &Counts) -> String {
+    let Counts { arrived, with_data, old_with_data, .. } = *counts;
+    let least = if seen.missed_because.is_some() { "at least " } else { "" };
+    let came = (arrived > 0).then(|| {
+        let data = match with_data {
+            0 => "without data".into(),
+            _ if with_data == arrived => "with data".into(),
+            some => format!("{some} with data"),
+        };
+        let last = seen.last_arrival.map(|last| format!(", the last at +{}", Span(last)));
+        format!("{least}{} came in, {data}{}", Connections(arrived), last.unwrap_or_default())
+    });
+    let spoke = (old_with_data > 0).then(|| match old_with_data {
+        1 => format!("{least}one old connection brought data"),
+        old => format!("{least}{old} old connections brought data"),
+    });
+    let parts: Vec<String> = came.into_iter().chain(spoke).collect();
+    match parts[..] {
+        [] if seen.missed_because.is_some() => "no connection was seen to come in".into(),
+        [] if seen.last_data.is_some() => "no connection came in".into(),
+        [] => "nothing came in".into(),
+        _ => parts.join(", "),
     }
 }
 

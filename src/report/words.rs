@@ -146,6 +146,18 @@ impl fmt::Display for WhyThrough<'_> {
     }
 }
 
+/// So many connections.
+pub struct Connections(pub u64);
+
+impl fmt::Display for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Connections(1) => f.write_str("one connection"),
+            Connections(count) => write!(f, "{count} connections"),
+        }
+    }
+}
+
 /// Why a shell did not run its trap before SIGKILL came.
 pub struct TrapPending<'a>(pub &'a Name);
 

@@ -1,7 +1,9 @@
 //! The traffic that comes in while a stop signal is held back:
 //!
 //! - `watch.rs`: watches one hold: when to look, and whether traffic has stopped
-//! - `quiet.rs`: counts the traffic that looks find, and knows since when it is quiet; pure
+//! - `quiet.rs`: counts the traffic that looks find, and knows when it will have stopped; pure
+//! - `counts.rs`: what has come in since the stop signal; pure
+//! - `tracked.rs`: the list of connections that `quiet.rs` keeps from look to look; pure
 //! - `seen.rs`: what a report says of the traffic of a hold; pure
 //! - `network.rs`: the peers that `--ignore-peer` names: an address or a network
 //! - `sources.rs`: lists the connections to our ports by the best source that is permitted
@@ -9,6 +11,7 @@
 //! - `proc_net.rs`: lists sockets as /proc/net has them, where netlink is refused
 //! - `socket.rs`: a listed socket, its states and its timer, as both number them
 
+pub mod counts;
 pub mod network;
 pub mod proc_net;
 pub mod quiet;
@@ -16,6 +19,7 @@ pub mod seen;
 pub mod sock_diag;
 pub mod socket;
 pub mod sources;
+pub mod tracked;
 pub mod watch;
 
 #[cfg(test)]

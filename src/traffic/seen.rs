@@ -1,6 +1,8 @@
 //! What a report says of the traffic of a hold. No system call, no clock.
 
-use crate::traffic::quiet::Counts;
+use std::time::Duration;
+
+use crate::traffic::counts::Counts;
 
 /// Where the connections are listed, the best source first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,17 +26,44 @@ impl Source {
     }
 }
 
+/// How many connections were open at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenConnections {
+    /// Those that the app had not let go of.
+    pub open: u64,
+    /// Those of them that had brought data within the quiet window.
+    pub active: u64,
+}
+
+impl From<Counts> for OpenConnections {
+    fn from(Counts { open, active, .. }: Counts) -> OpenConnections {
+        OpenConnections { open, active }
+    }
+}
+
 /// What was seen of the traffic during a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The ports that were watched.
+    pub ports: Vec<u16>,
+    pub source: Source,
+    /// Those at the end of the hold.
+    pub counts: Counts,
+    pub quiet_window: Duration,
+    /// Why traffic beside that of the counts cannot be seen, where there may be some.
+    pub unseen_because: Option<String>,
+    /// When the stop signal was forwarded; None where it was not.
+    pub at_forward: Option<OpenConnections>,
+    /// When SIGKILL was sent first; None where it was not, or where nobody looked.
+    pub at_kill: Option<OpenConnections>,
+}
+
+/// What is known of the traffic during a hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HoldTraffic {
-    Seen {
-        /// The ports that were watched.
-        ports: Vec<u16>,
-        source: Source,
-        counts: Counts,
-    },
+    Seen(Seen),
     /// Neither the app nor a descendant of it listens.
     NothingListens,
-    /// There may have been traffic, but it could not be seen, for this reason.
+    /// There may have been traffic, but none of it could be seen, for this reason.
     Unseen(String),
 }

@@ -72,8 +72,17 @@ pub struct ListedSocket {
 impl ListedSocket {
     /// The connection, if it is one to these ports: the end of a listener is reported too.
     pub fn connection(self, ports: &[u16]) -> Option<Connection> {
-        let ListedSocket { port, peer, cookie, received, .. } = self;
+        let ListedSocket { state, port, peer, cookie, received, .. } = self;
         let is_watched = ports.contains(&port) && peer.port() != 0;
-        is_watched.then_some(Connection { cookie, port, peer, received })
+        is_watched.then_some(Connection {
+            cookie,
+            port,
+            peer,
+            received,
+            sent: None,
+            silent_for: None,
+            peer_closed: state & (CLOSE_WAIT | LAST_ACK | CLOSING) != 0,
+            app_closed: state & (FIN_WAIT1 | FIN_WAIT2 | LAST_ACK | CLOSING) != 0,
+        })
     }
 }

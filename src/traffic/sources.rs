@@ -11,8 +11,9 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use crate::process::proc;
+use crate::traffic::counts::Missed;
 use crate::traffic::proc_net::{self, AcceptedCount};
-use crate::traffic::quiet::Look;
+use crate::traffic::quiet::Connection;
 use crate::traffic::seen::Source;
 use crate::traffic::sock_diag::{DumpSocket, EventSocket};
 use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket, OPEN, Protocol, RECEIVING, Wanted};
@@ -68,6 +69,17 @@ impl fmt::Display for UnseenReason {
 
 /// The best first.
 const SOURCES: [Source; 3] = [Source::Events, Source::Dumps, Source::Files];
+
+/// What was found at one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The connections that are open, in any order.
+    pub open: Vec<Connection>,
+    /// Those that ended since the look before, as far as the source reports them.
+    pub ended: Vec<Connection>,
+    /// Why a connection may have come and gone that is in neither.
+    pub missed: Option<Missed>,
+}
 
 /// Lists the connections to our ports.
 pub struct SocketSource {
@@ -136,7 +148,7 @@ impl SocketSource {
     /// What is open, and what ended since the last look.
     pub fn look(&mut self) -> Look {
         self.look_began = cpu_time();
-        let failed = Look { missed: true, ..Look::default() };
+        let failed = Look { missed: Some(Missed::ListFailed), ..Look::default() };
         self.backend.look(&self.ports).unwrap_or(failed)
     }
 
@@ -171,15 +183,16 @@ impl Backend {
         let missed = match self {
             Backend::Events(dumps, events) => {
                 dumps.list(&tcp(OPEN), &mut found)?;
-                events.drain(&mut |socket| ended.extend(socket.connection(ports)))
+                let lost = events.drain(&mut |socket| ended.extend(socket.connection(ports)));
+                lost.then_some(Missed::EventsLost)
             }
             Backend::Dumps(dumps, accepted) => {
                 dumps.list(&tcp(OPEN), &mut found)?;
-                accepted.growth()? > 0
+                (accepted.growth()? > 0).then_some(Missed::NotListed)
             }
             Backend::Files(accepted) => {
                 proc_net::list(&tcp(RECEIVING), &mut found)?;
-                accepted.growth()? > 0
+                (accepted.growth()? > 0).then_some(Missed::NotListed)
             }
         };
         Ok(Look { open, ended, missed })

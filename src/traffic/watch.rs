@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use crate::span::Span;
-use crate::traffic::network::Network;
-use crate::traffic::quiet::Traffic;
-use crate::traffic::seen::HoldTraffic;
-use crate::traffic::sources::{OpenError, Ports, SocketSource};
+use crate::traffic::quiet::{Rules, Traffic};
+use crate::traffic::seen::{HoldTraffic, Seen};
+use crate::traffic::sources::{Look, OpenError, Ports, SocketSource};
 
 /// How long it has to be quiet until traffic has stopped, unless `--quiet-window` says otherwise.
 pub const QUIET_WINDOW: Duration = Duration::from_secs(3);
@@ -17,11 +16,9 @@ pub const QUIET_WINDOW: Duration = Duration::from_secs(3);
 /// What is to be watched.
 #[derive(Clone, Debug)]
 pub struct WatchConfig {
-    /// Traffic has stopped when nothing came in for so long.
-    pub quiet_window: Duration,
+    pub rules: Rules,
     pub ports: Ports,
     pub ignored_ports: Vec<u16>,
-    pub ignored_peers: Vec<Network>,
 }
 
 /// When a hold begins, when it may end, and when it has to.
@@ -35,16 +32,13 @@ pub struct Times {
 impl Times {
     /// When to look next: after the pause that the source wants, but no later than when traffic may
     /// turn out to have stopped.
-    fn next_look(
-        &self,
-        now: Instant,
-        source: &SocketSource,
-        traffic: &Traffic,
-        quiet_window: Duration,
-    ) -> Instant {
+    fn next_look(&self, now: Instant, source: &SocketSource, traffic: &Traffic) -> Instant {
         let paused_until = now + source.pause();
-        let may_stop_at = (traffic.quiet_since() + quiet_window).max(self.may_end_at);
-        if may_stop_at > now { paused_until.min(may_stop_at) } else { paused_until }
+        let may_stop_at = traffic.stops_at().map(|at| at.max(self.may_end_at));
+        match may_stop_at.filter(|at| *at > now) {
+            Some(at) => paused_until.min(at),
+            None => paused_until,
+        }
     }
 }
 
@@ -72,9 +66,9 @@ impl Watch {
         let opened = SocketSource::open(&config.ports, &config.ignored_ports, pids);
         let (next_at, view) = match opened {
             Ok((source, first)) => {
-                let traffic = Traffic::new(config.ignored_peers.clone(), &first, times.began_at);
-                let next_at =
-                    times.next_look(times.began_at, &source, &traffic, config.quiet_window);
+                let mut traffic = Traffic::new(config.rules.clone(), times.began_at);
+                take_in(&first, &mut traffic, times.began_at);
+                let next_at = times.next_look(times.began_at, &source, &traffic);
                 (Some(next_at), View::Traffic(source, traffic))
             }
             Err(OpenError::NothingListens) => (Some(times.may_end_at), View::NothingListens),
@@ -89,7 +83,7 @@ impl Watch {
                 "the hold lasts until +{latest}, for traffic cannot be seen: {why}"
             );
         }
-        Watch { quiet_window: config.quiet_window, times, next_at, view }
+        Watch { quiet_window: config.rules.quiet_window, times, next_at, view }
     }
 
     /// When to look next.
@@ -103,36 +97,53 @@ impl Watch {
             self.next_at = self.next_at.filter(|at| *at > clock());
             return;
         };
-        let before = traffic.counts().last_arrival;
+        let before = traffic.last_arrival();
         let look = source.look();
         let now = clock();
-        traffic.add(&look, now);
-        if let Some(last) = traffic.counts().last_arrival.filter(|last| Some(*last) != before) {
+        take_in(&look, traffic, now);
+        if let Some(last) = traffic.last_arrival().filter(|last| Some(*last) != before) {
             let at = Span(last.at.saturating_duration_since(self.times.began_at));
-            debug!(event = "arrival", "+{at} a connection from {}", last.peer);
+            debug!(event = "arrival", "+{at} a connection from {}", last.from);
         }
-        self.next_at = Some(self.times.next_look(now, source, traffic, self.quiet_window));
+        self.next_at = Some(self.times.next_look(now, source, traffic));
     }
 
     /// Whether nothing has come in for the quiet window.
     pub fn traffic_has_stopped(&self, now: Instant) -> bool {
         match &self.view {
-            View::Traffic(_, traffic) => traffic.quiet_since() + self.quiet_window <= now,
+            View::Traffic(_, traffic) => traffic.stops_at().is_some_and(|at| at <= now),
             View::NothingListens => true,
             View::Unseen(_) => false,
         }
     }
 
     /// Ends the watch, and returns what was seen in the hold.
-    pub fn end(self) -> HoldTraffic {
+    pub fn end(self, now: Instant) -> HoldTraffic {
         match self.view {
-            View::Traffic(source, traffic) => HoldTraffic::Seen {
-                ports: source.ports().to_vec(),
-                source: source.kind(),
-                counts: traffic.counts(),
-            },
+            View::Traffic(source, traffic) => {
+                let counts = traffic.counts(now);
+                HoldTraffic::Seen(Seen {
+                    ports: source.ports().to_vec(),
+                    source: source.kind(),
+                    counts,
+                    quiet_window: self.quiet_window,
+                    unseen_because: None,
+                    at_forward: Some(counts.into()),
+                    at_kill: None,
+                })
+            }
             View::NothingListens => HoldTraffic::NothingListens,
             View::Unseen(why) => HoldTraffic::Unseen(why),
         }
     }
+}
+
+fn take_in(look: &Look, traffic: &mut Traffic, now: Instant) {
+    traffic.begin_look(now);
+    look.open.iter().for_each(|connection| traffic.found(connection));
+    look.ended.iter().for_each(|connection| traffic.ended(connection));
+    if let Some(why) = look.missed {
+        traffic.miss(why);
+    }
+    traffic.end_look();
 }
