@@ -14,8 +14,8 @@ use crate::shutdown::plan::{Delay, Plan};
 use crate::signal::Signal;
 use crate::tasks::task::{Hook, Occasion, Task};
 use crate::test_support::*;
-use crate::traffic::quiet::{Connection, Look, Traffic};
-use crate::traffic::seen::{HoldTraffic, Source};
+use crate::traffic::counts::{Arrival, Counts, Missed, Origin};
+use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen, Source};
 
 const MAX: usize = 4000;
 
@@ -197,57 +197,190 @@ fn failed_hooks() {
     assert!(!in_text(plan(), vec![stop()], 60, 0).contains("failed"));
 }
 
-/// The report of a hold that ended for this reason, with a connection for each number of bytes.
-fn with_traffic(received: &[u64], why: Why, range: bool) -> (String, Value) {
-    let min = if range { Duration::from_secs(3) } else { plan().delay.max };
-    let delay = Delay { min, ..plan().delay };
+/// What a hold of 15 s saw: one old connection that spoke and these new ones, and data last at +6.5 s.
+fn seen(arrived: u64, with_data: u64, old_with_data: u64, t0: Instant) -> Seen {
+    let from = Origin { peer: Some(([10, 0, 0, 1], 40_000).into()), port: 80 };
+    let at = |milliseconds| Arrival { at: t0 + Duration::from_millis(milliseconds), from };
+    let counts = Counts {
+        arrived,
+        with_data,
+        old_with_data,
+        last_arrival: (with_data > 0).then_some(at(5200)),
+        last_data: (with_data + old_with_data > 0).then_some(at(6500)),
+        longest_gap: Duration::from_secs(6),
+        ..Counts::default()
+    };
+    Seen {
+        ports: (1..=70).collect(),
+        source: Source::Dumps,
+        counts,
+        quiet_window: Duration::from_secs(3),
+        unseen_because: None,
+        at_forward: None,
+        at_kill: None,
+    }
+}
+
+/// The report of a hold with a range that ended for this reason after so many seconds.
+fn with_traffic(seen: impl Fn(Instant) -> Seen, why: Why, held: u64) -> (String, Value) {
+    let delay = Delay { min: Duration::from_secs(3), ..plan().delay };
     let (mut timeline, t0) = recorded(Plan { delay, ..plan() }, vec![]);
     timeline.record(&began(outside(), t0), t0);
-    let open = (1..).zip(received).map(|(cookie, received)| Connection {
-        cookie,
-        port: 80,
-        peer: ([10, 0, 0, 1], 40_000).into(),
-        received: Some(*received),
-    });
-    let mut traffic = Traffic::new(Vec::new(), &Look::default(), t0);
-    let look = Look { open: open.collect(), ..Look::default() };
-    traffic.add(&look, t0 + Duration::from_millis(6500));
-    let ports = (1..=70).collect();
-    let counts = traffic.counts();
-    timeline.traffic = Some(HoldTraffic::Seen { ports, source: Source::Dumps, counts });
-    let at = t0 + Duration::from_secs(15);
+    timeline.traffic = Some(HoldTraffic::Seen(seen(t0)));
+    let at = t0 + Duration::from_secs(held);
     timeline.record(&forwarded(why), at);
     both(&timeline.summary(0, None, at))
 }
 
 #[test]
 fn the_traffic_of_a_hold() {
-    for (received, why, text) in [
-        (&[][..], Why::Quiet, "until traffic had stopped; no connection came in; SIGTERM"),
-        (&[0], Why::Quiet, "; a connection came in without data; SIGTERM"),
-        (&[0, 1], Why::Quiet, "; 2 connections came in, none with data; SIGTERM"),
+    for (counts, text) in [
+        ([0, 0, 0], "until traffic had stopped; nothing came in; SIGTERM"),
+        ([1, 0, 0], "; one connection came in, without data; SIGTERM"),
+        ([2, 0, 0], "; 2 connections came in, without data; SIGTERM"),
         (
-            &[0, 9],
-            Why::Quiet,
-            "; 2 connections came in, 1 with data, the last at +6.5s, which a delay of 7s would \
-             have covered; SIGTERM",
+            [2, 1, 0],
+            "; 2 connections came in, 1 with data, the last at +5.2s; the last data came at +6.5s, \
+             which a delay of 7s would have covered; SIGTERM",
         ),
+        ([1, 1, 0], "; one connection came in, with data, the last at +5.2s; the last data"),
         (
-            &[9],
-            Why::DelayOver,
-            " would have covered; data from 10.0.0.1 prolonged the hold; SIGTERM",
+            [2, 2, 1],
+            "; 2 connections came in, with data, the last at +5.2s, one old connection brought \
+             data; the last data",
         ),
+        ([0, 0, 3], "; 3 old connections brought data; the last data came at +6.5s, which a"),
     ] {
-        let (report, _) = with_traffic(received, why, true);
+        let [arrived, with_data, old] = counts;
+        let (report, _) = with_traffic(|t0| seen(arrived, with_data, old, t0), Why::Quiet, 15);
         assert!(report.contains(text), "{text} is not in {report}");
     }
-    // No traffic prolongs a fixed delay.
-    assert!(!with_traffic(&[9], Why::DelayOver, false).0.contains("prolonged"));
-    assert!(!with_traffic(&[9], Why::Quiet, true).0.contains("prolonged"));
-    let (_, report) = with_traffic(&[9], Why::Quiet, true);
+    let (_, report) = with_traffic(|t0| seen(5, 4, 3, t0), Why::Quiet, 15);
     let traffic = &report["traffic"];
-    assert_eq!((&traffic["seen_by"], &traffic["last_arrival_ms"]), (&"dumps".into(), &6500.into()));
+    assert_eq!(traffic["seen_by"], "dumps");
     assert_eq!(traffic["ports"].as_array().map(Vec::len), Some(64));
+    for (key, value) in [
+        ("connections", 5),
+        ("with_data", 4),
+        ("old_with_data", 3),
+        ("last_arrival_ms", 5200),
+        ("last_data_ms", 6500),
+        ("silent_ms", 8500),
+        ("at_least_ms", 7000),
+        ("sufficient_delay_ms", 7000),
+    ] {
+        assert_eq!(traffic[key], value, "{key} in {traffic}");
+    }
+    for key in ["missed_because", "open_at_forward", "active_at_kill", "kept_by"] {
+        assert_eq!(traffic[key], Value::Null, "{key} in {traffic}");
+    }
+    assert_eq!(traffic["missed"], false);
+}
+
+/// The advice is given where the silence after the last data was long.
+#[test]
+fn which_delay_would_have_been_enough() {
+    let advice = |gap: u64, held| {
+        let seen = |t0| {
+            let mut seen = seen(0, 0, 1, t0);
+            seen.counts.longest_gap = Duration::from_millis(gap);
+            seen
+        };
+        let (text, json) = with_traffic(seen, Why::DelayOver, held);
+        let cut = "the last data came at +6.5s, and traffic still came when the hold ended";
+        let delay = json["traffic"]["sufficient_delay_ms"].clone();
+        assert_eq!(text.contains(cut), delay.is_null(), "{text}");
+        assert_eq!(json["traffic"]["at_least_ms"], 7000, "{json}");
+        delay
+    };
+    // As long as the window, 3 s.
+    assert_eq!(advice(6000, 9), Value::Null);
+    assert_eq!(advice(6000, 10), 7000);
+    // Longer than four of the gaps.
+    assert_eq!(advice(375, 8), Value::Null);
+    assert_eq!(advice(374, 8), 7000);
+}
+
+#[test]
+fn what_may_have_been_missed() {
+    let missed = |arrived, with_data, old| {
+        with_traffic(
+            |t0| {
+                let mut seen = seen(arrived, with_data, old, t0);
+                seen.counts.missed = Some(Missed::EventsLost);
+                seen
+            },
+            Why::Quiet,
+            15,
+        )
+    };
+    let (text, json) = missed(2, 2, 1);
+    let why = "the kernel dropped events of connections that ended";
+    let part = format!(
+        "; at least 2 connections came in, with data, the last at +5.2s, at least one old connection \
+         brought data; the last data was seen at +6.5s; some may have been missed: {why}; SIGTERM"
+    );
+    assert!(text.contains(&part), "{text}");
+    let traffic = &json["traffic"];
+    assert_eq!((&traffic["missed"], &traffic["missed_because"]), (&true.into(), &why.into()));
+    assert_eq!(
+        (&traffic["sufficient_delay_ms"], &traffic["connections"]),
+        (&Value::Null, &2.into())
+    );
+    let (text, json) = missed(0, 0, 0);
+    assert!(text.contains("; no connection was seen to come in; some may have been missed: "));
+    assert_eq!(json["traffic"]["sufficient_delay_ms"], Value::Null);
+    let partly = |t0| Seen { unseen_because: Some("a Unix socket".into()), ..seen(1, 1, 0, t0) };
+    let (text, json) = with_traffic(partly, Why::DelayOver, 15);
+    assert!(text.contains("; some may have been missed: a Unix socket; "), "{text}");
+    let traffic = &json["traffic"];
+    assert_eq!(
+        (&traffic["unseen_because"], &traffic["missed"]),
+        (&"a Unix socket".into(), &true.into())
+    );
+}
+
+#[test]
+fn who_prolonged_the_hold() {
+    let kept_by = |from: Origin| {
+        move |t0| {
+            let mut seen = seen(0, 0, 1, t0);
+            seen.counts.keeper = Some(from);
+            seen
+        }
+    };
+    let peer = Origin { peer: Some(([10, 0, 0, 1], 40_000).into()), port: 80 };
+    let (text, json) = with_traffic(kept_by(peer), Why::DelayOver, 15);
+    assert!(text.contains("; 10.0.0.1 on port 80 prolonged the hold; SIGTERM"), "{text}");
+    let expected = serde_json::json!({"peer": "10.0.0.1", "local_port": 80});
+    assert_eq!(json["traffic"]["kept_by"], expected);
+    let (text, json) = with_traffic(kept_by(Origin { peer: None, port: 53 }), Why::DelayOver, 15);
+    assert!(text.contains("; UDP on port 53 prolonged the hold; SIGTERM"), "{text}");
+    let expected = serde_json::json!({"peer": null, "local_port": 53});
+    assert_eq!(json["traffic"]["kept_by"], expected);
+    let (text, json) = with_traffic(kept_by(peer), Why::Quiet, 15);
+    assert!(!text.contains("prolonged") && json["traffic"]["kept_by"].is_null(), "{text}");
+    // No traffic prolongs a fixed delay.
+    let (mut timeline, t0) = recorded(plan(), vec![stop(), over()]);
+    timeline.traffic = Some(HoldTraffic::Seen(kept_by(peer)(t0)));
+    let (text, json) = both(&timeline.summary(0, None, t0));
+    assert!(!text.contains("prolonged") && json["traffic"]["kept_by"].is_null(), "{text}");
+}
+
+#[test]
+fn what_was_open_at_the_forward_and_at_the_kill() {
+    let with = |at_forward, at_kill| {
+        with_traffic(|t0| Seen { at_forward, at_kill, ..seen(0, 0, 1, t0) }, Why::Quiet, 15)
+    };
+    let open = |open, active| Some(OpenConnections { open, active });
+    let (text, json) = with(open(5, 2), open(1, 1));
+    assert!(text.contains("; 5 connections open at the forward, 2 of them with recent data; "));
+    assert!(text.contains("; one connection open at SIGKILL, 1 of them with recent data; "));
+    let traffic = &json["traffic"];
+    let numbers = ["open_at_forward", "active_at_forward", "open_at_kill", "active_at_kill"];
+    assert_eq!(numbers.map(|key| traffic[key].as_u64()), [5, 2, 1, 1].map(Some));
+    let (text, _) = with(open(5, 0), open(5, 0));
+    assert!(!text.contains("open at"), "{text}");
 }
 
 #[test]
@@ -257,11 +390,22 @@ fn traffic_that_was_not_seen() {
         timeline.traffic = Some(outcome);
         both(&timeline.summary(0, None, t0 + Duration::from_secs(9)))
     };
-    let (text, _) = report(HoldTraffic::NothingListens);
+    let (text, json) = report(HoldTraffic::NothingListens);
     assert!(text.contains("held for 9s of 15s: nothing listens; SIGTERM"), "{text}");
+    let traffic = &json["traffic"];
+    assert_eq!((&traffic["sufficient_delay_ms"], &traffic["connections"]), (&0.into(), &0.into()));
+    assert_eq!((&traffic["silent_ms"], &traffic["missed"]), (&9000.into(), &false.into()));
     let (text, json) = report(HoldTraffic::Unseen("no netlink".into()));
-    assert!(text.contains("until traffic had stopped; SIGTERM"), "{text}");
-    assert_eq!(json["traffic"]["unseen_because"], "no netlink");
+    let part = "until traffic had stopped; what came in was not seen: no netlink; SIGTERM";
+    assert!(text.contains(part), "{text}");
+    let traffic = &json["traffic"];
+    for key in ["connections", "with_data", "old_with_data", "silent_ms", "sufficient_delay_ms"] {
+        assert_eq!(traffic[key], Value::Null, "{key} in {traffic}");
+    }
+    for key in ["unseen_because", "missed_because"] {
+        assert_eq!(traffic[key], "no netlink", "{key} in {traffic}");
+    }
+    assert_eq!((&traffic["missed"], &traffic["at_least_ms"]), (&true.into(), &0.into()));
 }
 
 #[test]

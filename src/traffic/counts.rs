@@ -97,7 +97,7 @@ pub struct Record {
     pub pending: Option<Arrival>,
     /// The same of the look before.
     pub was_pending: Option<Arrival>,
-    /// A connection that was open at the last look.
+    /// A connection that was open at the last look, if one was.
     pub open: Option<Origin>,
     /// The last data by the end of a look; the beginning, if there was none.
     gap_begins_at: Instant,

@@ -132,7 +132,7 @@ impl Traffic {
             return;
         }
         if !connection.app_closed {
-            self.look.open.get_or_insert(origin(connection));
+            self.look.open = self.look.open.max(Some(origin(connection)));
         }
         let look = self.look;
         if let Some(tracked) = self.tracked.find(key(connection)) {
@@ -196,11 +196,13 @@ impl Traffic {
             record.pending = record.pending.max(record.was_pending);
         } else {
             record.open = look.open;
+            record.counts.open = 0;
             tracked.retain(|tracked| {
                 let age = id.wrapping_sub(tracked.look);
                 if age == 1 {
                     record.lose(tracked);
                 }
+                record.counts.open += u64::from(tracked.is(OPEN));
                 age < 2
             });
         }
@@ -210,9 +212,9 @@ impl Traffic {
     /// When traffic will have stopped if nothing more comes. None while connections have to be
     /// closed first.
     pub fn stops_at(&self) -> Option<Instant> {
-        let Record { data_at, news_at, pending, open, .. } = &self.record;
+        let Record { data_at, news_at, pending, counts, .. } = &self.record;
         let quiet_since = match self.rules.until {
-            HoldUntil::Closed if open.is_some() => return None,
+            HoldUntil::Closed if counts.open > 0 => return None,
             HoldUntil::NoNew => *news_at,
             _ => pending.map_or(*data_at, |pending| pending.at.max(*data_at)),
         };
@@ -233,14 +235,13 @@ impl Traffic {
         counts.longest_gap = record.gap_until(record.pending);
         let last = if rules.until == HoldUntil::NoNew { record.news } else { counts.last_data };
         let keeps = last.filter(|last| last.at + rules.quiet_window > now);
-        counts.keeper = match record.open {
-            Some(open) if rules.until == HoldUntil::Closed => Some(open),
+        counts.keeper = match rules.until {
+            HoldUntil::Closed if counts.open > 0 => record.open,
             _ => keeps.map(|data| data.from),
         };
         for tracked in tracked.iter() {
             let is_silent = tracked.is(OLD) && !tracked.is(SPOKE);
             counts.old_with_data += u64::from(is_silent && tracked.is(PENDING));
-            counts.open += u64::from(tracked.is(OPEN));
             counts.active += u64::from(tracked.is(OPEN) && look.is_active(tracked, now));
         }
         counts
