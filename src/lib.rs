@@ -79,7 +79,8 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     if let Some(tight) = tight {
         warn!(event = "tight", "{tight}");
     }
-    if let Some(why) = config.plan.unused_leftovers_timeout() {
+    let unused = config.plan.unused_leftovers_timeout().into_iter();
+    for why in unused.chain(config.unused_traffic_options()) {
         warn!(event = "unused_option", "{why}");
     }
     let tty = Tty::open();

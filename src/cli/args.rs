@@ -125,10 +125,10 @@ pub struct ShutdownArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Traffic, watched while the stop signal is held back")]
 pub struct TrafficArgs {
-    /// What ends the hold between MIN and MAX: no data
-    /// (quiet), no data on a new connection (no-new),
-    /// or no data and no open connection (closed)
-    /// [default: quiet]
+    /// The hold ends when no data comes (quiet),
+    /// none on new connections (no-new), or none
+    /// and all are closed (closed); needs
+    /// --delay MIN..MAX [default: quiet]
     #[arg(verbatim_doc_comment, long, value_name = "WHAT", hide_possible_values = true)]
     pub hold_until: Option<HoldUntil>,
     /// Traffic has stopped when nothing came in for

@@ -215,6 +215,32 @@ impl Config {
             own_variables,
         })
     }
+
+    /// What was asked of the watch over traffic and has no effect, each with the reason.
+    pub fn unused_traffic_options(&self) -> Vec<String> {
+        let Config { plan, watched, readiness, .. } = self;
+        let window = watched.rules.quiet_window;
+        let never_early = (plan.delay.is_range() && plan.delay.max <= window).then(|| {
+            format!(
+                "--delay {} ends early only where nothing listens, for its MAX is not above the \
+                 quiet window of {}: use a larger MAX or a smaller --quiet-window",
+                plan.delay,
+                Span(window)
+            )
+        });
+        let named = match &watched.ports {
+            Ports::Named(ports) => &ports[..],
+            Ports::OfFamily => &[],
+        };
+        let ignored = named.iter().filter(|port| watched.ignored_ports.contains(port));
+        let ignored = ignored.map(|port| {
+            let is_ours = readiness.listen.is_some_and(|address| address.port() == *port);
+            let by =
+                if is_ours { "--health-listen is there" } else { "--ignore-port names it too" };
+            format!("--traffic-port {port} is not watched: {by}")
+        });
+        never_early.into_iter().chain(ignored).collect()
+    }
 }
 
 /// The plan of the shutdown, which knows of the hooks only how long they may take.
@@ -291,13 +317,15 @@ impl HookArgs {
 
 impl TrafficArgs {
     fn watched(self, shutdown: &ShutdownArgs) -> Result<WatchConfig, StartError> {
-        if self.quiet_window.is_some() && !shutdown.delay.is_range() {
-            let text = "--quiet-window needs a delay that can end early, such as --delay 5s..20s";
-            return Err(failed(text.into()));
-        }
-        if self.hold_until.is_some() && !shutdown.delay.is_range() {
-            let text = "--hold-until needs a delay that can end early, such as --delay 5s..20s";
-            return Err(failed(text.into()));
+        let for_ranges = [
+            ("--quiet-window", self.quiet_window.is_some()),
+            ("--hold-until", self.hold_until.is_some()),
+        ];
+        if let Some((option, _)) = for_ranges.iter().find(|(_, is_given)| *is_given)
+            && !shutdown.delay.is_range()
+        {
+            let text = "needs a delay that can end early, such as --delay 5s..20s";
+            return Err(failed(format!("{option} {text}")));
         }
         Ok(WatchConfig {
             rules: Rules {

@@ -69,7 +69,7 @@ pub struct Counts {
     pub last_arrival: Option<Arrival>,
     /// The last data, on a new connection or an old one, or in a datagram.
     pub last_data: Option<Arrival>,
-    /// The longest time without data between the stop signal and the last data.
+    /// The longest time without data from the stop signal to the last data, as far as it was seen.
     pub longest_gap: Duration,
     /// Whose data keeps the hold from ending, or whose open connection.
     pub keeper: Option<Origin>,
@@ -99,8 +99,10 @@ pub struct Record {
     pub was_pending: Option<Arrival>,
     /// A connection that was open at the last look, if one was.
     pub open: Option<Origin>,
-    /// The last data by the end of a look; the beginning, if there was none.
+    /// The last data by the end of the look before; the beginning, if there was none.
     gap_begins_at: Instant,
+    /// How many have brought data since then.
+    after_gap: u32,
 }
 
 impl Record {
@@ -116,6 +118,7 @@ impl Record {
             was_pending: None,
             open: None,
             gap_begins_at: began_at,
+            after_gap: 0,
         }
     }
 
@@ -139,6 +142,7 @@ impl Record {
 
     /// Something has brought data: a connection, or datagrams.
     pub fn bring_data(&mut self, data: Arrival) {
+        self.after_gap = self.after_gap.saturating_add(1);
         self.data_at = self.data_at.max(data.at);
         self.counts.last_data = self.counts.last_data.max(Some(data));
     }
@@ -172,15 +176,21 @@ impl Record {
         }
     }
 
-    /// The longest time without data, if this is the last.
-    pub fn gap_until(&self, last: Option<Arrival>) -> Duration {
-        let gap = last.map(|last| last.at.saturating_duration_since(self.gap_begins_at));
-        self.counts.longest_gap.max(gap.unwrap_or_default())
+    /// The longest time without data, if this is the last, with the time of the look before it. When
+    /// each came between two looks is mostly not known, but how many did.
+    pub fn gap_until(&self, last: Option<Arrival>, look_before: Instant) -> Duration {
+        let Some(Arrival { at, .. }) = last.filter(|last| last.at > self.gap_begins_at) else {
+            return self.counts.longest_gap;
+        };
+        let since = |at: Instant| at.saturating_duration_since(self.gap_begins_at);
+        let gap = since(at) / self.after_gap.max(1);
+        self.counts.longest_gap.max(gap).max(since(look_before))
     }
 
     /// A look has ended: the next gap begins with the last data.
-    pub fn end_gap(&mut self) {
-        self.counts.longest_gap = self.gap_until(self.counts.last_data);
+    pub fn end_gap(&mut self, look_before: Instant) {
+        self.counts.longest_gap = self.gap_until(self.counts.last_data, look_before);
+        self.after_gap = 0;
         if let Some(last) = self.counts.last_data {
             self.gap_begins_at = last.at;
         }

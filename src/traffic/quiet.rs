@@ -206,7 +206,7 @@ impl Traffic {
                 age < 2
             });
         }
-        record.end_gap();
+        record.end_gap(look.before);
     }
 
     /// When traffic will have stopped if nothing more comes. None while connections have to be
@@ -232,7 +232,7 @@ impl Traffic {
         let mut counts = record.counts;
         // What nobody knows yet counts as data.
         counts.last_data = counts.last_data.max(record.pending);
-        counts.longest_gap = record.gap_until(record.pending);
+        counts.longest_gap = record.gap_until(record.pending, look.before);
         let last = if rules.until == HoldUntil::NoNew { record.news } else { counts.last_data };
         let keeps = last.filter(|last| last.at + rules.quiet_window > now);
         counts.keeper = match rules.until {

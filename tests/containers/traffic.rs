@@ -135,7 +135,7 @@ fn a_peer_that_goes_on_keeps_the_hold_and_is_named() {
     let report = ended.report();
     println!("{}", report["traffic"]);
     assert_eq!(report["hold_ended_by"], "delay", "{ended}");
-    assert_eq!(report["traffic"]["kept_by"], network.gateway(), "{ended}");
+    assert_eq!(report["traffic"]["kept_by"]["peer"], network.gateway(), "{ended}");
 }
 
 /// Docker's name server listens in the same network namespace.

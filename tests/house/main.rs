@@ -14,9 +14,11 @@ const PURE: &[&str] = &[
     "signal.rs",
     "span.rs",
     "http/url.rs",
+    "traffic/counts.rs",
     "traffic/network.rs",
     "traffic/quiet.rs",
     "traffic/seen.rs",
+    "traffic/tracked.rs",
     "process/target.rs",
     "tasks/answer.rs",
     "tasks/queue.rs",
@@ -43,6 +45,8 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("", "std::str::FromStr"),
     ("", "serde"),
     ("report/json.rs", "serde_json::to_string"),
+    // A hash of plain values, with fixed keys.
+    ("traffic/tracked.rs", "std::hash"),
     // Addresses as plain values, and the networks that they are compared with.
     ("traffic/", "std::net::IpAddr"),
     ("traffic/", "std::net::Ipv4Addr"),
@@ -50,7 +54,6 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("traffic/", "std::net::SocketAddr"),
     ("traffic/", "ipnet"),
     ("report/json.rs", "std::net::IpAddr"),
-    ("report/summary.rs", "std::net::IpAddr"),
     ("http/url.rs", "std::net::Ipv6Addr"),
     // It splits words, and does nothing else.
     ("tasks/task.rs", "shell_words::split"),

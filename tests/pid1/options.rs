@@ -388,6 +388,7 @@ fn every_option_is_in_the_help() {
     assert!(help.lines().all(|line| line.len() <= 80), "{help}");
     for option in [
         "--delay",
+        "--hold-until",
         "--quiet-window",
         "--traffic-port",
         "--ignore-port",
@@ -514,6 +515,11 @@ fn bad_options_are_refused() {
         (&["--delay", "5s..20s", "--quiet-window", "x"], &["'x'", "--quiet-window", DURATIONS]),
         (&["--quiet-window", "3s"], &["--quiet-window", "--delay 5s..20s"]),
         (&["--quiet-window", "3s", "--delay", "5s"], &["--quiet-window", "--delay 5s..20s"]),
+        (
+            &["--delay", "5s..20s", "--hold-until", "idle"],
+            &["'idle'", "--hold-until", "quiet, no-new, closed"],
+        ),
+        (&["--hold-until", "closed"], &["--hold-until", "--delay 5s..20s"]),
         (&["--traffic-port", "0"], &["'0'", "--traffic-port", PORTS]),
         (&["--traffic-port", "80,65536"], &["'65536'", "--traffic-port", PORTS]),
         (&["--ignore-port", "0"], &["'0'", "--ignore-port", PORTS]),
@@ -615,6 +621,43 @@ fn little_time_to_drain_is_a_warning() {
 }
 
 #[test]
+fn a_range_or_a_port_without_effect_is_a_warning() {
+    let health = ["--health-listen", "127.0.0.1:18086"];
+    for (options, warning) in [
+        (&["--delay", "0s..2s"][..], Some("--delay 0s..2s ends early only where nothing listens")),
+        (&["--delay", "0s..3s"], Some("not above the quiet window of 3s")),
+        (&["--delay", "0s..3001ms"], None),
+        (&["--delay", "0s..2s", "--quiet-window", "1s"], None),
+        (&["--delay", "2s"], None),
+        (
+            &["--traffic-port", "80,81", "--ignore-port", "82,81"],
+            Some("--traffic-port 81 is not watched: --ignore-port names it too"),
+        ),
+        (
+            &["--traffic-port", "18086", health[0], health[1]],
+            Some("--traffic-port 18086 is not watched: --health-listen is there"),
+        ),
+        (&["--traffic-port", "80", "--ignore-port", "82"], None),
+        (&["--delay", "0s..9s", "--hold-until", "no-new"], None),
+    ] {
+        let call = call(&mut spawning(options));
+        assert_eq!((call.code, call.stdout.as_str()), (0, "spawned\n"), "{}", call.stderr);
+        match warning {
+            Some(text) => {
+                let is_one = call.stderr.lines().count() == 1;
+                assert!(
+                    is_one && call.stderr.starts_with("reprieve: warning: "),
+                    "{}",
+                    call.stderr
+                );
+                assert!(call.stderr.contains(text), "{}", call.stderr);
+            }
+            None => assert_eq!(call.stderr, "", "{options:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_bad_variable_is_named() {
     for (name, value, parts) in [
         ("REPRIEVE_DELAY", "soon", &["'soon'", DURATIONS][..]),
@@ -627,6 +670,7 @@ fn a_bad_variable_is_named() {
         ("REPRIEVE_STOP_SIGNAL", "KILL", &["SIGKILL"]),
         ("REPRIEVE_REWRITE", "15:3,2", &["'2'", "15:3 or TERM:QUIT"]),
         ("REPRIEVE_ON_REPEAT", "x", &["'x'", "hurry, ignore"]),
+        ("REPRIEVE_HOLD_UNTIL", "x", &["'x'", "quiet, no-new, closed"]),
         ("REPRIEVE_PROCESS_GROUP", "maybe", &["'maybe'"]),
         ("REPRIEVE_SINGLE_CHILD", "maybe", &["'maybe'"]),
         ("REPRIEVE_LEFTOVERS", "x", &["'x'", "stop, wait, kill"]),

@@ -311,6 +311,22 @@ fn a_close_that_is_seen_a_look_after_its_bytes() {
 }
 
 #[test]
+fn how_long_no_data_came_between_data() {
+    let gap = |play: &Play| play.counts().longest_gap.as_millis();
+    let mut play = Play::quiet(&Found::default());
+    assert_eq!(gap(play.look(&Found::default())), 0, "no data has ended it");
+    // It came by the second look, and by the third in four connections.
+    assert_eq!(gap(play.look(&open_again(90))), 2000);
+    let four: Vec<_> = (2..6).map(|cookie| connection(cookie, 90)).collect();
+    assert_eq!(gap(play.look(&ended(&four))), 2000);
+    assert_eq!(gap(play.look(&Found::default()).look(&Found::default())), 2000);
+    assert_eq!(gap(play.look(&Found::default())), 2000);
+    // The looks before it found none.
+    assert_eq!(gap(play.look(&ended(&four))), 3000);
+    assert_eq!(gap(play.look(&ended(&four[..1]))), 3000);
+}
+
+#[test]
 fn the_hold_lasts_until_nothing_new_comes() {
     let mut play = Play::new(HoldUntil::NoNew, &open(&[connection(1, 9)]));
     play.look(&open(&[connection(1, 900), connection(2, 90)]));
@@ -458,6 +474,34 @@ fn more_than_can_be_tracked_is_missed() {
     assert_eq!(counts.missed, Some(Missed::TooMany));
     let most = tracked::MAX_TRACKED as u64;
     assert!((most..most + most / 8).contains(&counts.open), "{counts:?}");
+}
+
+/// How long the judgement of a look takes; the kernel's list of as many takes some 120 ms.
+#[test]
+#[ignore = "a measurement: cargo test --release --lib -- --ignored --nocapture judgement"]
+fn judgement_of_many_connections() {
+    const ALL: u64 = 100_000;
+    let t0 = Instant::now();
+    // In an order like that of the kernel's hash table.
+    let mut all: Vec<_> =
+        (1..=ALL).map(|n| connection(n.wrapping_mul(48_271) % 99_991 + n * ALL, 9)).collect();
+    all.sort_by_key(|connection| connection.cookie.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let mut traffic = Traffic::new(rules(HoldUntil::Quiet), t0);
+    for (name, count, received) in [
+        ("first", 90_000, 9),
+        ("idle", 90_000, 9),
+        ("with a tenth that is new", 100_000, 9),
+        ("busy", 100_000, 900),
+    ] {
+        let began = Instant::now();
+        traffic.begin_look(began);
+        for connection in &all[..count] {
+            traffic.found(&Connection { received: Some(received), ..*connection });
+        }
+        traffic.end_look();
+        println!("{name}: {:.1?}", began.elapsed());
+        assert_eq!(traffic.counts(began).open, count as u64);
+    }
 }
 
 /// What one connection may do from one look to the next.
