@@ -60,6 +60,7 @@ pub struct Seen {
 
 /// What is known of the traffic during a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one, in a shutdown")]
 pub enum HoldTraffic {
     Seen(Seen),
     /// Neither the app nor a descendant of it listens.

@@ -90,7 +90,7 @@ impl Play {
     /// Since when it is quiet, in milliseconds. None while something has to be closed.
     fn quiet_since(&self) -> Option<u128> {
         let stops_at = self.traffic.stops_at()?;
-        Some((stops_at - WINDOW - self.t0).as_millis())
+        Some((stops_at - (self.t0 + WINDOW)).as_millis())
     }
 
     fn last_data(&self) -> Option<u128> {
