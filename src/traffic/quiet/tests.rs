@@ -297,6 +297,15 @@ fn a_close_that_is_seen_a_look_after_its_bytes() {
         play.look(&Found::default());
         assert_eq!(play.quiet_since(), Some(since), "{next:?}");
     }
+    // A list between them that could not be read changes nothing.
+    let failed = Found { missed: Some(Missed::ListFailed), ..Found::default() };
+    for (next, spoke) in [(ended(&[closed(1, 34, 0)]), 0), (Found::default(), 1)] {
+        let mut play = Play::quiet(&first);
+        play.look(&open(&[connection(1, 33)])).look(&failed);
+        assert_eq!(play.last_data(), Some(1000));
+        play.look(&next);
+        assert_eq!(play.counts().old_with_data, spoke, "{next:?}");
+    }
     // When the kernel says that it came, although the look before comes after that.
     let mut play = Play::quiet(&first);
     play.look(&open(&[connection(1, 33)]));
@@ -426,6 +435,19 @@ fn what_is_gone_is_forgotten() {
     assert_eq!((tracked(&play), play.counts().arrived), (1, 2));
     play.look(&ended(&[connection(4, 9)]));
     assert_eq!(play.counts().missed, Some(Missed::ListFailed), "the first reason is told");
+}
+
+#[test]
+fn one_look_may_miss_things_for_two_reasons() {
+    let mut play = Play::quiet(&open_again(9));
+    for _ in 0..2 {
+        play.second += 1;
+        play.traffic.begin_look(play.now());
+        play.traffic.miss(Missed::ListFailed);
+        play.traffic.miss(Missed::EventsLost);
+        play.traffic.end_look();
+    }
+    assert_eq!(play.look(&open_again(9)).counts().arrived, 0, "it was kept");
 }
 
 #[test]
