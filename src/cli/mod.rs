@@ -35,7 +35,7 @@ use crate::tasks::TasksConfig;
 use crate::tasks::sidecar::{Await, Preset};
 use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
 use crate::traffic::quiet::Rules;
-use crate::traffic::sources::Ports;
+use crate::traffic::servers::Ports;
 use crate::traffic::watch::{QUIET_WINDOW, WatchConfig};
 
 /// The name of an option's variable is this and the option's long name.

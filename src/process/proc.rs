@@ -2,11 +2,11 @@
 //! may be missing: /proc may not be mounted, may belong to another PID namespace or hide the processes
 //! of other users, and the process may be gone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::libc;
 
@@ -127,7 +127,7 @@ fn descends(
 
 /// Whether /proc is that of our PID namespace. In one of another namespace (`unshare --pid` without a
 /// new /proc) our pids are those of other processes.
-pub(super) fn shows_our_namespace() -> bool {
+pub fn shows_our_namespace() -> bool {
     let us = fs::read_link("/proc/self").ok();
     us.is_some_and(|us| us.as_os_str() == std::process::id().to_string().as_str())
 }
@@ -242,36 +242,6 @@ pub fn writes_to(pid: i32, fifo: Fifo, descriptors: &mut usize) -> bool {
         let for_writing = |link: fs::Metadata| link.mode() & WRITE != 0;
         link.metadata().is_ok_and(for_writing) && fs::metadata(link.path()).is_ok_and(is_it)
     })
-}
-
-/// The inodes of the sockets that these processes have open. None where that cannot be seen for one
-/// of them (another user's, without CAP_SYS_PTRACE), or none of them is there.
-pub fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
-    let mut inodes = HashSet::new();
-    let mut read = false;
-    for pid in pids {
-        let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
-        let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
-            Ok(descriptors) => descriptors,
-            // It has ended. Where all have, /proc is not mounted more likely.
-            Err(error) if gone(&error) => continue,
-            Err(_) => return None,
-        };
-        read = true;
-        for descriptor in descriptors {
-            match descriptor.and_then(|descriptor| fs::read_link(descriptor.path())) {
-                Ok(target) => inodes.extend(inode(&target)),
-                Err(error) if gone(&error) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-    read.then_some(inodes)
-}
-
-/// The inode in what a descriptor of a socket leads to: `socket:[4711]`.
-fn inode(target: &Path) -> Option<u64> {
-    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]

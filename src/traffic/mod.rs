@@ -7,19 +7,31 @@
 //! - `seen.rs`: what a report says of the traffic of a hold; pure
 //! - `network.rs`: the peers that `--ignore-peer` names: an address or a network
 //! - `sources.rs`: lists the connections to our ports by the best source that is permitted
+//! - `listening.rs`: what the app listens on, from look to look
+//! - `servers.rs`: which sockets are its servers', and whether all can be seen; pure
+//! - `unseen.rs`: why traffic cannot be seen; pure
+//! - `owners.rs`: which sockets the app and its descendants have open
+//! - `unix.rs`: who can reach a Unix socket
+//! - `mounts.rs`: on which mount a path lies; pure
 //! - `sock_diag/`: lists sockets over netlink, and receives an event for each of TCP that ends
 //! - `proc_net.rs`: lists sockets as /proc/net has them, where netlink is refused
 //! - `socket.rs`: a listed socket, its states and its timer, as both number them
 
 pub mod counts;
+pub mod listening;
+pub mod mounts;
 pub mod network;
+pub mod owners;
 pub mod proc_net;
 pub mod quiet;
 pub mod seen;
+pub mod servers;
 pub mod sock_diag;
 pub mod socket;
 pub mod sources;
 pub mod tracked;
+pub mod unix;
+pub mod unseen;
 pub mod watch;
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ fn endpoint(text: &str) -> Option<(IpAddr, u16)> {
     Some((address, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// A Unix socket that accepts connections.
+/// A Unix socket that takes what others send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnixListener<'a> {
     /// Its path, relative to the working directory that it was bound in unless it begins with `/`,
@@ -166,16 +166,19 @@ impl UnixListener<'_> {
     }
 }
 
-/// Hands out each Unix socket that accepts connections and has a name.
+/// Hands out each Unix socket that accepts connections and has a name, and each for datagrams that has
+/// a path. (The state of one of these is that of a connected one as soon as a client is connected to
+/// it: unix_dgram_connect in the kernel's net/unix/af_unix.c.)
 pub fn unix_listeners(each: &mut dyn FnMut(UnixListener)) -> io::Result<()> {
     read_lines("unix", &mut |line| parse_unix_line(line).into_iter().for_each(&mut *each))
 }
 
-/// Parses a line of /proc/net/unix; None if it is not that of a listener with a name. A name that
+/// Parses a line of /proc/net/unix; None if it is not that of such a socket. A name that
 /// has a line break in it is cut there.
 fn parse_unix_line(line: &[u8]) -> Option<UnixListener<'_>> {
     // __SO_ACCEPTCON in linux/net.h
     const ACCEPTS: u32 = 1 << 16;
+    const DATAGRAM: &[u8] = b"0002";
     // Num: RefCount Protocol Flags Type St Inode Path
     let mut rest = line;
     let mut next = || {
@@ -186,10 +189,12 @@ fn parse_unix_line(line: &[u8]) -> Option<UnixListener<'_>> {
         Some(field)
     };
     let flags = (next()?, next()?, next()?, hexadecimal(next()?)?).3;
-    let inode = (next()?, next()?, decimal(next()?)?).2;
+    let (kind, _state, inode) = (next()?, next()?, decimal(next()?)?);
     // A space ends the inode; what follows are those of the name.
     let name = rest.get(1..).filter(|name| !name.is_empty())?;
-    (flags & ACCEPTS != 0).then_some(UnixListener { name, inode })
+    let listener = UnixListener { name, inode };
+    let takes = flags & ACCEPTS != 0 || kind == DATAGRAM && !listener.is_abstract();
+    takes.then_some(listener)
 }
 
 /// How many connections were ever accepted in our network namespace: PassiveOpens (RFC 4022).

@@ -4,27 +4,22 @@
 //! event for each that ends. Where netlink is refused, /proc/net lists them without the bytes. Where
 //! there are no events, a connection that came and went between two looks is only counted.
 
-use std::fmt;
+use std::collections::HashSet;
+use std::fs;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use crate::process::proc;
 use crate::traffic::counts::Missed;
 use crate::traffic::proc_net::{self, AcceptedCount};
 use crate::traffic::quiet::Connection;
 use crate::traffic::seen::Source;
+use crate::traffic::servers::Ports;
 use crate::traffic::sock_diag::{DumpSocket, EventSocket};
 use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket, OPEN, Protocol, RECEIVING, Wanted};
-
-/// Which ports are watched.
-#[derive(Clone, Debug)]
-pub enum Ports {
-    Named(Vec<u16>),
-    /// Those on which the app or a descendant of it listens.
-    OfFamily,
-}
+use crate::traffic::unseen::UnseenReason;
 
 /// Why there is no traffic to look at.
 #[derive(Debug)]
@@ -37,33 +32,7 @@ pub enum OpenError {
 
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> OpenError {
-        OpenError::Unseen(UnseenReason::Refused(error))
-    }
-}
-
-#[derive(Debug)]
-pub enum UnseenReason {
-    /// The app listens on no TCP port, but has a UDP socket on this one, which has no connections.
-    Udp(u16),
-    /// It listens on no TCP port, but on the Unix socket with this path.
-    Unix(String),
-    /// Neither netlink nor /proc/net can be read.
-    Refused(io::Error),
-}
-
-impl fmt::Display for UnseenReason {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            UnseenReason::Udp(port) => {
-                write!(f, "UDP on port {port} has no connections to look at")
-            }
-            UnseenReason::Unix(path) => {
-                write!(f, "what comes in on the Unix socket {path} is not shown")
-            }
-            UnseenReason::Refused(error) => {
-                write!(f, "neither netlink nor /proc/net shows the connections: {error}")
-            }
-        }
+        OpenError::Unseen(UnseenReason::Refused(error.to_string()))
     }
 }
 
@@ -201,7 +170,7 @@ impl Backend {
 
 /// The TCP ports on which these processes listen; where there is none, why.
 fn listening_ports(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, OpenError> {
-    let inodes = proc::sockets(pids);
+    let inodes = sockets(pids);
     // Where it cannot be known whose sockets they are, all count as theirs.
     let is_theirs = |inode| inodes.as_ref().is_none_or(|inodes| inodes.contains(&inode));
     let counts = |socket: &ListedSocket| is_theirs(socket.inode) && !ignored.contains(&socket.port);
@@ -236,6 +205,36 @@ fn listening_ports(ignored: &[u16], pids: &[i32]) -> Result<Vec<u16>, OpenError>
 /// longer, but no more of this.
 fn cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+/// The inodes of the sockets that these processes have open. None where that cannot be seen for one
+/// of them (another user's, without CAP_SYS_PTRACE), or none of them is there.
+fn sockets(pids: &[i32]) -> Option<HashSet<u64>> {
+    let mut inodes = HashSet::new();
+    let mut read = false;
+    for pid in pids {
+        let gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        let descriptors = match fs::read_dir(format!("/proc/{pid}/fd")) {
+            Ok(descriptors) => descriptors,
+            // It has ended. Where all have, /proc is not mounted more likely.
+            Err(error) if gone(&error) => continue,
+            Err(_) => return None,
+        };
+        read = true;
+        for descriptor in descriptors {
+            match descriptor.and_then(|descriptor| fs::read_link(descriptor.path())) {
+                Ok(target) => inodes.extend(inode(&target)),
+                Err(error) if gone(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+    read.then_some(inodes)
+}
+
+/// The inode in what a descriptor of a socket leads to: `socket:[4711]`.
+fn inode(target: &Path) -> Option<u64> {
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]

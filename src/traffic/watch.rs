@@ -8,7 +8,8 @@ use tracing::{debug, warn};
 use crate::span::Span;
 use crate::traffic::quiet::{Rules, Traffic};
 use crate::traffic::seen::{HoldTraffic, Seen};
-use crate::traffic::sources::{Look, OpenError, Ports, SocketSource};
+use crate::traffic::servers::Ports;
+use crate::traffic::sources::{Look, OpenError, SocketSource};
 
 /// How long it has to be quiet until traffic has stopped, unless `--quiet-window` says otherwise.
 pub const QUIET_WINDOW: Duration = Duration::from_secs(3);

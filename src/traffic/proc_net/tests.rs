@@ -79,6 +79,16 @@ fn unix_listeners_with_any_name() {
     assert_eq!(names.map(|name| listener(name).unwrap().is_abstract()), [true, false, false]);
 }
 
+/// Its state is that of a connected one once it has a client.
+#[test]
+fn a_datagram_socket_with_a_path_takes_what_others_send() {
+    for state in ["01", "03"] {
+        let line = format!("00000000914ea565: 00000002 00000000 00000000 0002 {state}  4711 ");
+        let parsed = |name: &str| parse_unix_line(format!("{line}{name}").as_bytes()).is_some();
+        assert!(parsed("/run/dsd.sock") && !parsed("@00b1c"));
+    }
+}
+
 #[test]
 fn the_listeners_of_the_kernel() {
     let folder = std::env::temp_dir().join(format!("reprieve-{} \u{fc}", std::process::id()));

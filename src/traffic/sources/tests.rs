@@ -205,7 +205,10 @@ fn udp_and_unix_sockets_cannot_be_seen() {
     let port = udp.local_addr().unwrap().port();
     let holder = Holder::of(udp.try_clone().unwrap());
     let Err(OpenError::Unseen(unseen)) = holder.watch(&[]) else { panic!("it is seen") };
-    assert_eq!(unseen.to_string(), format!("UDP on port {port} has no connections to look at"));
+    assert_eq!(
+        unseen.to_string(),
+        format!("what UDP port {port} receives is counted with that of other sockets")
+    );
     assert!(holder.has_nothing(&[port]));
     // A client's socket.
     udp.connect(("127.0.0.1", port)).unwrap();
@@ -300,7 +303,7 @@ fn nobody_without_capabilities_sees_it_all() {
     assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
     // It cannot be known whose the sockets are. Here nothing else listens.
     let us = std::process::id() as i32;
-    assert_eq!(proc::sockets(&[us, 1]), None);
+    assert_eq!(sockets(&[us, 1]), None);
     let of_all = || SocketSource::open(&Ports::OfFamily, &[], &[us, 1]);
     assert!(matches!(of_all(), Err(OpenError::NothingListens)));
     let udp = UdpSocket::bind("[::1]:0").unwrap();
