@@ -60,17 +60,20 @@ impl Shutdown {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Running { rehearse_at, look_at, .. } => earlier(rehearse_at, look_at),
-            Phase::Holding { kill_at, hooks_run: true, .. } | Phase::Leaving { kill_at, .. } => {
-                kill_at
-            }
-            Phase::Holding { forward_at, .. } => Some(forward_at),
-            Phase::Stopping { kill_at, looks, .. } => earlier(kill_at, looks.deadline()),
-            Phase::Sweeping { sweep_until, kill_at, looks, .. } => {
-                earlier(earlier(sweep_until, kill_at), looks.deadline())
+            Phase::Holding { forward_at, hooks_run: false, .. } => Some(forward_at),
+            Phase::Holding { .. } | Phase::Leaving { .. } => self.kill_due(),
+            Phase::Stopping { looks, .. } | Phase::Sweeping { looks, .. } => {
+                earlier(self.kill_due(), looks.deadline())
             }
             Phase::Killed { give_up_at, .. } => Some(give_up_at),
             Phase::Exited => None,
         }
+    }
+
+    /// When the next [`Event::Tick`] sends SIGKILL to all that is left, if time passes and nothing
+    /// else happens: what takes long may not go on beyond it.
+    pub fn kill_due(&self) -> Option<Instant> {
+        self.phase.kill_at()
     }
 
     /// Whether a stop signal is held back.
@@ -352,6 +355,7 @@ impl Shutdown {
                 self.wait_for_leftovers(ending, Sweep::StopSignal, None)
             }
             Leftovers::Wait | Leftovers::Stop => {
+                let kill_at = kill_at.map(|at| self.plan.kill_when_late(at, now));
                 let sweep_until = self.plan.sweep_time(by_itself).map(|time| now + time);
                 let until = earlier(sweep_until, kill_at);
                 let (sweep, looks) = (Sweep::Deadline, Looks::new(until, now));
@@ -423,8 +427,10 @@ impl Shutdown {
 
     /// The hold is over. Where a rewrite drops the signal, there is no last call either.
     fn stop(&mut self, signal: Signal, kill_at: Option<Instant>, hooks_run: bool, now: Instant) {
-        let call_before = kill_at.filter(|_| self.plan.rewrite(signal).is_some());
-        let looks = Looks::new(call_before, now);
+        let is_sent = self.plan.rewrite(signal).is_some();
+        let in_time = |at| if is_sent { self.plan.kill_when_late(at, now) } else { at };
+        let kill_at = kill_at.map(in_time);
+        let looks = Looks::new(kill_at.filter(|_| is_sent), now);
         self.phase = Phase::Stopping { began: true, ending: None, kill_at, hooks_run, looks };
     }
 

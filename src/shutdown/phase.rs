@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::shutdown::ending::Ending;
-use crate::shutdown::looks::Looks;
+use crate::shutdown::looks::{Looks, earlier};
 use crate::signal::Signal;
 
 /// Where a run stands. Each phase has its own deadlines, so that none can be missing or stale.
@@ -58,6 +58,23 @@ pub enum Phase {
         kill_at: Option<Instant>,
     },
     Exited,
+}
+
+impl Phase {
+    /// When SIGKILL is next to be sent to all that is left. A hold without hooks ends by a forward,
+    /// however late that is.
+    pub fn kill_at(&self) -> Option<Instant> {
+        match *self {
+            Phase::Holding { kill_at, hooks_run: true, .. }
+            | Phase::Stopping { kill_at, .. }
+            | Phase::Leaving { kill_at, .. } => kill_at,
+            Phase::Sweeping { sweep_until, kill_at, .. } => earlier(sweep_until, kill_at),
+            Phase::Running { .. }
+            | Phase::Holding { .. }
+            | Phase::Killed { .. }
+            | Phase::Exited => None,
+        }
+    }
 }
 
 /// What is next for the leftovers.

@@ -1,7 +1,7 @@
 //! The options, validated: what the core needs to know of them.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::signal::Signal;
 use crate::span::Span;
@@ -13,7 +13,7 @@ pub const LEFTOVERS_TIMEOUT: Duration = Duration::from_secs(5);
 /// The grace period of a rehearsal for which none is given, as in Kubernetes.
 pub const REHEARSED_GRACE_PERIOD: Duration = Duration::from_secs(30);
 
-/// How long a process may take to die of SIGKILL on a busy machine.
+/// How long a process may take to die of a signal on a busy machine.
 const TIME_TO_DIE: Duration = Duration::from_millis(100);
 
 /// A stop signal this soon after the first one is the same request, delivered twice.
@@ -120,6 +120,14 @@ impl Plan {
     /// the time for it.
     pub fn give_up_after(&self) -> Duration {
         (self.margin / 2).max(TIME_TO_DIE)
+    }
+
+    /// When SIGKILL comes to those that are signalled now, where it is due at `kill_at`. Where we wake
+    /// so late that it is due already, they have a moment all the same: half of what is left of the
+    /// margin, and 100 ms where that is less.
+    pub fn kill_when_late(&self, kill_at: Instant, now: Instant) -> Instant {
+        let left = (kill_at + self.margin).saturating_duration_since(now);
+        if now < kill_at { kill_at } else { now + (left / 2).max(TIME_TO_DIE) }
     }
 
     /// How long leftovers have once the app has ended, where that is less than until the kill: always

@@ -798,6 +798,10 @@ fn a_dropped_stop_signal_holds_and_kills_all_the_same() {
     let dropped = Action::Drop { signal: Signal::TERM, why: Why::DelayOver };
     assert_eq!(story.when(115.0, Event::Tick), [dropped]);
     assert_eq!(story.when(159.0, Event::Tick), [KILL_APP]);
+    let rewrites = vec![(Signal::TERM, None)];
+    let mut late = Story::holding(Plan { rewrites, ..plan() });
+    assert_eq!(late.when(900.0, Event::Tick), [dropped]);
+    assert_eq!(late.when(900.0, Event::Tick), [KILL_APP], "nobody was told");
 }
 
 // Job control
@@ -845,9 +849,56 @@ fn a_stopped_main_child_without_a_terminal_is_nobodys_business() {
 fn a_late_wake_owes_all_steps_in_their_order() {
     let mut story = Story::holding(plan());
     assert_eq!(story.when(1000.0, Event::Tick), forward(Signal::TERM, Why::DelayOver));
-    assert_eq!(story.when(1000.0, Event::Tick), [KILL_APP]);
-    assert_eq!(story.deadline(), Some(1000.5), "what was killed late has its time to die");
-    assert_eq!(story.when(1000.0, Event::Tick), NOTHING);
+    assert_eq!(story.when(1000.0, Event::Tick), NOTHING, "the app has a moment");
+    assert_eq!(story.deadline(), Some(1000.05));
+    assert_eq!(story.when(1000.05, Event::Tick), [Action::LastCall]);
+    assert_eq!(story.when(1000.1, Event::Tick), [KILL_APP]);
+    assert_eq!(story.deadline(), Some(1000.6), "what was killed late has its time to die");
+    assert_eq!(story.when(1000.1, Event::Tick), NOTHING);
+}
+
+#[test]
+fn a_late_forward_leaves_the_app_half_of_what_is_left_of_the_margin() {
+    let margin = Duration::from_secs(8);
+    // The grace period ends at 160 s, and SIGKILL was due at 152 s.
+    for (woken, killed) in
+        [(151.999, 152.0), (152.0, 156.0), (155.0, 157.5), (159.9, 160.0), (161.0, 161.1)]
+    {
+        let mut story = Story::holding(Plan { margin, ..plan() });
+        assert_eq!(story.when(woken, Event::Tick), forward(Signal::TERM, Why::DelayOver));
+        assert_eq!(story.core.kill_due(), Some(story.at(killed)), "woken at {woken}");
+    }
+    // What is left over by an app that ends in such a wake has it too, but not what is to be killed.
+    let mut ended = Story::holding(Plan { margin, ..plan() });
+    let kill_at = Some(ended.at(157.5));
+    assert_eq!(ended.when(155.0, MAIN_ENDED), sweep(Signal::TERM, kill_at));
+    let killing = Plan { margin, ..with(Leftovers::Kill) };
+    assert_eq!(Story::holding(killing).when(155.0, MAIN_ENDED), [KILL]);
+    // The hooks kept the signal back until the end: nobody is owed a forward.
+    let mut hooked = Story::holding(Plan { margin, ..with_hooks() });
+    assert_eq!(hooked.when(155.0, Event::Tick), [KILL_APP]);
+    let mut done = Story::holding(Plan { margin, ..with_hooks() });
+    assert_eq!(done.when(155.0, TASKS_ENDED), forward(Signal::TERM, Why::TasksEnded));
+    assert_eq!(done.core.kill_due(), Some(done.at(157.5)));
+}
+
+#[test]
+fn a_kill_is_due_where_the_next_tick_kills() {
+    let due = |story: &Story| story.core.kill_due();
+    let running = Story::of(plan());
+    assert_eq!(due(&running), None);
+    assert_eq!(due(&Story::holding(plan())), None, "a forward comes first");
+    assert_eq!(due(&Story::killed(plan())), None);
+    for story in [Story::holding(with_hooks()), Story::stopping(plan())] {
+        assert_eq!(due(&story), Some(story.at(159.0)));
+    }
+    let mut sweeping = Story::of(plan());
+    sweeping.when(1.0, MAIN_ENDED);
+    assert_eq!(due(&sweeping), Some(sweeping.at(6.0)));
+    let mut leaving = Story::leaving(with_hooks());
+    assert_eq!(due(&leaving), None);
+    leaving.when(101.0, STOP);
+    assert_eq!(due(&leaving), Some(leaving.at(160.0)));
 }
 
 #[test]
@@ -902,6 +953,10 @@ struct Watch {
     finds: Finds,
     /// When the sweep or the wait for leftovers began.
     swept_at: Option<f64>,
+    /// We woke later than we wanted to.
+    late: bool,
+    /// When something was signalled though its SIGKILL was due already.
+    signalled_late: Option<f64>,
 }
 
 impl Watch {
@@ -923,7 +978,17 @@ impl Watch {
             exited: false,
             finds: Finds::Nobody,
             swept_at: None,
+            late: false,
+            signalled_late: None,
         }
+    }
+
+    /// Lets time pass without a wake-up, and then wakes for all that is due.
+    fn oversleep(&mut self, seconds: f64) {
+        self.now += seconds;
+        self.late = true;
+        self.happen(Event::Tick);
+        self.late = false;
     }
 
     /// Lets time pass, waking at each deadline on the way.
@@ -962,7 +1027,14 @@ impl Watch {
             self.asked.get_or_insert(self.now);
         }
         self.hooks &= event != TASKS_ENDED;
+        let kill_at = self.kill_at();
         let actions = self.story.when(self.now, event);
+        let signals = |action: &Action| {
+            matches!(action, Action::Sweep { .. } | Action::Forward { why: Why::DelayOver, .. })
+        };
+        if kill_at.is_some_and(|at| at <= self.now) && actions.iter().any(signals) {
+            self.signalled_late = Some(self.now);
+        }
         if self.exited {
             assert_eq!((actions, self.story.deadline()), (vec![], None), "after the exit");
             return;
@@ -1039,6 +1111,12 @@ impl Watch {
         event == STOP || event == Event::Tick && self.plan.rehearse.is_some()
     }
 
+    /// When the stop signal leads to SIGKILL, by the plan.
+    fn kill_at(&self) -> Option<f64> {
+        let by_stop = self.plan.kill_after().map(|after| after.as_secs_f64());
+        by_stop.zip(self.began.or(self.asked)).map(|(after, began)| began + after)
+    }
+
     fn ends(&self, ending: Option<Ending>, in_its_time: bool) {
         if let Some((_, seen)) = self.ended {
             assert_eq!(ending, Some(seen));
@@ -1090,9 +1168,10 @@ impl Watch {
         }
         assert_eq!(event, Event::Tick);
         let at = deadline.expect("a deadline");
-        assert!((self.now - at).abs() < 1e-6, "late when woken in time");
-        let by_stop = self.plan.kill_after().map(|after| after.as_secs_f64());
-        let by_stop = by_stop.zip(self.began.or(self.asked)).map(|(after, began)| began + after);
+        assert!(self.late || (self.now - at).abs() < 1e-6, "late when woken in time");
+        let moment = self.signalled_late.is_none_or(|at| self.now >= at + 0.1 - 1e-6);
+        assert!(moment, "killed in the wake in which it was signalled");
+        let by_stop = self.kill_at();
         let time = self.plan.sweep_time(self.began.is_none());
         let by_exit = self.swept_at.zip(time).map(|(at, time)| at + time.as_secs_f64());
         let earliest = by_stop.into_iter().chain(by_exit).fold(f64::INFINITY, f64::min);
@@ -1134,9 +1213,10 @@ enum Move {
     /// From now on looks find something else.
     Find,
     Pass(f64),
+    Oversleep(f64),
 }
 
-const MOVES: [Move; 12] = [
+const MOVES: [Move; 13] = [
     Move::Happen(STOP),
     Move::Happen(Event::TrafficStopped),
     Move::Happen(TASKS_ENDED),
@@ -1149,6 +1229,7 @@ const MOVES: [Move; 12] = [
     Move::Find,
     Move::Pass(0.4),
     Move::Pass(2.9),
+    Move::Oversleep(9.1),
 ];
 
 fn play(plan: &Plan, moves: impl IntoIterator<Item = Move>) -> Watch {
@@ -1158,6 +1239,7 @@ fn play(plan: &Plan, moves: impl IntoIterator<Item = Move>) -> Watch {
             Move::Happen(event) => watch.happen(event),
             Move::Find => watch.finds = watch.finds.next(),
             Move::Pass(seconds) => watch.pass(seconds),
+            Move::Oversleep(seconds) => watch.oversleep(seconds),
         }
     }
     watch
@@ -1186,6 +1268,7 @@ proptest::proptest! {
     ) {
         let moves = moves.into_iter().map(|(index, seconds)| match MOVES[index] {
             Move::Pass(_) => Move::Pass(seconds),
+            Move::Oversleep(_) => Move::Oversleep(3.0 * seconds),
             other @ (Move::Happen(_) | Move::Find) => other,
         });
         play(&plans()[plan], moves);
@@ -1199,6 +1282,7 @@ proptest::proptest! {
         // Whatever else happens, the app never ends.
         let moves = moves.into_iter().map(|(index, seconds)| match MOVES[index] {
             Move::Happen(MAIN_ENDED | Event::NothingLeft) | Move::Pass(_) => Move::Pass(seconds),
+            Move::Oversleep(_) => Move::Oversleep(seconds),
             other @ (Move::Happen(_) | Move::Find) => other,
         });
         let stop = std::iter::once(Move::Happen(STOP));
