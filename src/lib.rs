@@ -85,6 +85,9 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     }
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);
+    if tty.is_some() {
+        inherited::hear_of_stops();
+    }
     let plan = Plan { job_control, ..config.plan };
     let mut wait = waiting()?;
     orphans::adopt(config.parent_death_signal);
@@ -110,7 +113,7 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let ours = [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     stack::give_back();
-    let family = Family::new(main, config.aim, config.warn_on_reap);
+    let family = Family::new(main, config.aim, config.warn_on_reap, tty.is_some());
     let report = ReportOptions { expected: config.expected_codes, report_file: log.report_file };
     let watched = config.watched;
     let parts = Parts { plan, watched, family, tty, readiness, tasks, report };

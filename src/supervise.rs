@@ -1,14 +1,21 @@
 //! The loop: what arrives is turned into events for the core, and the core's actions are performed.
 //! The time of an event is read here, once a wake-up, and once more after a look at the traffic.
+//!
+//! SIGKILL comes before anything else that is due, and what the core has due before any look at the
+//! traffic: a look may take long where the CPU is scarce.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use tracing::warn;
 
 use crate::health::readiness::Readiness;
-use crate::process::family::{Family, Reaped};
+use crate::process::family::{Family, Kill, Reaped};
 use crate::process::helper;
 use crate::process::helpers::Helper;
 use crate::process::proc;
+use crate::process::reap;
 use crate::process::target::Name;
 use crate::process::tty::Tty;
 use crate::process::wait::{Origin, Received, Wait};
@@ -28,14 +35,19 @@ use crate::traffic::watch::{Times, Watch, WatchConfig};
 /// the log could keep us busy for ever.
 const MAX_REAPED: usize = 1000;
 
+/// The pause after which we reap again, where the kernel or a sandbox refused it.
+const REAP_AGAIN: Duration = Duration::from_millis(100);
+
 /// All that is needed to bring one app to its end.
 pub struct Supervisor {
     shutdown: Shutdown,
     family: Family,
     tty: Option<Tty>,
     journal: Journal,
-    /// There may be more to reap.
-    reaping: bool,
+    /// When to reap, where there may be something.
+    reap_at: Option<Instant>,
+    /// It was said that we cannot reap.
+    reap_refused: bool,
     watched: WatchConfig,
     /// While a stop signal is held back.
     watch: Option<Watch>,
@@ -64,7 +76,8 @@ impl Supervisor {
             journal: Journal::new(family.main_name(), plan.clone(), report, tty.is_some()),
             family,
             tty,
-            reaping: false,
+            reap_at: None,
+            reap_refused: false,
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
@@ -77,30 +90,36 @@ impl Supervisor {
     pub fn run(mut self, mut wait: Wait) -> u8 {
         loop {
             if let ControlFlow::Break(ending) = self.wake(&mut wait) {
-                return self.finish(ending);
+                return self.finish(ending, &mut wait);
             }
         }
     }
 
-    /// One wake-up: all signals, then reaping, then the deadlines, all with one time; between them a
-    /// look at the traffic, which may take a moment.
+    /// One wake-up: all signals, then reaping, then the deadlines, all with one time, and then a look
+    /// at the traffic. Where SIGKILL is due it comes first, and nobody is looked at before it.
     fn wake(&mut self, wait: &mut Wait) -> ControlFlow<Option<Ending>> {
         let received = wait.next(self.deadline());
-        let mut now = Instant::now();
+        let now = Instant::now();
+        if self.kill_is_due(now) {
+            // What has ended is not to count as killed.
+            self.reap_at = Some(now);
+            self.reap(now)?;
+            self.tick(now)?;
+        }
         for received in received {
             match received.signal {
                 // Whoever sent it: a real one may have been merged with it.
-                Signal::CHLD => self.reaping = true,
+                Signal::CHLD => self.reap_at = Some(now),
                 signal => {
-                    self.reaping |= signal == helper::END;
+                    if signal == helper::END {
+                        self.reap_at = Some(now);
+                    }
                     self.handle(Event::Signal(signal), Some(*received), now)?;
                 }
             }
         }
         self.reap(now)?;
-        if self.next_deadline().is_some_and(|at| at <= now) {
-            now = self.on_deadlines(now)?;
-        }
+        self.on_deadlines(now)?;
         self.check_tasks(now)?;
         if !self.shutdown.holds() {
             self.end_watch();
@@ -108,18 +127,27 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
+    fn kill_is_due(&self, now: Instant) -> bool {
+        self.shutdown.kill_due().is_some_and(|at| at <= now)
+    }
+
     /// Reaps what has ended, if anything may have.
     fn reap(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
-        if self.reaping && self.family.main_has_ended() {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if is_due(self.reap_at) && !self.kill_is_due(now) && self.family.main_has_ended() {
             // Once it is reaped, nothing shows any more what it executed last.
             self.journal.rename_app(self.family.main_name());
         }
         for _ in 0..MAX_REAPED {
-            if !self.reaping {
+            if !is_due(self.reap_at) {
                 break;
             }
             let reaped = self.family.reap();
-            self.reaping = !matches!(reaped, Reaped::SomeLeft | Reaped::NothingLeft);
+            self.reap_at = match reaped {
+                Reaped::SomeLeft | Reaped::NothingLeft => None,
+                Reaped::Failed(_) => Some(now + REAP_AGAIN),
+                _ => Some(now),
+            };
             match reaped {
                 Reaped::Main(ending) => {
                     self.readiness.end(&self.family);
@@ -138,6 +166,8 @@ impl Supervisor {
                     self.handle(Event::ChildEnded, None, now)?;
                 }
                 Reaped::Orphan => self.handle(Event::ChildEnded, None, now)?,
+                Reaped::OtherStopped => {}
+                Reaped::Failed(errno) => self.cannot_reap(errno),
                 Reaped::SomeLeft => self.handle(Event::SomeLeft, None, now)?,
                 Reaped::NothingLeft => self.handle(Event::NothingLeft, None, now)?,
             }
@@ -146,15 +176,27 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    /// One of the deadlines has passed, or several have.
-    fn on_deadlines(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
-        let now = self.look_at_traffic(now)?;
+    fn cannot_reap(&mut self, errno: Errno) {
+        if !std::mem::replace(&mut self.reap_refused, true) {
+            let why = errno.desc();
+            warn!(event = "cannot_reap", "cannot see which processes have ended: {why}");
+        }
+    }
+
+    /// Does what the core has due.
+    fn tick(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
         }
+        ControlFlow::Continue(())
+    }
+
+    /// Does what is due: for the core, then for the tasks and the responder, and looks at the traffic.
+    fn on_deadlines(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+        self.tick(now)?;
         if let Some(signal) = self.tasks.queue.on_deadline(now) {
             self.family.signal(Helper::Task, signal);
-            self.reaping = true;
+            self.reap_at = Some(now);
         }
         if let Some(given_up) = self.tasks.queue.given_up(now) {
             self.family.disown(Helper::Task);
@@ -162,18 +204,20 @@ impl Supervisor {
             self.start_tasks(now);
         }
         self.readiness.on_deadline(&mut self.family, now);
-        ControlFlow::Continue(now)
+        let look_at = self.watch.as_ref().and_then(Watch::next_at);
+        if look_at.is_some_and(|at| at <= now) {
+            self.look_at_traffic()
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 
     /// When to wake without a signal.
     fn deadline(&self) -> Option<Instant> {
-        if self.reaping { Some(Instant::now()) } else { self.next_deadline() }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
         let look_at = self.watch.as_ref().and_then(Watch::next_at);
         let beside = earlier(self.tasks.queue.deadline(), self.readiness.deadline());
-        earlier(earlier(self.shutdown.deadline(), look_at), beside)
+        let due = earlier(self.shutdown.deadline(), self.reap_at);
+        earlier(earlier(due, look_at), beside)
     }
 
     /// Lets the core know when all tasks have ended, be it that they could not even be started.
@@ -181,22 +225,22 @@ impl Supervisor {
         if self.tasks.queue.have_ended() {
             self.handle(Event::TasksEnded, None, now)?;
             // The hold may have lasted for them alone, and no look be due any more.
-            self.look_at_traffic(now)?;
+            self.look_at_traffic()?;
         }
         ControlFlow::Continue(())
     }
 
-    /// Looks at the traffic, if it is watched, and returns the time after that.
-    fn look_at_traffic(&mut self, now: Instant) -> ControlFlow<Option<Ending>, Instant> {
-        let Some(watch) = &mut self.watch else {
-            return ControlFlow::Continue(now);
+    /// Looks at the traffic, if it is watched, and the hold is not over.
+    fn look_at_traffic(&mut self) -> ControlFlow<Option<Ending>> {
+        let Some(watch) = self.watch.as_mut().filter(|_| self.shutdown.holds()) else {
+            return ControlFlow::Continue(());
         };
         watch.look(Instant::now);
         let now = Instant::now();
         if watch.traffic_has_stopped(now) {
             self.handle(Event::TrafficStopped, None, now)?;
         }
-        ControlFlow::Continue(now)
+        ControlFlow::Continue(())
     }
 
     fn end_watch(&mut self) {
@@ -213,7 +257,9 @@ impl Supervisor {
         now: Instant,
     ) -> ControlFlow<Option<Ending>> {
         self.check_group(now);
-        for action in self.shutdown.handle(event, now) {
+        let actions = self.shutdown.handle(event, now);
+        self.family.look_until(self.shutdown.kill_due());
+        for action in actions {
             self.perform(action, received, now)?;
         }
         ControlFlow::Continue(())
@@ -281,6 +327,7 @@ impl Supervisor {
             Action::Resume(signal) => self.resume(signal),
             Action::StartOnExit(ending) => {
                 self.end_watch();
+                self.journal.correct_killed(self.family.killed());
                 self.journal.judge(ending);
                 self.tasks.add_on_exit();
                 self.start_tasks(now);
@@ -323,8 +370,7 @@ impl Supervisor {
     }
 
     fn kill_all(&mut self, of_app: bool, now: Instant) {
-        let trap_pending = self.family.trap_is_pending();
-        if let Some(names) = self.family.kill_all() {
+        if let Some(Kill { names, trap_pending }) = self.family.kill_all() {
             self.record(Step::Killed { names, trap_pending, of_app }, now);
         }
         let not_run: Vec<Task> = self.tasks.queue.cancel().collect();
@@ -333,7 +379,9 @@ impl Supervisor {
         }
         self.readiness.close();
         // Where nothing is left, no child will wake us with its end.
-        self.reaping |= self.family.nothing_left();
+        if reap::none_left() {
+            self.reap_at = Some(now);
+        }
     }
 
     fn suspend(&self, signal: Signal) {
@@ -374,16 +422,19 @@ impl Supervisor {
         self.journal.record(step, now);
     }
 
-    /// Gives everything back and publishes the report.
-    fn finish(mut self, ending: Option<Ending>) -> u8 {
+    /// Gives everything back and publishes the report; only then it is waited for what is ours.
+    fn finish(mut self, ending: Option<Ending>, wait: &mut Wait) -> u8 {
         let now = Instant::now();
         self.end_watch();
         if let Some(tty) = &self.tty {
             tty.give_back(self.family.main_group());
         }
         self.readiness.end(&self.family);
-        self.family.end_helpers();
-        self.journal.close(ending, now)
+        self.family.kill_helpers();
+        self.journal.correct_killed(self.family.killed());
+        let code = self.journal.close(ending, now);
+        self.family.await_helpers(wait);
+        code
     }
 }
 

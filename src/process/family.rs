@@ -5,17 +5,19 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, getpgid};
 use tracing::warn;
 
 use crate::process::filter::Role;
 use crate::process::helpers::{Helper, Helpers};
-use crate::process::proc::{self, Process};
+use crate::process::killed::Killed;
+use crate::process::proc::{self, Census, Process};
+use crate::process::reap::{self, Status};
 use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
 use crate::process::target::{Aim, Name, Reason, Swept, Target};
 use crate::process::topmost::{self, Look, Topmost};
+use crate::process::wait::Wait;
 use crate::shutdown::ENDING;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::Looked;
@@ -44,10 +46,22 @@ pub enum Reaped {
     Orphan,
     /// A process of ours beside the app has ended.
     Helper(Helper, Ending),
+    /// Another than the main child was stopped.
+    OtherStopped,
     /// There is nothing more to reap, and children of ours are still there.
     SomeLeft,
     /// No child of ours is there any more.
     NothingLeft,
+    /// The kernel, or a sandbox, refuses to say.
+    Failed(Errno),
+}
+
+/// What there is to tell of a SIGKILL to all.
+pub struct Kill {
+    /// Whom it seems to have ended, and no such kill before. Empty where /proc shows nobody.
+    pub names: Vec<Name>,
+    /// The main child is a shell that had not run its trap yet.
+    pub trap_pending: bool,
 }
 
 /// Us, the main child, and all that descends from us.
@@ -72,8 +86,11 @@ pub struct Family {
     trap_signalled: bool,
     /// The end of the group was reported.
     group_end_reported: bool,
-    /// Those whom a SIGKILL to all found so far.
-    killed: Option<Vec<Name>>,
+    killed: Killed,
+    /// Looks go on until then at most.
+    until: Option<Instant>,
+    /// The kernel tells us which children are stopped: there is a terminal.
+    hears_of_stops: bool,
     /// What the main child executed when it was last seen to be no shell.
     no_shell: Option<Image>,
     /// The processes of ours beside the app, each of which leads a group of its own.
@@ -81,7 +98,9 @@ pub struct Family {
 }
 
 impl Family {
-    pub fn new(main: i32, aim: Aim, warn_on_reap: bool) -> Family {
+    /// The main child has just been started. Stops are only asked for where there is a terminal: many
+    /// processes that are stopped and continued again and again would keep us busy.
+    pub fn new(main: i32, aim: Aim, warn_on_reap: bool, hears_of_stops: bool) -> Family {
         let us = std::process::id() as i32;
         Family {
             us,
@@ -96,7 +115,9 @@ impl Family {
             group_signalled: false,
             trap_signalled: false,
             group_end_reported: false,
-            killed: None,
+            killed: Killed::default(),
+            until: None,
+            hears_of_stops,
             no_shell: None,
             helpers: Helpers::default(),
         }
@@ -130,74 +151,68 @@ impl Family {
         self.helpers.signal(helper, signal);
     }
 
-    /// Ends the processes of ours beside the app. With PID 1 the kernel ends them.
-    pub fn end_helpers(&mut self) {
+    /// Sends SIGKILL to the processes of ours beside the app. With PID 1 the kernel ends them.
+    pub fn kill_helpers(&self) {
         if self.us != 1 {
-            self.helpers.end();
+            self.helpers.kill();
         }
+    }
+
+    /// Waits a moment for the end of those processes.
+    pub fn await_helpers(&mut self, wait: &mut Wait) {
+        if self.us != 1 {
+            self.helpers.await_end(wait);
+        }
+    }
+
+    /// Looks go on until then at most: SIGKILL is due.
+    pub fn look_until(&mut self, until: Option<Instant>) {
+        self.topmost.look_until(until);
+        self.until = until;
     }
 
     /// Reaps one child, and returns what happened to it.
-    ///
-    /// The status is decoded here, since nix's `waitpid` answers EINVAL for a child that a
-    /// real-time signal killed, after the kernel has forgotten it.
     pub fn reap(&mut self) -> Reaped {
-        loop {
-            let mut status = 0;
-            // SAFETY: the kernel writes one integer.
-            let pid =
-                unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG | libc::WUNTRACED) };
-            let none_ended = match pid {
-                0 => Some(Reaped::SomeLeft),
-                -1 if Errno::last() == Errno::EINTR => continue,
-                -1 => Some(Reaped::NothingLeft),
-                _ => None,
-            };
-            let pid = match none_ended {
-                None => pid,
-                Some(none_ended) => match self.helpers.reap(&mut status) {
-                    Some(pid) => pid,
-                    None => return none_ended,
-                },
-            };
-            if let Some(reaped) = self.reaped(pid, status) {
-                return reaped;
-            }
-        }
+        let stops = if self.hears_of_stops { libc::WUNTRACED } else { 0 };
+        let none_ended = match reap::take(stops) {
+            Ok(Some((pid, status))) => return self.reaped(pid, status),
+            Ok(None) => Reaped::SomeLeft,
+            Err(Errno::ECHILD) => Reaped::NothingLeft,
+            Err(errno) => Reaped::Failed(errno),
+        };
+        self.helpers.reap().map_or(none_ended, |(pid, status)| self.reaped(pid, status))
     }
 
-    /// What became of a child; nothing where another than the main child was stopped.
-    fn reaped(&mut self, pid: i32, status: i32) -> Option<Reaped> {
+    /// What became of a child.
+    fn reaped(&mut self, pid: i32, status: Status) -> Reaped {
         let is_main = self.main == Some(pid);
-        if libc::WIFSTOPPED(status) {
-            let signal = Signal::new(libc::WSTOPSIG(status)).filter(|_| is_main);
-            return signal.map(Reaped::MainStopped);
-        }
-        let ending = match Signal::new(libc::WTERMSIG(status)) {
-            Some(signal) if libc::WIFSIGNALED(status) => Ending::Signaled(signal),
-            _ => Ending::Exited(libc::WEXITSTATUS(status) as u8),
+        let ending = match status {
+            Status::Ended(ending) => ending,
+            Status::Stopped(signal) if is_main => return Reaped::MainStopped(signal),
+            Status::Stopped(_) => return Reaped::OtherStopped,
         };
+        self.killed.reaped(pid, ending);
         let stand_in = self.topmost.reaped(pid, ending);
         if is_main {
             self.main = None;
-            return Some(Reaped::Main(ending));
+            return Reaped::Main(ending);
         }
         if let Some(name) = stand_in {
-            return Some(Reaped::StandIn(name, ending));
+            return Reaped::StandIn(name, ending);
         }
         if let Some(helper) = self.helpers.take(pid) {
-            return Some(Reaped::Helper(helper, ending));
+            return Reaped::Helper(helper, ending);
         }
         if self.warn_on_reap {
             warn!(event = "reaped", "reaped the orphan pid {pid}: {ending}");
         }
-        Some(Reaped::Orphan)
+        Reaped::Orphan
     }
 
     /// The main child and all that descends from us, but for what is ours beside the app; as far as
-    /// /proc shows them.
-    fn descendants(&self) -> Vec<Process> {
-        proc::descendants(self.us, &self.helpers.pids())
+    /// /proc shows them until then.
+    fn census(&self, until: Option<Instant>) -> Census {
+        proc::census(self.us, &self.helpers.pids(), until)
     }
 
     /// Our children but for the processes of ours beside the app: what is topmost. Zombies too.
@@ -244,7 +259,7 @@ impl Family {
     /// Who was asked to end is to get what is sent now all the same.
     fn forget_who_was_asked(&mut self) {
         if self.asked == Asked::ToEnd {
-            self.topmost = Topmost::default();
+            self.topmost.forget();
         }
         self.asked = Asked::ToStop;
     }
@@ -294,7 +309,7 @@ impl Family {
         }
         let mut children = self.children();
         children.retain(|pid| *pid != main);
-        self.topmost = Topmost::default();
+        self.topmost.forget();
         self.topmost.begin(&children);
         self.asked = Asked::ToEnd;
         self.stop_signal = signal;
@@ -347,7 +362,7 @@ impl Family {
     pub fn sweep(&mut self, signal: Signal, now: Instant) -> (Swept, Looked) {
         self.stop_signal = signal;
         self.forget_who_was_asked();
-        if self.nothing_left() {
+        if reap::none_left() {
             return (Swept::default(), Looked::default());
         }
         let look = self.look(signal, Role::Leftover, now);
@@ -373,67 +388,60 @@ impl Family {
 
     /// Sends SIGTERM to all that is left and was sent nothing.
     pub fn last_call(&mut self, now: Instant) -> Vec<Name> {
-        let left = self.descendants();
+        let census = self.census(self.until);
+        self.killed.before(&census);
         let group = self.group_signalled.then_some(self.group);
-        self.topmost.last_call(&left, |process| Some(process.group) == group, now)
+        self.topmost.last_call(&census.living, |process| Some(process.group) == group, now)
     }
 
-    /// Sends SIGKILL to all that is left, and returns whom it found that no such call found before,
-    /// if anyone. To be repeated while something is left, since it may fork in the meantime. Without
-    /// /proc nobody has a name: then the list is empty.
-    pub fn kill_all(&mut self) -> Option<Vec<Name>> {
-        if self.nothing_left() {
+    /// Sends SIGKILL to all that is left, and then looks whom it has reached: a look may take long.
+    /// To be repeated while something is left, since it may fork in the meantime. Returns what there
+    /// is to tell, if anything.
+    pub fn kill_all(&mut self) -> Option<Kill> {
+        if reap::none_left() {
             return None;
         }
-        let left = self.descendants();
         if self.us == 1 {
             // Visitors and helpers too: they end with us in any case.
             kill(-1, Signal::KILL, "all processes");
         } else {
-            self.kill_each(&left);
+            self.kill_our_own();
         }
-        let names: Vec<Name> = left.iter().map(Name::from).collect();
-        // Else there were only zombies, which wait for us.
-        let anyone = !names.is_empty() || proc::command(self.us).is_none();
-        if anyone { self.not_yet_killed(names) } else { None }
+        let census = self.census(None);
+        if self.us != 1 {
+            for process in &census.living {
+                send(process, Signal::KILL);
+            }
+        }
+        let names = self.killed.after(&census, reap::peek)?;
+        let shell = self.main.filter(|_| self.trap_signalled);
+        let waited = |shell| self.killed.include_with_another(shell, &census);
+        Some(Kill { names, trap_pending: shell.is_some_and(waited) })
     }
 
-    /// What kill(-1) would do where we are PID 1.
-    fn kill_each(&self, left: &[Process]) {
+    /// Sends SIGKILL to those for whom no /proc is needed, since the pid of an unreaped child cannot be
+    /// another's.
+    fn kill_our_own(&self) {
         if let Some(main) = self.main {
-            // Needs no /proc, and an unreaped child's pid cannot be another's.
             kill(-self.group, Signal::KILL, "the process group of the main child");
             kill(main, Signal::KILL, "the main child");
-        }
-        for process in left {
-            send(process, Signal::KILL);
         }
         self.helpers.kill();
     }
 
-    /// Those that are new, or nothing where none is.
-    fn not_yet_killed(&mut self, mut names: Vec<Name>) -> Option<Vec<Name>> {
-        match &mut self.killed {
-            None => self.killed = Some(names.clone()),
-            Some(killed) => {
-                names.retain(|name| !killed.contains(name));
-                if names.is_empty() {
-                    return None;
-                }
-                killed.extend_from_slice(&names);
-            }
-        }
-        Some(names)
+    /// Whom SIGKILL has ended so far, as far as it is known now.
+    pub fn killed(&self) -> Vec<Name> {
+        self.killed.names()
     }
 
     /// The main child and all that is left beside it.
     pub fn pids(&self) -> Vec<i32> {
-        self.descendants().iter().map(|process| process.pid).collect()
+        self.census(None).living.iter().map(|process| process.pid).collect()
     }
 
     /// Who is left now.
     pub fn left(&self) -> Vec<Name> {
-        self.descendants().iter().map(Name::from).collect()
+        self.census(None).living.iter().map(Name::from).collect()
     }
 
     /// Whether the main child may exit on this signal. A window's new size ends only an app that
@@ -441,13 +449,6 @@ impl Family {
     pub fn main_may_exit_on(&self, signal: Signal) -> bool {
         let ignores = |main| proc::catches(main, signal) == Some(false);
         signal != Signal::WINCH || !self.main.is_some_and(ignores)
-    }
-
-    /// Whether the main child is a shell that has got the stop signal and waits for a command: it
-    /// runs its trap only after that.
-    pub fn trap_is_pending(&self) -> bool {
-        let has_children = |main| !proc::descendants(main, &[]).is_empty();
-        self.trap_signalled && self.main.is_some_and(has_children)
     }
 
     /// Whether the last process of a group that got the stop signal has ended. It is said once.
@@ -465,17 +466,7 @@ impl Family {
 
     /// Whether the main child has ended and is not yet reaped.
     pub fn main_has_ended(&self) -> bool {
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        self.main.is_some_and(|main| {
-            waitid(Id::Pid(Pid::from_raw(main)), peek) != Ok(WaitStatus::StillAlive)
-        })
-    }
-
-    /// The kernel's word for it, which needs no /proc: orphans are our children, as hooks are; the other
-    /// processes of ours it leaves out.
-    pub fn nothing_left(&self) -> bool {
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        waitid(Id::All, peek) == Err(Errno::ECHILD)
+        self.main.is_some_and(|main| reap::peek(main).is_some())
     }
 }
 

@@ -100,13 +100,15 @@ impl Filters {
     }
 
     /// Takes the filters out of those whose turn it is, and returns the others. The writers are those
-    /// that were signalled. In a circle, as of coprocesses, there is no first, so none waits.
+    /// that were signalled. In a circle, as of coprocesses, there is no first, so none waits. The search
+    /// for them is broken off at `until`.
     pub fn hold_back(
         &mut self,
         due: Vec<Process>,
         writers: &[i32],
         role: Role,
         signal: Signal,
+        until: Option<Instant>,
     ) -> Vec<Process> {
         let ours = proc::fifo_input(std::process::id() as i32);
         let inputs: Vec<Option<Fifo>> = due.iter().map(|process| input(process, ours)).collect();
@@ -119,7 +121,8 @@ impl Filters {
         let all = || writers.iter().chain(&pids).copied();
         let mut writers_to = |reader: i32, fifo: Fifo| -> Vec<i32> {
             let others = all().filter(|pid| *pid != reader);
-            others.filter(|pid| proc::writes_to(*pid, fifo, &mut descriptors)).collect()
+            let in_time = others.take_while(|_| !proc::is_over(until));
+            in_time.filter(|pid| proc::writes_to(*pid, fifo, &mut descriptors)).collect()
         };
         let edges: Vec<(i32, Option<Vec<i32>>)> = pids
             .iter()
@@ -137,8 +140,14 @@ impl Filters {
         ready
     }
 
-    /// Takes out those that have had the time to see the end of their input.
-    pub fn take_due(&mut self, writers: &[i32], now: Instant) -> Vec<(Process, Role, Signal)> {
+    /// Takes out those that have had the time to see the end of their input. The search for who writes
+    /// to them is broken off at `until`.
+    pub fn take_due(
+        &mut self,
+        writers: &[i32],
+        now: Instant,
+        until: Option<Instant>,
+    ) -> Vec<(Process, Role, Signal)> {
         let mut descriptors = MAX_DESCRIPTORS;
         let pids: Vec<i32> = self.0.iter().map(|filter| filter.process.pid).collect();
         let mut due = Vec::new();
@@ -147,7 +156,9 @@ impl Filters {
                 continue;
             }
             let mut others = writers.iter().chain(&pids).filter(|pid| **pid != filter.process.pid);
-            let has_writer = others.any(|pid| proc::writes_to(*pid, filter.fifo, &mut descriptors));
+            let has_writer = others.any(|pid| {
+                !proc::is_over(until) && proc::writes_to(*pid, filter.fifo, &mut descriptors)
+            });
             filter.alone_since = filter.alone_since.or(Some(now)).filter(|_| !has_writer);
             match filter.alone_since {
                 Some(since) if since + TIME_TO_SEE_THE_END <= now => {

@@ -52,11 +52,11 @@ pub fn kill(pid: i32) {
     let _ = killpg(Pid::from_raw(pid), NixSignal::SIGKILL);
 }
 
-/// Reaps a helper that executes nothing, and returns whether it is gone. It waits for the end unless
-/// the options (those of waitpid(2)) have WNOHANG.
+/// Reaps a helper, and returns whether it is gone. It waits for the end unless the options (those of
+/// waitpid(2)) have WNOHANG.
 pub fn reap(pid: i32, options: i32) -> bool {
     // SAFETY: a null pointer means that no status is wanted.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), options | libc::__WCLONE) != 0 }
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), options | libc::__WALL) != 0 }
 }
 
 /// Starts a helper in a process group of its own, under this name (15 bytes at most). It does its

@@ -1,11 +1,18 @@
 //! The processes of ours beside the app that run now, each of which leads a group of its own.
 
+use std::time::{Duration, Instant};
+
 use nix::libc;
 use nix::unistd::{Pid, getpgid};
 
 use crate::process::helper;
+use crate::process::reap::{self, Status};
 use crate::process::send::kill;
-use crate::signal::Signal;
+use crate::process::wait::Wait;
+use crate::signal::{Signal, SignalSet};
+
+/// So long a process of ours may take to end of SIGKILL, until we wait for it no longer.
+const TIME_TO_END: Duration = Duration::from_millis(100);
 
 /// A process of ours beside the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,23 +73,28 @@ impl Helpers {
         }
     }
 
-    /// Kills and reaps all of them.
-    pub fn end(&mut self) {
-        self.kill();
-        for (_, pid) in self.0.drain(..) {
-            helper::reap(pid, 0);
+    /// Reaps those that have ended, and waits for the others, but not for long: one may be frozen, or
+    /// hang in the kernel.
+    pub fn await_end(&mut self, wait: &mut Wait) {
+        let mut ends = SignalSet::default();
+        [Signal::CHLD, helper::END].into_iter().for_each(|signal| ends.insert(signal));
+        let until = Instant::now() + TIME_TO_END;
+        loop {
+            self.0.retain(|(_, pid)| !helper::reap(*pid, libc::WNOHANG));
+            if self.0.is_empty() || Instant::now() >= until {
+                return;
+            }
+            wait.next_of(ends, Some(until));
         }
     }
 
     /// Reaps one that executes nothing, if one has ended: the kernel leaves these out unless `__WCLONE`
     /// asks for them.
-    pub fn reap(&self, status: &mut i32) -> Option<i32> {
+    pub fn reap(&self) -> Option<(i32, Status)> {
         if self.0.is_empty() {
             return None;
         }
-        // SAFETY: the kernel writes one integer.
-        let pid = unsafe { libc::waitpid(-1, status, libc::WNOHANG | libc::__WCLONE) };
-        (pid > 0).then_some(pid)
+        reap::take(libc::__WCLONE).ok().flatten()
     }
 }
 

@@ -15,6 +15,7 @@ use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal as NixSignal, sigaction};
 use nix::sys::stat::Mode;
 use nix::unistd::{chdir, fchdir};
 
@@ -43,10 +44,21 @@ pub fn take_over() -> Result<Inherited, StartError> {
 }
 
 /// With an ignored SIGCHLD, as some parents leave it, the kernel would reap behind our back. The
-/// app gets the default too.
+/// app gets the default too. Of children that are stopped and continued we do not hear.
 fn stop_ignoring_sigchld() {
+    set_sigchld(SaFlags::SA_NOCLDSTOP);
+}
+
+/// From now on a SIGCHLD tells us also of children that are stopped: there is a terminal.
+pub fn hear_of_stops() {
+    set_sigchld(SaFlags::empty());
+}
+
+/// Sets the default action of SIGCHLD. The flags are ours alone: exec clears them.
+fn set_sigchld(flags: SaFlags) {
+    let action = SigAction::new(SigHandler::SigDfl, flags, SigSet::empty());
     // SAFETY: the default action is no function of ours.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    let _ = unsafe { sigaction(NixSignal::SIGCHLD, &action) };
 }
 
 /// Opens /dev/null in place of those descriptors 0 to 2 that are closed. Else the next file that we

@@ -8,6 +8,8 @@
 //! - `topmost.rs`: who is to hear a stop signal, once each.
 //! - `filter.rs`: who has to wait until others have ended that write to it.
 //! - `shell.rs`: which shell a process is, and what that does with a signal.
+//! - `reap.rs`: what the kernel says of our children.
+//! - `killed.rs`: whom SIGKILL has ended.
 //! - `send.rs`: how a signal is sent.
 //! - `target.rs`: whom a signal went to, as plain values.
 //! - `proc.rs`: what /proc says of a process.
@@ -19,8 +21,10 @@ pub mod filter;
 pub mod helper;
 pub mod helpers;
 pub mod inherited;
+pub mod killed;
 pub mod orphans;
 pub mod proc;
+pub mod reap;
 pub mod send;
 pub mod shell;
 pub mod spawn;

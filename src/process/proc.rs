@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use nix::libc;
 
@@ -75,31 +76,50 @@ impl From<&Process> for Name {
     }
 }
 
-/// All running descendants of a process, without the processes in `but` and their descendants. A
-/// process that came into our PID namespace from outside has the parent 0: it and its descendants are
-/// none.
-pub fn descendants(ancestor: i32, but: &[i32]) -> Vec<Process> {
+/// Who is there, as a look at all processes found it.
+#[derive(Debug, Default)]
+pub struct Census {
+    /// The running descendants of a process, by their pids.
+    pub living: Vec<Process>,
+    /// Those of them that have ended and are not reaped.
+    pub ended: Vec<Process>,
+    /// The pids of all others.
+    pub others: Vec<i32>,
+    /// Processes are shown at all, and the look was not broken off.
+    pub is_complete: bool,
+}
+
+/// Looks at all processes, for the descendants of one. Those in `but` and their descendants are others,
+/// and so is what came into our PID namespace from outside, which has the parent 0. The look is broken
+/// off at `until`.
+pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
     // A parent may end while we read, before we come to it: then it is missing, and its child was
     // read with a parent that is not there. We read all of them again.
     const ATTEMPTS: usize = 4;
-    let mut found = Vec::new();
+    let mut census = Census::default();
     for _ in 0..ATTEMPTS {
-        let all = everyone();
-        found.clear();
-        let mut incomplete = false;
+        let all = everyone(until);
+        let mut torn = false;
+        census = Census { is_complete: !all.is_empty() && !is_over(until), ..Census::default() };
         for process in all.values() {
             match descends(process, ancestor, but, &all) {
-                Some(true) if !process.zombie => found.push(process.clone()),
-                Some(_) => {}
-                None => incomplete = true,
+                Some(true) if process.zombie => census.ended.push(process.clone()),
+                Some(true) => census.living.push(process.clone()),
+                Some(false) => census.others.push(process.pid),
+                None => torn = true,
             }
         }
-        if !incomplete {
+        if !torn || is_over(until) {
             break;
         }
     }
-    found.sort_by_key(|process| process.pid);
-    found
+    census.living.sort_by_key(|process| process.pid);
+    census
+}
+
+/// Whether this time has come. The clock is read here, since a look takes its time.
+pub(super) fn is_over(until: Option<Instant>) -> bool {
+    until.is_some_and(|at| at <= Instant::now())
 }
 
 /// Whether a process descends from `ancestor`, as its parents say; none where one of them is missing.
@@ -132,8 +152,8 @@ pub fn shows_our_namespace() -> bool {
     us.is_some_and(|us| us.as_os_str() == std::process::id().to_string().as_str())
 }
 
-/// All processes that /proc shows, by their pids.
-fn everyone() -> HashMap<i32, Process> {
+/// All processes that /proc shows, by their pids; those that were read until then.
+fn everyone(until: Option<Instant>) -> HashMap<i32, Process> {
     if !shows_our_namespace() {
         return HashMap::new();
     }
@@ -141,7 +161,8 @@ fn everyone() -> HashMap<i32, Process> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // The folder is closed before a file is opened: there may be no second descriptor.
     let pids: Vec<i32> = pids.collect();
-    pids.into_iter().filter_map(Process::read).map(|process| (process.pid, process)).collect()
+    let in_time = pids.into_iter().take_while(|_| !is_over(until));
+    in_time.filter_map(Process::read).map(|process| (process.pid, process)).collect()
 }
 
 /// The name of the program of a process (comm), 15 bytes at most.
@@ -206,7 +227,7 @@ pub fn children(pid: i32) -> Vec<i32> {
         match fs::read_to_string(thread.join("children")) {
             Ok(list) => children.extend(list.split(' ').filter_map(|pid| pid.parse::<i32>().ok())),
             Err(error) if error.kind() == ErrorKind::NotFound && thread.exists() => {
-                let all = everyone();
+                let all = everyone(None);
                 let theirs = all.values().filter(|process| process.parent == pid);
                 return theirs.map(|process| process.pid).collect();
             }

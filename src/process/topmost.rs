@@ -65,6 +65,8 @@ pub struct Topmost {
     daemons: HashSet<i32>,
     /// Since the last look a process ended that ran others for the app.
     relay_ended: bool,
+    /// No look goes on beyond it: SIGKILL is due.
+    until: Option<Instant>,
 }
 
 /// How a process takes a signal.
@@ -76,6 +78,17 @@ enum Reaction {
 }
 
 impl Topmost {
+    /// Looks go on until then at most, when SIGKILL is due: each takes its time, and more than its time
+    /// where the CPU is scarce. Who is not signalled for that is about to be killed.
+    pub fn look_until(&mut self, until: Option<Instant>) {
+        self.until = until;
+    }
+
+    /// Forgets who was signalled.
+    pub fn forget(&mut self) {
+        *self = Topmost { until: self.until, ..Topmost::default() };
+    }
+
     /// A stop signal is about to be forwarded, once more perhaps: who was signalled before is to be
     /// signalled again. What else is our child by now does not stand for the app.
     pub fn begin(&mut self, children: &[i32]) {
@@ -97,7 +110,7 @@ impl Topmost {
         let mut look = Look::default();
         let writers = self.filters.wait_for_children(main, signal);
         if !writers.is_empty() {
-            for writer in self.filters.hold_back(writers, &[], Role::StandIn, signal) {
+            for writer in self.filters.hold_back(writers, &[], Role::StandIn, signal, self.until) {
                 self.signal(&writer, Role::StandIn, signal, now, &mut look);
             }
             return (Reason::Filter, look.signalled);
@@ -129,8 +142,9 @@ impl Topmost {
         self.forget_the_dead(topmost);
         let relay_ended = std::mem::take(&mut self.relay_ended);
         let mut due = Vec::new();
-        for pid in topmost {
-            if self.has(*pid) {
+        let until = self.until;
+        for pid in topmost.iter().take_while(|_| !proc::is_over(until)) {
+            if self.records.contains_key(pid) || self.filters.have(*pid) {
                 continue;
             }
             if role == Role::StandIn && (!relay_ended || self.daemons.contains(pid)) {
@@ -148,11 +162,11 @@ impl Topmost {
             }
         }
         let writers = self.living();
-        for process in self.filters.hold_back(due, &writers, role, signal) {
+        for process in self.filters.hold_back(due, &writers, role, signal, until) {
             self.signal(&process, role, signal, now, &mut look);
         }
         self.look_at_blocked(signal, now, &mut look);
-        for (process, role, signal) in self.filters.take_due(&self.living(), now) {
+        for (process, role, signal) in self.filters.take_due(&self.living(), now, until) {
             self.signal(&process, role, signal, now, &mut look);
         }
         look.looked = self.looked(topmost, now);
@@ -294,6 +308,9 @@ impl Topmost {
         while let Some((pid, role, signal)) = look.through.pop() {
             let role = if role == Role::Main { Role::StandIn } else { role };
             for child in proc::children(pid).into_iter().filter_map(Process::read) {
+                if proc::is_over(self.until) {
+                    return;
+                }
                 if !child.zombie && !self.has(child.pid) {
                     self.signal_one(&child, role, signal, now, look);
                 }
@@ -309,6 +326,9 @@ impl Topmost {
         now: Instant,
         look: &mut Look,
     ) -> Reason {
+        if role != Role::Main && proc::is_over(self.until) {
+            return Reason::NoShell;
+        }
         let signals = proc::signals(process.pid).unwrap_or_default();
         // Of leftovers there may be thousands. A shell that does not catch the signal ends of it anyway.
         let matters = role != Role::Leftover || signals.caught.contains(signal);

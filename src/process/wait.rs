@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
+use tracing::warn;
 
 use crate::process::helper;
 use crate::signal::{Signal, SignalSet};
@@ -50,12 +51,17 @@ pub struct Wait {
     /// Wake-ups since all pending signals were last taken.
     wake_ups: u32,
     received: Vec<Received>,
+    /// It was said that we cannot wait.
+    warned: bool,
 }
 
 /// After so many wake-ups all pending signals are taken, each once; else one signal a wake-up. The
 /// kernel gives the lowest number first: a storm of low ones would keep the others waiting for ever,
 /// SIGCHLD among them.
 const MAX_WAKE_UPS: u32 = 16;
+
+/// The pause in place of a wait that fails.
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl Wait {
     /// Fails where the system call is refused (by seccomp): better before the spawn than in a loop
@@ -65,7 +71,7 @@ impl Wait {
             Err(Errno::EAGAIN) => {}
             other => drop(other?),
         }
-        Ok(Wait { us: std::process::id() as i32, wake_ups: 0, received: Vec::new() })
+        Ok(Wait { us: std::process::id() as i32, wake_ups: 0, received: Vec::new(), warned: false })
     }
 
     /// Sleeps until a signal arrives or the deadline passes, and returns the signals. With a SIGCHLD it
@@ -78,7 +84,12 @@ impl Wait {
     pub fn next_of(&mut self, mut awaited: SignalSet, deadline: Option<Instant>) -> &[Received] {
         self.received.clear();
         let until = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let mut next = take(awaited, until).ok();
+        let mut next = match take(awaited, until) {
+            // The time is over, or we were stopped and continued.
+            Err(Errno::EAGAIN | Errno::EINTR) => None,
+            Err(errno) => Some(self.cannot_wait(errno, until)),
+            Ok(received) => Some(received),
+        };
         self.wake_ups = (self.wake_ups + 1) % MAX_WAKE_UPS;
         let all = self.wake_ups == 0 || next.is_some_and(|first| first.signal == Signal::CHLD);
         while let Some(received) = next {
@@ -89,6 +100,17 @@ impl Wait {
             next = if all { take(awaited, Some(Duration::ZERO)).ok() } else { None };
         }
         &self.received
+    }
+
+    /// A sandbox refuses by now what it granted before. Pauses in place of the wait, until the deadline
+    /// at most, so that we do not spin; after that a child may have ended.
+    #[cold]
+    fn cannot_wait(&mut self, errno: Errno, until: Option<Duration>) -> Received {
+        if !std::mem::replace(&mut self.warned, true) {
+            warn!(event = "no_signals", "cannot wait for signals any more: {}", errno.desc());
+        }
+        std::thread::sleep(until.map_or(PAUSE, |until| until.min(PAUSE)));
+        Received { signal: Signal::CHLD, origin: Origin::Kernel }
     }
 }
 

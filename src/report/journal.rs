@@ -97,6 +97,11 @@ impl Journal {
         }
     }
 
+    /// Whom SIGKILL has ended, as their statuses say.
+    pub fn correct_killed(&mut self, names: Vec<Name>) {
+        self.timeline.correct_killed(names);
+    }
+
     /// What was seen of the traffic while the stop signal was held back.
     pub fn record_traffic(&mut self, seen: HoldTraffic) {
         self.timeline.traffic = Some(seen);

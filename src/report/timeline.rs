@@ -196,6 +196,22 @@ impl Timeline {
         self.app_killed |= of_app;
     }
 
+    /// Whom SIGKILL has ended turns out when they are reaped. Where all had ended by themselves just
+    /// before it, nothing had to be killed.
+    pub fn correct_killed(&mut self, mut names: Vec<Name>) {
+        let Some((_, killed)) = self.killed.as_mut().filter(|(_, killed)| !killed.is_empty())
+        else {
+            return;
+        };
+        names.retain(|name| !self.survivors.contains(name));
+        killed.clone_from(&names);
+        if names.is_empty() && self.survivors.is_empty() {
+            (self.killed, self.app_killed, self.trap_pending) = (None, false, false);
+        } else if !self.app_killed {
+            self.add_left_over(&names);
+        }
+    }
+
     fn add_left_over(&mut self, names: &[Name]) {
         let known = self.left_over.len();
         for name in names {

@@ -44,6 +44,15 @@ fn who_is_left_out_is_left_out_with_its_descendants() {
 fn we_descend_from_our_parent() {
     let us = std::process::id() as i32;
     let parent = Process::read(us).unwrap().parent;
-    assert!(descendants(parent, &[]).iter().any(|process| process.pid == us));
+    let found = census(parent, &[], None);
+    assert!(found.is_complete && found.living.iter().any(|process| process.pid == us));
     assert!(Process::read(us).unwrap().is_still_there());
+}
+
+#[test]
+fn a_look_is_broken_off_when_its_time_is_over() {
+    let (us, now) = (std::process::id() as i32, Instant::now());
+    let broken_off = census(us, &[], Some(now));
+    assert!(!broken_off.is_complete && broken_off.others.is_empty());
+    assert!(census(us, &[], Some(now + std::time::Duration::from_mins(1))).is_complete);
 }
