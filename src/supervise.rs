@@ -285,7 +285,7 @@ impl Supervisor {
                 self.record(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
                     let times = Times { began_at: now, may_end_at, ends_at: forward_at };
-                    self.watch = Some(Watch::begin(&self.watched, &self.family.pids(), times));
+                    self.watch = Some(Watch::begin(&self.watched, &|| self.family.pids(), times));
                 }
             }
             Action::StartOnStop => {

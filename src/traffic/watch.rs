@@ -63,7 +63,7 @@ enum View {
 
 impl Watch {
     /// Begins with a first look. The pids are the app's and its descendants'.
-    pub fn begin(config: &WatchConfig, pids: &[i32], times: Times) -> Watch {
+    pub fn begin(config: &WatchConfig, pids: &dyn Fn() -> Vec<i32>, times: Times) -> Watch {
         let opened = SocketSource::open(&config.ports, &config.ignored_ports, pids);
         let (next_at, view) = match opened {
             Ok((source, first)) => {

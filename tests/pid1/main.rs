@@ -10,6 +10,7 @@ mod programs;
 mod visitor;
 
 mod commands;
+mod deadlines;
 mod drop_in;
 mod hooks;
 mod inherited;

@@ -56,11 +56,21 @@ impl Init {
         self
     }
 
+    /// The words that make what follows PID 1 of a PID namespace. It ends with whoever started it, so
+    /// that nothing outlives a test that somebody interrupts.
+    pub fn in_pid_namespace() -> impl Iterator<Item = &'static str> {
+        let unshare = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--pid", "--fork"];
+        let as_user: &[&str] =
+            if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
+        let words = unshare.into_iter().chain(["--mount-proc", "--kill-child=SIGKILL"]);
+        words.chain(as_user.iter().copied()).chain(["--"])
+    }
+
     /// Starts it with any app.
     pub fn app<W: Into<OsString>>(self, words: impl IntoIterator<Item = W>) -> Run {
         let mut line: Vec<OsString> = Vec::new();
         if self.is_pid1 {
-            line.extend(in_pid_namespace().map(Into::into));
+            line.extend(Init::in_pid_namespace().map(Into::into));
         }
         line.extend(self.prelude);
         line.push(self.program.into());
@@ -85,16 +95,6 @@ impl Init {
         let readers = [said.listen(APP, stdout), log];
         Run { is_pid1: self.is_pid1, child, started_at, said, readers }
     }
-}
-
-/// The words that make what follows PID 1 of a PID namespace. It ends with whoever started it, so
-/// that nothing outlives a test that somebody interrupts.
-fn in_pid_namespace() -> impl Iterator<Item = &'static str> {
-    let unshare = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--pid", "--fork"];
-    let as_user: &[&str] =
-        if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
-    let words = unshare.into_iter().chain(["--mount-proc", "--kill-child=SIGKILL"]);
-    words.chain(as_user.iter().copied()).chain(["--"])
 }
 
 /// Lets a program ignore no signal because we do: a shell starts what runs in the background with
