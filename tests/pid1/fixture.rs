@@ -42,6 +42,8 @@
 //!         ignore SIGTERM, prints `made N`, then listens
 //!     fixture queue PID SIG CLAIMED
 //!         sends a signal as sigqueue(3) does, and claims to be the process CLAIMED of root
+//!     fixture spin N          blocks SIGTERM, starts N children that ignore it and keep the CPU busy,
+//!         prints `ready PID`, and waits for ever; all end within two minutes
 //!     fixture procession N    leaves N orphans that end one after the other, a millisecond apart, from
 //!         SIGTERM on, prints `made N`, then listens
 //!     fixture orphans N       makes N orphans that end at once, prints `made N`, then listens
@@ -87,6 +89,7 @@ fn main() {
         ["odd", count] => odd(count.parse().expect("a number")),
         ["breed", ..] => breed(),
         ["queue", pid, signal, claimed] => queue(pid, signal, claimed),
+        ["spin", count] => masters::spin(count.parse().expect("a number")),
         ["procession", count] => masters::procession(count.parse().expect("a number")),
         ["orphans", count] => orphans(count.parse().expect("a number")),
         _ => panic!("unknown words {words:?}; see the head of tests/pid1/fixture.rs"),

@@ -28,6 +28,7 @@ mod responder;
 mod shells;
 mod sidecars;
 mod signals;
+mod starved;
 mod terminal;
 mod timeline;
 mod topmost;
