@@ -85,3 +85,37 @@ fn only_hooks_fail_in_the_report() {
         .map(|why| FailedHook { hook: "on-stop hook /bin/deregister".into(), why: why.into() });
     assert_eq!(failed.failed_hooks, expected);
 }
+
+#[test]
+fn whom_sigkill_ended_is_what_the_statuses_say() {
+    let now = Instant::now();
+    let sent = |pids: &[i32], of_app| {
+        let mut timeline = Timeline::new(name(2), plan());
+        timeline.record(&killed_of(pids, true, of_app), now);
+        timeline
+    };
+    let of = |timeline: &Timeline| timeline.killed.as_ref().map(|(_, names)| names.clone());
+    let mut of_app = sent(&[2, 3], true);
+    of_app.correct_killed(vec![name(2), name(4)]);
+    assert_eq!(of(&of_app), Some(vec![name(2), name(4)]));
+    assert_eq!(of_app.left_over, []);
+    // Who was not seen at the look outlived the app as well.
+    let mut left = sent(&[3], false);
+    left.correct_killed(vec![name(3), name(4)]);
+    assert_eq!(
+        (of(&left), &left.left_over),
+        (Some(left.left_over.clone()), &vec![name(3), name(4)])
+    );
+    // All had ended by themselves.
+    let mut none = sent(&[2], true);
+    none.correct_killed(vec![]);
+    assert!(!none.killed() && !none.app_killed && !none.trap_pending);
+    // Those who survived are none of them, and without /proc nobody has a name.
+    let mut survived = sent(&[2], true);
+    survived.record(&Step::GaveUp { names: vec![name(2)] }, now);
+    survived.correct_killed(vec![name(2)]);
+    assert_eq!(of(&survived), Some(vec![]));
+    let mut nameless = sent(&[], true);
+    nameless.correct_killed(vec![]);
+    assert_eq!(of(&nameless), Some(vec![]));
+}
