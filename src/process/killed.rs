@@ -30,8 +30,12 @@ pub struct Killed {
 impl Killed {
     /// A look before SIGKILL.
     pub fn before(&mut self, census: &Census) {
-        self.others = census.others.iter().copied().collect();
-        self.others.extend(census.ended.iter().map(|process| process.pid));
+        self.others.clear();
+        let pids = census.ended.iter().map(|process| process.pid);
+        // Without memory for it some may be taken for killed.
+        if self.others.try_reserve(census.others.len() + census.ended.len()).is_ok() {
+            self.others.extend(census.others.iter().copied().chain(pids));
+        }
     }
 
     /// A look after SIGKILL. Returns whom it seems to have ended that no such look found before; none
@@ -42,6 +46,11 @@ impl Killed {
         peek: impl Fn(i32) -> Option<Ending>,
     ) -> Option<Vec<Name>> {
         let mut names = Vec::new();
+        let count = census.living.len() + census.ended.len();
+        let has_room = self.found.try_reserve(count).is_ok() && names.try_reserve(count).is_ok();
+        let none = Census::default();
+        // Without memory nobody has a name.
+        let census = if has_room { census } else { &none };
         let living = census.living.iter().map(|process| (process, true));
         let ended = census.ended.iter().map(|process| (process, false));
         for (process, lives) in living.chain(ended) {
@@ -73,6 +82,7 @@ impl Killed {
         self.others.remove(&pid);
         if let Some(Fate { name, .. }) = self.found.remove(&pid)
             && ending == Ending::KILLED
+            && self.reaped.try_reserve(1).is_ok()
         {
             self.reaped.push(name);
         }

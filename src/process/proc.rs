@@ -15,10 +15,10 @@ use crate::process::target::Name;
 use crate::signal::{Signal, SignalSet};
 
 /// What a file of /proc/PID says, in one read: the kernel writes it anew for each that begins. It may
-/// contain names that are not UTF-8.
+/// contain names that are not UTF-8. It is read onto the stack, as memory may be short.
 fn read(pid: i32, file: &str) -> Option<String> {
     const LONGER_THAN_ANY: usize = 8192;
-    let mut text = vec![0; LONGER_THAN_ANY];
+    let mut text = [0; LONGER_THAN_ANY];
     let length = File::open(format!("/proc/{pid}/{file}")).ok()?.read(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text[..length]).into_owned())
 }
@@ -101,6 +101,13 @@ pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
         let all = everyone(until);
         let mut torn = false;
         census = Census { is_complete: !all.is_empty() && !is_over(until), ..Census::default() };
+        let Census { living, ended, others, .. } = &mut census;
+        let has_room = living.try_reserve(all.len()).is_ok()
+            && ended.try_reserve(all.len()).is_ok()
+            && others.try_reserve(all.len()).is_ok();
+        if !has_room {
+            return Census::default();
+        }
         for process in all.values() {
             match descends(process, ancestor, but, &all) {
                 Some(true) if process.zombie => census.ended.push(process.clone()),
@@ -161,8 +168,13 @@ fn everyone(until: Option<Instant>) -> HashMap<i32, Process> {
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     // The folder is closed before a file is opened: there may be no second descriptor.
     let pids: Vec<i32> = pids.collect();
+    let mut all = HashMap::new();
+    if all.try_reserve(pids.len()).is_err() {
+        return all;
+    }
     let in_time = pids.into_iter().take_while(|_| !is_over(until));
-    in_time.filter_map(Process::read).map(|process| (process.pid, process)).collect()
+    all.extend(in_time.filter_map(Process::read).map(|process| (process.pid, process)));
+    all
 }
 
 /// The name of the program of a process (comm), 15 bytes at most.

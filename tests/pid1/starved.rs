@@ -93,12 +93,18 @@ fn stop_late(init: Init, cgroup: &Cgroup) -> [Duration; 3] {
     };
     let began_at = run.signal(libc::SIGTERM);
     eventually("the forward", || has(libc::SIGTERM).then_some(()));
-    let forwarded = began_at.elapsed().checked_sub(SECOND).expect("no early forward");
+    let forwarded = began_at.elapsed();
     eventually("SIGKILL", || (has(libc::SIGKILL) || !runs(app)).then_some(()));
-    let killed = began_at.elapsed().checked_sub(2 * SECOND).expect("no early SIGKILL");
+    let killed = began_at.elapsed();
     let ended = run.ends();
+    let late = |took: Duration, due| {
+        took.checked_sub(due).unwrap_or_else(|| panic!("{took:?} is before {due:?}; {ended}"))
+    };
+    let (forwarded, killed) = (late(forwarded, SECOND), late(killed, 2 * SECOND));
+    // To die takes a share of the CPU as well, and they are not waited for.
     let report = ended.report();
-    assert_eq!(report["killed"]["count"], SPINNING + 1, "{report}");
+    let counts = ["killed", "survivors"].map(|key| report[key]["count"].as_u64().unwrap_or(0));
+    assert_eq!(counts.iter().sum::<u64>(), SPINNING as u64 + 1, "{report}");
     [slept, forwarded, killed]
 }
 
