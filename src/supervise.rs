@@ -416,7 +416,8 @@ impl Supervisor {
     }
 
     fn record(&mut self, step: Step, now: Instant) {
-        if self.journal.logs(&step) {
+        // The name is asked of /proc.
+        if self.journal.logs(&step) && !self.kill_is_due(now) {
             self.journal.rename_app(self.family.main_name());
         }
         self.journal.record(step, now);

@@ -8,6 +8,7 @@
 use std::ffi::CStr;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc;
@@ -32,6 +33,10 @@ const STACK: usize = 256 * 1024;
 /// The longest output of a helper that is read, in bytes.
 const MAX_OUTPUT: u64 = 512;
 
+/// So long a helper may take to end of SIGKILL, until it is waited for no longer: it may be frozen, or
+/// hang in the kernel.
+pub const TIME_TO_END: Duration = Duration::from_millis(100);
+
 /// The exit code of a helper that could not do its work.
 pub const FAILED: u8 = 1;
 
@@ -52,11 +57,10 @@ pub fn kill(pid: i32) {
     let _ = killpg(Pid::from_raw(pid), NixSignal::SIGKILL);
 }
 
-/// Reaps a helper, and returns whether it is gone. It waits for the end unless the options (those of
-/// waitpid(2)) have WNOHANG.
-pub fn reap(pid: i32, options: i32) -> bool {
+/// Reaps a helper if it has ended, and returns whether it is gone.
+pub fn reap(pid: i32) -> bool {
     // SAFETY: a null pointer means that no status is wanted.
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), options | libc::__WALL) != 0 }
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG | libc::__WALL) != 0 }
 }
 
 /// Starts a helper in a process group of its own, under this name (15 bytes at most). It does its

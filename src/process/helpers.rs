@@ -1,6 +1,6 @@
 //! The processes of ours beside the app that run now, each of which leads a group of its own.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::libc;
 use nix::unistd::{Pid, getpgid};
@@ -10,9 +10,6 @@ use crate::process::reap::{self, Status};
 use crate::process::send::kill;
 use crate::process::wait::Wait;
 use crate::signal::{Signal, SignalSet};
-
-/// So long a process of ours may take to end of SIGKILL, until we wait for it no longer.
-const TIME_TO_END: Duration = Duration::from_millis(100);
 
 /// A process of ours beside the app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +75,9 @@ impl Helpers {
     pub fn await_end(&mut self, wait: &mut Wait) {
         let mut ends = SignalSet::default();
         [Signal::CHLD, helper::END].into_iter().for_each(|signal| ends.insert(signal));
-        let until = Instant::now() + TIME_TO_END;
+        let until = Instant::now() + helper::TIME_TO_END;
         loop {
-            self.0.retain(|(_, pid)| !helper::reap(*pid, libc::WNOHANG));
+            self.0.retain(|(_, pid)| !helper::reap(*pid));
             if self.0.is_empty() || Instant::now() >= until {
                 return;
             }

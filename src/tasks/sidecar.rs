@@ -185,13 +185,14 @@ impl<'a> Asker<'a> {
             Err(error) => return (Err(format!("cannot ask: {error}")), None),
         };
         let mut is_over = false;
-        let stopped = self.until(until, || {
-            is_over = helper::reap(pid, WNOHANG);
+        let mut stopped = self.until(until, || {
+            is_over = helper::reap(pid);
             is_over
         });
         if !is_over {
             helper::kill(pid);
-            helper::reap(pid, 0);
+            let until = Instant::now() + helper::TIME_TO_END;
+            stopped = stopped.or(self.until(until, || helper::reap(pid)));
         }
         (Ok(output.read()), stopped)
     }
