@@ -29,7 +29,8 @@ use crate::signal::Signal;
 use crate::tasks::Tasks;
 use crate::tasks::hook::HookContext;
 use crate::tasks::task::Task;
-use crate::traffic::watch::{Times, Watch, WatchConfig};
+use crate::traffic::last_look::LastLook;
+use crate::traffic::watch::{HoldEnds, Times, Watch, WatchConfig};
 
 /// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
 /// the log could keep us busy for ever.
@@ -51,6 +52,10 @@ pub struct Supervisor {
     watched: WatchConfig,
     /// While a stop signal is held back.
     watch: Option<Watch>,
+    /// When SIGKILL comes, unless something makes it earlier.
+    kill_at: Option<Instant>,
+    /// After the hold.
+    last_look: Option<LastLook>,
     readiness: Readiness,
     tasks: Tasks,
 }
@@ -81,6 +86,8 @@ impl Supervisor {
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
+            kill_at: None,
+            last_look: None,
             readiness,
             tasks,
         }
@@ -204,17 +211,20 @@ impl Supervisor {
             self.start_tasks(now);
         }
         self.readiness.on_deadline(&mut self.family, now);
-        let look_at = self.watch.as_ref().and_then(Watch::next_at);
-        if look_at.is_some_and(|at| at <= now) {
-            self.look_at_traffic()
-        } else {
-            ControlFlow::Continue(())
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if let Some(last_look) = self.last_look.as_mut().filter(|look| is_due(look.next_at())) {
+            last_look.look(now);
+        }
+        match is_due(self.watch.as_ref().and_then(Watch::next_at)) {
+            true => self.look_at_traffic(),
+            false => ControlFlow::Continue(()),
         }
     }
 
     /// When to wake without a signal.
     fn deadline(&self) -> Option<Instant> {
-        let look_at = self.watch.as_ref().and_then(Watch::next_at);
+        let last_look_at = self.last_look.as_ref().and_then(LastLook::next_at);
+        let look_at = earlier(self.watch.as_ref().and_then(Watch::next_at), last_look_at);
         let beside = earlier(self.tasks.queue.deadline(), self.readiness.deadline());
         let due = earlier(self.shutdown.deadline(), self.reap_at);
         earlier(earlier(due, look_at), beside)
@@ -235,7 +245,7 @@ impl Supervisor {
         let Some(watch) = self.watch.as_mut().filter(|_| self.shutdown.holds()) else {
             return ControlFlow::Continue(());
         };
-        watch.look(Instant::now);
+        watch.look(&self.family.helper_pids(), Instant::now);
         let now = Instant::now();
         if watch.traffic_has_stopped(now) {
             self.handle(Event::TrafficStopped, None, now)?;
@@ -244,10 +254,18 @@ impl Supervisor {
     }
 
     fn end_watch(&mut self) {
-        if let Some(mut watch) = self.watch.take() {
-            watch.look(Instant::now);
-            self.journal.record_traffic(watch.end(Instant::now()));
+        let Some(watch) = self.watch.take() else { return };
+        let ends = match (self.journal.was_forwarded(), self.journal.killed()) {
+            (true, _) => HoldEnds::WithForward,
+            (_, true) => HoldEnds::WithKill,
+            _ => HoldEnds::WithApp,
+        };
+        let seen = watch.end(&self.family.helper_pids(), Instant::now, ends);
+        if let (Some(kill_at), HoldEnds::WithForward) = (self.kill_at, ends) {
+            let rules = &self.watched.rules;
+            self.last_look = LastLook::plan(rules, &seen, Instant::now(), kill_at);
         }
+        self.journal.record_traffic(seen);
     }
 
     fn handle(
@@ -285,7 +303,9 @@ impl Supervisor {
                 self.record(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
                     let times = Times { began_at: now, may_end_at, ends_at: forward_at };
-                    self.watch = Some(Watch::begin(&self.watched, &|| self.family.pids(), times));
+                    self.watch =
+                        Some(Watch::begin(&self.watched, &self.family.helper_pids(), times));
+                    self.kill_at = kill_at;
                 }
             }
             Action::StartOnStop => {
@@ -372,6 +392,8 @@ impl Supervisor {
     fn kill_all(&mut self, of_app: bool, now: Instant) {
         if let Some(Kill { names, trap_pending }) = self.family.kill_all() {
             self.record(Step::Killed { names, trap_pending, of_app }, now);
+            let open = self.last_look.as_ref().and_then(LastLook::found);
+            self.journal.record_open_at_kill(open);
         }
         let not_run: Vec<Task> = self.tasks.queue.cancel().collect();
         for task in not_run {
@@ -416,8 +438,7 @@ impl Supervisor {
     }
 
     fn record(&mut self, step: Step, now: Instant) {
-        // The name is asked of /proc.
-        if self.journal.logs(&step) && !self.kill_is_due(now) {
+        if self.journal.logs(&step) {
             self.journal.rename_app(self.family.main_name());
         }
         self.journal.record(step, now);

@@ -434,9 +434,9 @@ impl Family {
         self.killed.names()
     }
 
-    /// The main child and all that is left beside it.
-    pub fn pids(&self) -> Vec<i32> {
-        self.census(None).living.iter().map(|process| process.pid).collect()
+    /// The processes of ours beside the app.
+    pub fn helper_pids(&self) -> Vec<i32> {
+        self.helpers.pids()
     }
 
     /// Who is left now.

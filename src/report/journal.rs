@@ -16,7 +16,7 @@ use crate::report::{json, text};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::{Signal, SignalSet};
-use crate::traffic::seen::HoldTraffic;
+use crate::traffic::seen::{HoldTraffic, OpenConnections};
 
 /// An app that ends this soon after a signal from outside may have taken it for a stop signal.
 const MAYBE_BECAUSE: Duration = Duration::from_mins(1);
@@ -105,6 +105,23 @@ impl Journal {
     /// What was seen of the traffic while the stop signal was held back.
     pub fn record_traffic(&mut self, seen: HoldTraffic) {
         self.timeline.traffic = Some(seen);
+    }
+
+    /// How many connections were open when SIGKILL was sent, if that was seen.
+    pub fn record_open_at_kill(&mut self, open: Option<OpenConnections>) {
+        if let Some(HoldTraffic::Seen(seen)) = &mut self.timeline.traffic {
+            seen.at_kill = seen.at_kill.or(open);
+        }
+    }
+
+    /// Whether the stop signal has been forwarded.
+    pub fn was_forwarded(&self) -> bool {
+        self.timeline.forwarded.is_some()
+    }
+
+    /// Whether SIGKILL has been sent to anyone.
+    pub fn killed(&self) -> bool {
+        self.timeline.killed()
     }
 
     /// Keeps the signal, unless it is a SIGWINCH on a terminal: Docker's client sends that where its

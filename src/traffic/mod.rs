@@ -6,7 +6,8 @@
 //! - `tracked.rs`: the list of connections that `quiet.rs` keeps from look to look; pure
 //! - `seen.rs`: what a report says of the traffic of a hold; pure
 //! - `network.rs`: the peers that `--ignore-peer` names: an address or a network
-//! - `sources.rs`: lists the connections to our ports by the best source that is permitted
+//! - `last_look.rs`: a look at the connections shortly before SIGKILL
+//! - `sources.rs`: lists what listens and what is connected from the best source that is permitted
 //! - `listening.rs`: what the app listens on, from look to look
 //! - `servers.rs`: which sockets are its servers', and whether all can be seen; pure
 //! - `unseen.rs`: why traffic cannot be seen; pure
@@ -18,6 +19,7 @@
 //! - `socket.rs`: a listed socket, its states and its timer, as both number them
 
 pub mod counts;
+pub mod last_look;
 pub mod listening;
 pub mod mounts;
 pub mod network;

@@ -21,6 +21,9 @@ pub const RECEIVING: u32 = ESTABLISHED | FIN_WAIT1 | FIN_WAIT2;
 /// Those of a connection that has been established and has not ended.
 pub const OPEN: u32 = RECEIVING | CLOSE_WAIT | LAST_ACK | CLOSING;
 
+/// All states.
+pub const ANY: u32 = u32::MAX;
+
 /// The timer of what the kernel keeps of a socket that has ended, in TIME_WAIT or FIN_WAIT2: it
 /// receives no data, and no count of bytes is kept (idiag_timer in sock_diag(7)).
 pub const TIME_WAIT_TIMER: u8 = 3;
@@ -72,15 +75,15 @@ pub struct ListedSocket {
 impl ListedSocket {
     /// The connection, if it is one to these ports: the end of a listener is reported too.
     pub fn connection(self, ports: &[u16]) -> Option<Connection> {
-        let ListedSocket { state, port, peer, cookie, received, .. } = self;
+        let ListedSocket { state, port, peer, cookie, received, sent, silent_for, .. } = self;
         let is_watched = ports.contains(&port) && peer.port() != 0;
         is_watched.then_some(Connection {
             cookie,
             port,
             peer,
             received,
-            sent: None,
-            silent_for: None,
+            sent,
+            silent_for,
             peer_closed: state & (CLOSE_WAIT | LAST_ACK | CLOSING) != 0,
             app_closed: state & (FIN_WAIT1 | FIN_WAIT2 | LAST_ACK | CLOSING) != 0,
         })

@@ -1,18 +1,27 @@
 //! The watch over one hold: looks at the traffic from time to time, and knows when that has stopped.
 //! What it needs is opened at the stop signal and closed when the hold ends.
 
+use std::collections::BTreeSet;
+use std::io;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
 use crate::span::Span;
+use crate::traffic::counts::Missed;
+use crate::traffic::listening::{Knowledge, Listening};
+use crate::traffic::proc_net::DatagramCount;
 use crate::traffic::quiet::{Rules, Traffic};
 use crate::traffic::seen::{HoldTraffic, Seen};
 use crate::traffic::servers::Ports;
-use crate::traffic::sources::{Look, OpenError, SocketSource};
+use crate::traffic::sources::{Sighting, SocketSource};
+use crate::traffic::unseen::UnseenReason;
 
 /// How long it has to be quiet until traffic has stopped, unless `--quiet-window` says otherwise.
 pub const QUIET_WINDOW: Duration = Duration::from_secs(3);
+
+/// The pause between two parts of a search for the owners of sockets.
+const SEARCH_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is to be watched.
 #[derive(Clone, Debug)]
@@ -30,61 +39,70 @@ pub struct Times {
     pub ends_at: Instant,
 }
 
-impl Times {
-    /// When to look next: after the pause that the source wants, but no later than when traffic may
-    /// turn out to have stopped.
-    fn next_look(&self, now: Instant, source: &SocketSource, traffic: &Traffic) -> Instant {
-        let paused_until = now + source.pause();
-        let may_stop_at = traffic.stops_at().map(|at| at.max(self.may_end_at));
-        match may_stop_at.filter(|at| *at > now) {
-            Some(at) => paused_until.min(at),
-            None => paused_until,
-        }
-    }
+/// How a hold ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldEnds {
+    WithForward,
+    /// The app has ended.
+    WithApp,
+    /// On-stop hooks ran until SIGKILL.
+    WithKill,
 }
 
 /// The watch over one hold.
 pub struct Watch {
-    quiet_window: Duration,
     times: Times,
+    quiet_window: Duration,
     next_at: Option<Instant>,
-    view: View,
-}
-
-/// How much of the traffic can be seen.
-#[expect(clippy::large_enum_variant, reason = "there is one, in a hold")]
-enum View {
-    Traffic(SocketSource, Traffic),
-    /// Neither the app nor a descendant of it listens.
-    NothingListens,
-    /// There may be traffic, but it cannot be seen, for this reason.
-    Unseen(String),
+    /// None where neither netlink nor /proc/net can be read.
+    source: Option<SocketSource>,
+    listening: Listening,
+    /// Whether it is known which ports are the app's.
+    knows_owners: bool,
+    traffic: Traffic,
+    /// What was open at the stop signal has been taken in.
+    has_begun: bool,
+    /// How many datagrams came in by the last look, once there is a UDP server.
+    datagrams: Option<DatagramCount>,
+    /// Why traffic could not be seen, and the last look of which that is true.
+    unseen: Option<(UnseenReason, Instant)>,
+    sees: bool,
+    /// It was said that it cannot be known whose the ports are.
+    guess_said: bool,
+    /// The longest time that a look took: what it found may be as much younger.
+    look_took: Duration,
 }
 
 impl Watch {
-    /// Begins with a first look. The pids are the app's and its descendants'.
-    pub fn begin(config: &WatchConfig, pids: &dyn Fn() -> Vec<i32>, times: Times) -> Watch {
-        let opened = SocketSource::open(&config.ports, &config.ignored_ports, pids);
-        let (next_at, view) = match opened {
-            Ok((source, first)) => {
-                let mut traffic = Traffic::new(config.rules.clone(), times.began_at);
-                take_in(&first, &mut traffic, times.began_at);
-                let next_at = times.next_look(times.began_at, &source, &traffic);
-                (Some(next_at), View::Traffic(source, traffic))
-            }
-            Err(OpenError::NothingListens) => (Some(times.may_end_at), View::NothingListens),
-            Err(OpenError::Unseen(why)) => (None, View::Unseen(why.to_string())),
+    /// Begins with a first look. The helpers are processes of ours beside the app.
+    pub fn begin(config: &WatchConfig, helpers: &[i32], times: Times) -> Watch {
+        let began_at = times.began_at;
+        let mut watch = Watch {
+            times,
+            quiet_window: config.rules.quiet_window,
+            next_at: None,
+            source: None,
+            listening: Listening::new(config.ports.clone(), config.ignored_ports.clone()),
+            knows_owners: false,
+            traffic: Traffic::new(config.rules.clone(), began_at),
+            has_begun: false,
+            datagrams: None,
+            unseen: None,
+            sees: true,
+            guess_said: false,
+            look_took: Duration::ZERO,
         };
-        if let View::Unseen(why) = &view
-            && times.may_end_at < times.ends_at
-        {
-            let latest = Span(times.ends_at.saturating_duration_since(times.began_at));
-            warn!(
-                event = "unseen",
-                "the hold lasts until +{latest}, for traffic cannot be seen: {why}"
-            );
+        match SocketSource::open() {
+            Ok(source) => {
+                watch.source = Some(source);
+                watch.look(helpers, || began_at);
+                if times.may_end_at <= began_at && watch.traffic_has_stopped(began_at) {
+                    watch.next_at = Some(began_at);
+                }
+            }
+            Err(error) => watch.note(Some(UnseenReason::Refused(error.to_string())), began_at),
         }
-        Watch { quiet_window: config.rules.quiet_window, times, next_at, view }
+        watch
     }
 
     /// When to look next.
@@ -92,59 +110,163 @@ impl Watch {
         self.next_at
     }
 
-    /// Looks once. What is found counts as of the time after the look, for which the clock is read.
-    pub fn look(&mut self, clock: impl Fn() -> Instant) {
-        let View::Traffic(source, traffic) = &mut self.view else {
-            self.next_at = self.next_at.filter(|at| *at > clock());
-            return;
-        };
-        let before = traffic.last_arrival();
-        let look = source.look();
+    /// Looks once. It takes a millisecond, and more where there are thousands of connections.
+    pub fn look(&mut self, helpers: &[i32], clock: impl Fn() -> Instant) {
+        let began_at = clock();
+        self.next_at = None;
+        let Some(mut source) = self.source.take() else { return };
+        if self.listening.go_on() {
+            self.look_from(&mut source, helpers, began_at);
+        }
         let now = clock();
-        take_in(&look, traffic, now);
-        if let Some(last) = traffic.last_arrival().filter(|last| Some(*last) != before) {
+        self.look_took = self.look_took.max(now.saturating_duration_since(began_at));
+        self.next_at = self.next_look(&source, now);
+        self.source = Some(source);
+    }
+
+    fn look_from(&mut self, source: &mut SocketSource, helpers: &[i32], now: Instant) {
+        // Where this fails, so does the list of connections, which says it.
+        if let Ok(listing) = source.list_servers(&self.listening) {
+            self.knows_owners = self.listening.refresh(listing, helpers) == Knowledge::Known;
+        }
+        source.watch(&self.listening.servers().tcp_ports);
+        if self.knows_owners {
+            self.note(self.listening.servers().unseen.clone(), now);
+            self.say_guess();
+        } else if self.has_begun {
+            // What comes meanwhile is found once it is known where to look.
+            return;
+        }
+        let before = self.traffic.last_arrival();
+        let received = self.datagrams();
+        self.traffic.begin_look(now);
+        match received {
+            Ok(port) => port.into_iter().for_each(|port| self.traffic.datagrams(port)),
+            Err(_) => self.traffic.miss(Missed::ListFailed),
+        }
+        let missed = source.look(&mut |sighting| match sighting {
+            Sighting::Open(connection) => self.traffic.found(&connection),
+            Sighting::Ended(connection) => self.traffic.ended(&connection),
+        });
+        missed.into_iter().for_each(|why| self.traffic.miss(why));
+        self.traffic.end_look();
+        self.has_begun = true;
+        if let Some(last) = self.traffic.last_arrival().filter(|last| Some(*last) != before) {
             let at = Span(last.at.saturating_duration_since(self.times.began_at));
             debug!(event = "arrival", "+{at} a connection from {}", last.from);
         }
-        self.next_at = Some(self.times.next_look(now, source, traffic));
+    }
+
+    /// The UDP port on which something came in since the last look; of several servers that of one.
+    fn datagrams(&mut self) -> io::Result<Option<u16>> {
+        let servers = self.listening.servers();
+        let Some(server) = servers.udp.first() else { return Ok(None) };
+        let came = match &mut self.datagrams {
+            Some(count) => count.growth()? > 0,
+            none => {
+                *none = Some(DatagramCount::read()?);
+                false
+            }
+        };
+        Ok((came || servers.udp_queued).then_some(server.port))
+    }
+
+    /// Notes whether traffic can be seen, and says it where it cannot.
+    fn note(&mut self, unseen: Option<UnseenReason>, now: Instant) {
+        let Times { began_at, may_end_at, ends_at } = self.times;
+        self.sees = unseen.is_none();
+        let Some(why) = unseen else { return };
+        if self.unseen.is_none() && may_end_at < ends_at {
+            let latest = Span(ends_at.saturating_duration_since(began_at));
+            warn!(
+                event = "unseen",
+                "the hold lasts until +{latest}, for traffic cannot be seen: {why}"
+            );
+        }
+        self.unseen = Some((why, now));
+    }
+
+    /// Says that the traffic of others may hold the stop signal back too.
+    fn say_guess(&mut self) {
+        let servers = self.listening.servers();
+        let matters = self.times.may_end_at < self.times.ends_at && !servers.tcp_ports.is_empty();
+        if servers.guessed && matters && !self.guess_said {
+            self.guess_said = true;
+            let ports: Vec<String> = servers.tcp_ports.iter().map(u16::to_string).collect();
+            warn!(
+                event = "guessed_ports",
+                "it cannot be seen which ports are the app's: watching {} (--traffic-port names them)",
+                ports.join(", ")
+            );
+        }
+    }
+
+    /// After the pause that the source wants, but no later than when traffic may turn out to have
+    /// stopped. None so shortly before the hold ends that it could be in the way of the forward: the
+    /// last look comes after that.
+    fn next_look(&self, source: &SocketSource, now: Instant) -> Option<Instant> {
+        const IN_THE_WAY: Duration = Duration::from_millis(50);
+        if !self.knows_owners {
+            return Some(now + SEARCH_PAUSE);
+        }
+        let paused_until = now + source.pause();
+        let may_stop_at = self.stops_at().map(|at| at.max(self.times.may_end_at));
+        let next_at = match may_stop_at.filter(|at| *at > now) {
+            Some(at) => at.min(paused_until),
+            None => paused_until,
+        };
+        (next_at + IN_THE_WAY < self.times.ends_at).then_some(next_at)
+    }
+
+    /// When traffic will have stopped, if no more comes than was seen at the last look.
+    fn stops_at(&self) -> Option<Instant> {
+        if !self.sees || !self.knows_owners {
+            return None;
+        }
+        if self.listening.servers().are_none() {
+            return Some(self.times.began_at);
+        }
+        let stops_at = self.traffic.stops_at()? + self.look_took;
+        let unseen_at = self.unseen.as_ref().map(|(_, at)| *at + self.quiet_window);
+        Some(unseen_at.map_or(stops_at, |at| at.max(stops_at)))
     }
 
     /// Whether nothing has come in for the quiet window.
     pub fn traffic_has_stopped(&self, now: Instant) -> bool {
-        match &self.view {
-            View::Traffic(_, traffic) => traffic.stops_at().is_some_and(|at| at <= now),
-            View::NothingListens => true,
-            View::Unseen(_) => false,
-        }
+        self.stops_at().is_some_and(|at| at <= now)
     }
 
-    /// Ends the watch, and returns what was seen in the hold.
-    pub fn end(self, now: Instant) -> HoldTraffic {
-        match self.view {
-            View::Traffic(source, traffic) => {
-                let counts = traffic.counts(now);
+    /// Ends the watch with a last look, and returns what was seen in the hold.
+    pub fn end(
+        mut self,
+        helpers: &[i32],
+        clock: impl Fn() -> Instant,
+        hold_ends: HoldEnds,
+    ) -> HoldTraffic {
+        let ended_at = clock();
+        self.look(helpers, clock);
+        let unseen = self.unseen.map(|(why, _)| why.to_string());
+        let servers = self.listening.servers();
+        let udp = servers.udp.iter().map(|server| server.port);
+        let ports: BTreeSet<u16> = servers.tcp_ports.iter().copied().chain(udp).collect();
+        match (self.source, unseen) {
+            (Some(_), _) if !self.knows_owners => {
+                HoldTraffic::Unseen("there was no time to see which ports are the app's".into())
+            }
+            (Some(_), None) if ports.is_empty() => HoldTraffic::NothingListens,
+            (Some(source), unseen_because) if !ports.is_empty() => {
+                let counts = self.traffic.counts(ended_at);
                 HoldTraffic::Seen(Seen {
-                    ports: source.ports().to_vec(),
+                    ports: ports.into_iter().collect(),
                     source: source.kind(),
                     counts,
                     quiet_window: self.quiet_window,
-                    unseen_because: None,
-                    at_forward: Some(counts.into()),
-                    at_kill: None,
+                    unseen_because,
+                    at_forward: (hold_ends == HoldEnds::WithForward).then(|| counts.into()),
+                    at_kill: (hold_ends == HoldEnds::WithKill).then(|| counts.into()),
                 })
             }
-            View::NothingListens => HoldTraffic::NothingListens,
-            View::Unseen(why) => HoldTraffic::Unseen(why),
+            (_, why) => HoldTraffic::Unseen(why.unwrap_or_default()),
         }
     }
-}
-
-fn take_in(look: &Look, traffic: &mut Traffic, now: Instant) {
-    traffic.begin_look(now);
-    look.open.iter().for_each(|connection| traffic.found(connection));
-    look.ended.iter().for_each(|connection| traffic.ended(connection));
-    if let Some(why) = look.missed {
-        traffic.miss(why);
-    }
-    traffic.end_look();
 }
