@@ -64,9 +64,8 @@ pub struct Watch {
     has_begun: bool,
     /// How many datagrams came in by the last look, once there is a UDP server.
     datagrams: Option<DatagramCount>,
-    /// Why traffic could not be seen, and the last look of which that is true.
-    unseen: Option<(UnseenReason, Instant)>,
-    sees: bool,
+    /// Why traffic could not be seen, and until when; None while it cannot.
+    unseen: Option<(UnseenReason, Option<Instant>)>,
     /// It was said that it cannot be known whose the ports are.
     guess_said: bool,
     /// The longest time that a look took: what it found may be as much younger.
@@ -88,7 +87,6 @@ impl Watch {
             has_begun: false,
             datagrams: None,
             unseen: None,
-            sees: true,
             guess_said: false,
             look_took: Duration::ZERO,
         };
@@ -174,8 +172,12 @@ impl Watch {
     /// Notes whether traffic can be seen, and says it where it cannot.
     fn note(&mut self, unseen: Option<UnseenReason>, now: Instant) {
         let Times { began_at, may_end_at, ends_at } = self.times;
-        self.sees = unseen.is_none();
-        let Some(why) = unseen else { return };
+        let Some(why) = unseen else {
+            if let Some((_, until)) = &mut self.unseen {
+                until.get_or_insert(now);
+            }
+            return;
+        };
         if self.unseen.is_none() && may_end_at < ends_at {
             let latest = Span(ends_at.saturating_duration_since(began_at));
             warn!(
@@ -183,7 +185,7 @@ impl Watch {
                 "the hold lasts until +{latest}, for traffic cannot be seen: {why}"
             );
         }
-        self.unseen = Some((why, now));
+        self.unseen = Some((why, None));
     }
 
     /// Says that the traffic of others may hold the stop signal back too.
@@ -220,15 +222,18 @@ impl Watch {
 
     /// When traffic will have stopped, if no more comes than was seen at the last look.
     fn stops_at(&self) -> Option<Instant> {
-        if !self.sees || !self.knows_owners {
+        let seen_from = match &self.unseen {
+            Some((_, until)) => (*until)?,
+            None => self.times.began_at,
+        };
+        if !self.knows_owners {
             return None;
         }
         if self.listening.servers().are_none() {
-            return Some(self.times.began_at);
+            return Some(seen_from);
         }
         let stops_at = self.traffic.stops_at()? + self.look_took;
-        let unseen_at = self.unseen.as_ref().map(|(_, at)| *at + self.quiet_window);
-        Some(unseen_at.map_or(stops_at, |at| at.max(stops_at)))
+        Some(stops_at.max(seen_from + self.quiet_window))
     }
 
     /// Whether nothing has come in for the quiet window.
