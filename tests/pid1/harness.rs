@@ -7,7 +7,9 @@ use std::time::Duration;
 
 pub use crate::processes::*;
 pub use crate::programs::*;
-pub use crate::shared::{ended::*, folder::*, init::*, lateness::*, said::*, waiting::*};
+pub use crate::shared::{
+    at_once::*, ended::*, folder::*, init::*, lateness::*, said::*, waiting::*,
+};
 pub use crate::visitor::*;
 
 /// How late something may come on a machine that is busy with other tests.
@@ -167,14 +169,4 @@ pub fn pid1_on_terminal() -> Command {
     }
     command.args(["setsid", "--ctty"]);
     command
-}
-
-/// Plays each of these at the same time as the others.
-pub fn at_once<T: Copy + Send>(cases: impl IntoIterator<Item = T>, play: impl Fn(T) + Sync) {
-    std::thread::scope(|scope| {
-        for case in cases {
-            let play = &play;
-            scope.spawn(move || play(case));
-        }
-    });
 }

@@ -36,11 +36,13 @@ mod traffic;
 
 #[path = "../shared"]
 mod shared {
+    pub mod at_once;
     pub mod ended;
     pub mod folder;
     pub mod init;
     pub mod lateness;
     pub mod said;
     pub mod terminal;
+    pub mod visitor;
     pub mod waiting;
 }

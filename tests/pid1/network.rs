@@ -1,17 +1,18 @@
 //! What the tests of the watch over traffic run: a network of their own, servers and clients.
 //!
-//!     network new [--refuse WHAT]... -- COMMAND...
+//!     network new [--volume PATH] [--refuse WHAT]... -- COMMAND...
 //!         executes the command without capabilities in a network namespace of its own that has
-//!         loopback. There it is refused `netlink` (its sockets), `events` (to join its groups),
+//!         loopback. There is a file system of its own at `--volume PATH`, and it is refused `netlink` (its sockets), `events` (to join its groups),
 //!         `files` (/proc/net) or `pidfd` (to signal by a descriptor)
 //!     network serve [--unreadable] [ADDRESS]...
-//!         listens on each `tcp:IP:PORT`, `udp:IP:PORT` and `unix:NAME` (without a file), prints
-//!         `serving PID` and answers whatever a TCP client sends, until a signal ends it;
-//!         unreadable, none but root may see its descriptors
+//!         listens on each `tcp:IP:PORT`, `udp:IP:PORT` and `unix:NAME` (a file where it is a path,
+//!         else none), prints `serving PID` and answers whatever a TCP client sends, until a signal
+//!         ends it; unreadable, none but root may see its descriptors
 //!     network call IP:PORT [FROM]
 //!         does what each line of its stdin asks for, then prints it: `request` (on a connection of
-//!         its own), `probe` (one that brings nothing), `open N` (that many, which stay), `say` (a
-//!         request on the last of those)
+//!         its own), `requests N` (that many), `probe` (a connection that brings nothing), `open N`
+//!         (that many, which stay), `say` (a request on the last of those), `close` (that one),
+//!         `bye` (the same, with bytes that come with its end, as TLS's close_notify does)
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -69,16 +70,8 @@ fn new(words: &[&str]) {
             }
             // Its flags are always 0.
             ["--refuse", "pidfd"] => refuse(libc::SYS_pidfd_send_signal, 3, 0, Errno::EPERM),
-            ["--refuse", "files"] => {
-                mount(
-                    Some("none"),
-                    "/proc/self/net",
-                    Some("tmpfs"),
-                    MsFlags::MS_RDONLY,
-                    None::<&str>,
-                )
-                .expect("nothing over /proc/net");
-            }
+            ["--refuse", "files"] => cover("/proc/self/net", MsFlags::MS_RDONLY),
+            ["--volume", path] => cover(path, MsFlags::empty()),
             other => panic!("unknown option {other:?}"),
         }
     }
@@ -91,6 +84,11 @@ fn new(words: &[&str]) {
     let command = words[split + 1..].iter().map(|word| CString::new(*word).expect("no NUL"));
     let command: Vec<CString> = command.collect();
     panic!("{command:?}: {:?}", execvp(&command[0], &command));
+}
+
+/// Puts an empty file system there.
+fn cover(path: &str, flags: MsFlags) {
+    mount(Some("none"), path, Some("tmpfs"), flags, None::<&str>).expect(path);
 }
 
 /// A new network namespace has it, but down.
@@ -157,7 +155,12 @@ fn serve(addresses: &[&str]) -> ! {
             }
             "udp" => others.push(UdpSocket::bind(place).expect(address).into()),
             "unix" => {
-                let name = UnixAddress::from_abstract_name(place).expect(address);
+                let name = if place.starts_with('/') {
+                    UnixAddress::from_pathname(place)
+                } else {
+                    UnixAddress::from_abstract_name(place)
+                };
+                let name = name.expect(address);
                 others.push(UnixListener::bind_addr(&name).expect(address).into());
             }
             _ => panic!("unknown address {address}"),
@@ -198,6 +201,13 @@ fn call(to: &str, from: Option<&str>) {
             None if line == "request" => ask(&mut connection(to, from)),
             None if line == "probe" => drop(connection(to, from)),
             None if line == "say" => ask(open.last_mut().expect("an open connection")),
+            None if line == "close" => drop(open.pop().expect("an open connection")),
+            None if line == "bye" => {
+                open.pop().expect("an open connection").write_all(REQUEST).expect("a server");
+            }
+            Some(("requests", count)) => {
+                (0..count.parse().expect("a number")).for_each(|_| ask(&mut connection(to, from)));
+            }
             Some(("open", count)) => {
                 for n in 1..=count.parse().expect("a number") {
                     open.push(connection(to, from));

@@ -1,6 +1,12 @@
 //! The hold that ends when traffic has stopped (docs/behaviour.md, section 10). Real servers and
 //! clients in a network of their own; the init has no capability there.
 
+mod advice;
+mod cost;
+mod ports;
+mod sources;
+mod until;
+
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -78,6 +84,41 @@ fn report(run: Run, ended_by: &str) -> Value {
     report
 }
 
+/// Traffic still came when the hold ended, and so late at least: there is no advice.
+#[track_caller]
+fn assert_cut_off(report: &Value, least: u64) {
+    assert_eq!(report["traffic"]["sufficient_delay_ms"], Value::Null, "{report}");
+    assert!(number(report, "traffic/at_least_ms") >= least, "{report}");
+    assert!(number(report, "traffic/silent_ms") < 1000, "{report}");
+}
+
+/// A report's advice covers the last data, which came so late at least.
+#[track_caller]
+fn assert_advised(report: &Value, least: u64) {
+    let last = number(report, "traffic/last_data_ms");
+    assert!(last >= least, "{report}");
+    assert_eq!(number(report, "traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
+    assert!(number(report, "traffic/at_least_ms") >= last, "{report}");
+}
+
+/// Holds for the whole delay with one warning, which and the report say why.
+fn holds_blindly(options: &str, network: &str, app: &str, why: &str) {
+    let options = format!("--delay 300ms..1s --quiet-window 500ms {options}");
+    let run = start(&options, network, app);
+    run.hears("serving");
+    let began_at = hold(&run);
+    assert_after(began_at, run.hears(FORWARDED).at, 1000 * MS);
+    let ended = run.ends();
+    let report = ended.report();
+    assert_eq!(report["hold_ended_by"], "delay", "{report}");
+    let because = report["traffic"]["unseen_because"].as_str().unwrap_or_default();
+    assert!(because.contains(why), "{report}");
+    let warnings = ended.lines.iter().filter(|line| line.text.contains(r#""level":"warn""#));
+    let warnings: Vec<&Line> = warnings.collect();
+    assert_eq!(warnings.len(), 1, "{}", ended.all());
+    assert!(warnings[0].text.contains(UNSEEN) && warnings[0].text.contains(why), "{warnings:?}");
+}
+
 // What is traffic.
 
 #[test]
@@ -99,7 +140,7 @@ fn the_hold_ends_a_window_after_the_last_new_connection() {
     assert_eq!(number(&report, "traffic/with_data"), count, "{report}");
     let last = number(&report, "traffic/last_arrival_ms");
     assert!(last >= 1000, "{report}");
-    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
+    assert_advised(&report, last);
     assert!(number(&report, "held_ms") >= last + 1000, "{report}");
     println!("after the last connection: {} ms", number(&report, "held_ms") - last);
 }
@@ -114,11 +155,10 @@ fn requests_on_an_old_connection_are_traffic() {
     assert_after(last_at, run.hears(FORWARDED).at, WINDOW);
     let report = report(run, "quiet");
     assert!(number(&report, "held_ms") >= 2500, "{report}");
-    assert_eq!(number(&report, "traffic/connections"), 0, "{report}");
-    assert_eq!(number(&report, "traffic/old_with_data"), 1, "{report}");
-    assert_eq!(report["traffic"]["last_arrival_ms"], Value::Null, "{report}");
-    let last = number(&report, "traffic/last_data_ms");
-    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
+    let traffic = &report["traffic"];
+    assert_eq!((&traffic["connections"], &traffic["old_with_data"]), (&json!(0), &json!(1)));
+    assert_eq!(traffic["last_arrival_ms"], Value::Null, "{report}");
+    assert_advised(&report, 1400);
 }
 
 #[test]
@@ -133,6 +173,19 @@ fn idle_connections_are_no_traffic() {
     assert_eq!(number(&report, "traffic/connections"), 5, "{report}");
     assert_eq!(number(&report, "traffic/with_data"), 0, "{report}");
     assert_eq!(report["traffic"]["last_arrival_ms"], Value::Null, "{report}");
+}
+
+/// As TLS's close_notify, when a balancer that leaves closes its pool.
+#[test]
+fn bytes_that_come_with_the_end_of_an_idle_connection_are_no_traffic() {
+    let run = serving(UNTIL_QUIET, SERVER);
+    let mut client = run.beside(CLIENT);
+    client.does("open 100");
+    hold(&run);
+    while_held(&run, &mut client, "bye");
+    let report = report(run, "quiet");
+    assert_eq!(number(&report, "traffic/old_with_data"), 0, "{report}");
+    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), 0, "{report}");
 }
 
 #[test]
@@ -160,8 +213,8 @@ fn holds_to_the_end(deed: &str) {
     let ended = run.ends();
     let report = ended.report();
     assert_eq!(report["hold_ended_by"], "delay", "{report}");
-    let node = json!({"peer": "127.0.0.2", "local_port": 8080});
-    assert_eq!(report["traffic"]["kept_by"], node, "{report}");
+    assert_eq!(report["traffic"]["kept_by"], json!({"peer": "127.0.0.2", "local_port": 8080}));
+    assert_cut_off(&report, 1800);
     assert_eq!(ended.times(UNSEEN), 0, "{}", ended.all());
 }
 
@@ -234,92 +287,6 @@ fn clients_of_either_family_are_traffic() {
     });
 }
 
-#[test]
-fn ten_thousand_idle_connections_cost_little() {
-    let run = serving("--delay 3s..1h --quiet-window 1s", SERVER);
-    let mut client = run.beside(CLIENT);
-    client.does("open 10000");
-    let pid = run.pid();
-    // sched-stats.rst in the kernel's documentation: time on a CPU, in nanoseconds.
-    let cpu_time = || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("/proc");
-        Duration::from_nanos(stat.split(' ').next().expect("a field").parse().expect("a number"))
-    };
-    let (cpu_before, memory_before) = (cpu_time(), status(pid, "RssAnon"));
-    let began_at = hold(&run);
-    let memory = status(pid, "RssAnon");
-    // One among them is found.
-    client.does("request");
-    run.hears(FORWARDED);
-    let (cpu, held) = (cpu_time().checked_sub(cpu_before).unwrap(), began_at.elapsed());
-    println!("{cpu:?} of CPU in {held:?}; RssAnon {memory_before:?}, {memory:?} in the hold");
-    // 2 % for looking, and what does not wait for its turn: the first look, the one when the
-    // shortest delay is over, and the last.
-    assert!(cpu < held / 50 + 400 * MS, "{cpu:?} of CPU in {held:?}");
-    let report = report(run, "quiet");
-    assert_eq!(number(&report, "traffic/with_data"), 1, "{report}");
-    // Rare looks make no long hold.
-    assert!(number(&report, "held_ms") < 5500, "{report}");
-}
-
-// What nobody listens on.
-
-#[test]
-fn a_worker_that_listens_on_nothing_is_held_for_the_shortest_delay() {
-    at_once([("0s..1h", 0), ("1s..1h", 1000)], |(delay, least)| {
-        let run = serving(&format!("--delay {delay}"), "serve");
-        let began_at = run.signal(libc::SIGTERM);
-        assert_after(began_at, run.hears(FORWARDED).at, least * MS);
-        let ended = run.ends();
-        let report = ended.report();
-        assert_eq!(report["hold_ended_by"], "quiet", "{report}");
-        assert_eq!(report["traffic"]["ports"], json!([]), "{report}");
-        assert_eq!(ended.times(r#""level":"warn""#), 0, "{}", ended.all());
-        println!("{delay}: held for {} ms", report["held_ms"]);
-    });
-    let run = serving("--delay 0s..1h --log-format text", "serve");
-    run.signal(libc::SIGTERM);
-    let ended = run.ends();
-    assert!(ended.said("s of 0s..3600s: nothing listens"), "{}", ended.all());
-}
-
-/// Holds for the whole delay with one warning, which and the report say why.
-fn holds_blindly(refused: &str, app: &str, why: &str) {
-    let run = start("--delay 300ms..1s --quiet-window 500ms", refused, app);
-    run.hears("serving");
-    let began_at = hold(&run);
-    assert_after(began_at, run.hears(FORWARDED).at, 1000 * MS);
-    let ended = run.ends();
-    let report = ended.report();
-    assert_eq!(report["hold_ended_by"], "delay", "{report}");
-    let because = report["traffic"]["unseen_because"].as_str().unwrap_or_default();
-    assert!(because.contains(why), "{report}");
-    let warnings = ended.lines.iter().filter(|line| line.text.contains(r#""level":"warn""#));
-    let warnings: Vec<&Line> = warnings.collect();
-    assert_eq!(warnings.len(), 1, "{}", ended.all());
-    assert!(warnings[0].text.contains(UNSEEN) && warnings[0].text.contains(why), "{warnings:?}");
-}
-
-#[test]
-fn udp_alone_is_held_to_the_end() {
-    at_once(["serve udp:127.0.0.1:5353", "serve udp:[::1]:5353"], |app| {
-        holds_blindly("", app, "UDP on port 5353");
-    });
-}
-
-#[test]
-fn a_unix_listener_alone_is_held_to_the_end() {
-    holds_blindly("", "serve unix:app", "@app");
-}
-
-#[test]
-fn beside_a_tcp_listener_the_others_do_not_matter() {
-    let run = serving(UNTIL_QUIET, "serve tcp:127.0.0.1:8080 udp:127.0.0.1:5353 unix:app");
-    hold(&run);
-    let report = report(run, "quiet");
-    assert_eq!(report["traffic"]["ports"], json!([8080]), "{report}");
-}
-
 // What else ends a hold, or does not.
 
 #[test]
@@ -355,26 +322,6 @@ fn the_end_of_the_app_ends_the_hold() {
 }
 
 #[test]
-fn a_fixed_delay_learns_what_would_have_been_enough() {
-    let run = serving("--delay 2s", SERVER);
-    let mut client = run.beside(CLIENT);
-    let began_at = hold(&run);
-    let mut count = 0;
-    keep_up(500 * MS, || {
-        client.does("request");
-        count += 1;
-    });
-    assert_after(began_at, run.hears(FORWARDED).at, 2000 * MS);
-    let report = report(run, "delay");
-    assert_eq!(number(&report, "traffic/connections"), count, "{report}");
-    assert_eq!(number(&report, "traffic/with_data"), count, "{report}");
-    let last = number(&report, "traffic/last_arrival_ms");
-    assert!((500..2000).contains(&last), "{report}");
-    assert_eq!(number(&report, "traffic/sufficient_delay_ms"), (last / 1000 + 1) * 1000);
-    assert_eq!(report["traffic"]["kept_by"], Value::Null, "{report}");
-}
-
-#[test]
 fn a_fixed_delay_is_no_shorter_where_nothing_comes_or_listens() {
     at_once([SERVER, "serve"], |app| {
         let run = serving("--delay 1s", app);
@@ -382,112 +329,4 @@ fn a_fixed_delay_is_no_shorter_where_nothing_comes_or_listens() {
         assert_after(began_at, run.hears(FORWARDED).at, WINDOW);
         report(run, "delay");
     });
-}
-
-// Which ports.
-
-/// A server that is none of the app's, in the same network.
-fn sidecar(run: &Run) -> Visitor {
-    let mut sidecar = run.beside("serve tcp:127.0.0.1:15001");
-    assert!(sidecar.line().starts_with("serving"));
-    sidecar
-}
-
-/// What a hold saw of a client of that server.
-fn traffic_of_a_sidecar(options: &str, app: &str) -> Value {
-    let run = serving(&format!("{UNTIL_QUIET} {options}"), app);
-    let _sidecar = sidecar(&run);
-    let mut client = run.beside("call 127.0.0.1:15001");
-    hold(&run);
-    keep_up(600 * MS, || client.does("request"));
-    report(run, "quiet")["traffic"].take()
-}
-
-#[test]
-fn a_port_of_somebody_else_does_not_count() {
-    let traffic = traffic_of_a_sidecar("", SERVER);
-    assert_eq!((&traffic["ports"], &traffic["connections"]), (&json!([8080]), &json!(0)));
-}
-
-#[test]
-fn a_port_that_is_named_counts_whoever_listens() {
-    let traffic = traffic_of_a_sidecar("--traffic-port 15001", SERVER);
-    assert_eq!(traffic["ports"], json!([15001]), "{traffic}");
-    assert_ne!(traffic["with_data"], 0, "{traffic}");
-}
-
-#[test]
-fn where_the_owners_of_ports_are_hidden_all_ports_count() {
-    let traffic = traffic_of_a_sidecar("", "serve --unreadable tcp:127.0.0.1:8080");
-    assert_eq!(traffic["ports"], json!([8080, 15001]), "{traffic}");
-    assert_ne!(traffic["with_data"], 0, "{traffic}");
-}
-
-#[test]
-fn a_descendant_of_the_app_may_be_the_one_that_listens() {
-    let network = network();
-    let script = format!("{0} serve tcp:127.0.0.1:8080 & {0} serve", network.display());
-    let init = pid1().options("--log-format json").options(UNTIL_QUIET).in_network("");
-    let run = init.app(["sh", "-c", &script]);
-    run.hears_times("serving", 2);
-    hold(&run);
-    assert_eq!(report(run, "quiet")["traffic"]["ports"], json!([8080]));
-}
-
-// Where some of it is refused.
-
-#[test]
-fn each_refused_source_of_traffic_has_a_substitute() {
-    let chain = [
-        ("", "events"),
-        ("--refuse files", "events"),
-        ("--refuse events", "dumps"),
-        ("--refuse netlink", "files"),
-    ];
-    at_once(chain, |(refused, seen_by)| {
-        let run = start(UNTIL_QUIET, refused, SERVER);
-        run.hears("serving");
-        let mut client = run.beside(CLIENT);
-        hold(&run);
-        let last_at = keep_up(WINDOW, || client.does("request"));
-        assert_after(last_at, run.hears(FORWARDED).at, WINDOW);
-        let ended = run.ends();
-        let report = ended.report();
-        assert_eq!(report["traffic"]["seen_by"], seen_by, "{refused}: {report}");
-        assert_eq!(report["hold_ended_by"], "quiet", "{refused}: {report}");
-        assert!(number(&report, "held_ms") >= 2000, "{refused}: {report}");
-        assert_eq!(ended.times(r#""level":"warn""#), 0, "{refused}: {}", ended.all());
-    });
-}
-
-#[test]
-fn where_all_sources_are_refused_it_is_held_to_the_end() {
-    at_once(["netlink", "events"], |refused| {
-        let refused = format!("--refuse {refused} --refuse files");
-        holds_blindly(&refused, SERVER, "neither netlink nor /proc/net");
-    });
-}
-
-// What it costs.
-
-#[test]
-fn before_the_stop_signal_and_after_the_hold_nothing_is_open() {
-    let program = network();
-    let script = format!("trap '' TERM; exec {} {SERVER}", program.display());
-    let init = pid1().options("--log-format json").options(UNTIL_QUIET).in_network("");
-    let run = init.app(["sh", "-c", &script]);
-    run.hears("serving");
-    let pid = run.pid();
-    assert_eq!(status(pid, "CapEff").as_deref(), Some("0000000000000000"));
-    // The app may serve before its init has gone to sleep.
-    sleeps(pid);
-    let wake_ups = || status(pid, "voluntary_ctxt_switches");
-    let before = wake_ups();
-    let mut client = run.beside(CLIENT);
-    keep_up(500 * MS, || client.does("request"));
-    assert_eq!((wake_ups(), sockets(pid)), (before, 0));
-    hold(&run);
-    eventually("a socket", || (sockets(pid) > 0).then_some(()));
-    run.hears(FORWARDED);
-    eventually("the end of the sockets", || (sockets(pid) == 0).then_some(()));
 }

@@ -5,26 +5,32 @@
 //!
 //! prints the rows. They need root and Debian's packages: apt-get install nginx-light haproxy
 //! apache2-bin redis-server postgresql gunicorn uvicorn nodejs golang-go python3-celery python3-redis
-//! uwsgi-core uwsgi-plugin-python3 supervisor php8.2-fpm libfcgi-bin. Without one of them a test fails
+//! uwsgi-core uwsgi-plugin-python3 supervisor php8.2-fpm libfcgi-bin python3-grpcio pgbouncer
+//! python3-psycopg2 openssl iproute2. Without one of them a test fails
 //! and says what is missing; none passes unseen.
 
 mod balancer;
 mod http;
+mod load;
 mod masters;
+mod network;
 mod postgresql;
 mod redis;
 mod shutdown;
+mod traffic;
 mod upstream;
 
 #[path = "../shared"]
 mod shared {
+    mod at_once;
     mod ended;
     mod folder;
     mod init;
     mod said;
+    mod visitor;
     mod waiting;
 
-    pub use self::{ended::*, folder::*, init::*, waiting::*};
+    pub use self::{at_once::*, ended::*, folder::*, init::*, visitor::*, waiting::*};
 }
 
 #[path = "../../examples/rolling-restart/http.rs"]

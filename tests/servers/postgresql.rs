@@ -10,7 +10,7 @@ use crate::shared::*;
 use crate::shutdown::*;
 
 /// It does not run as root.
-const AS_NOBODY: &str = "setpriv --reuid=nobody --regid=nogroup --clear-groups";
+pub const AS_NOBODY: &str = "setpriv --reuid=nobody --regid=nogroup --clear-groups";
 
 /// Clients: one whose query lasts until it is done, and one that says so.
 struct Sessions {
@@ -103,10 +103,9 @@ fn programs() -> PathBuf {
     newest.expect("PostgreSQL is missing: apt-get install postgresql")
 }
 
-/// Makes a database and stops its server in this way.
-fn stopped(option: &str, start: Start, in_flight: InFlight, code: i32) -> Outcome {
+/// An init after a database has been made, and the command of its server.
+pub fn database(server: SocketAddr) -> (Init, String) {
     let programs = programs().display().to_string();
-    let server = address();
     let init = init(&format!(
         "chmod 1777 .; {AS_NOBODY} {programs}/initdb --pgdata=/mnt/data --username=postgres \
          --auth=trust --no-locale --no-sync >&2"
@@ -117,6 +116,13 @@ fn stopped(option: &str, start: Start, in_flight: InFlight, code: i32) -> Outcom
         server.ip(),
         server.port()
     );
+    (init, command)
+}
+
+/// Makes a database and stops its server in this way.
+fn stopped(option: &str, start: Start, in_flight: InFlight, code: i32) -> Outcome {
+    let server = address();
+    let (init, command) = database(server);
     let mut sessions = Sessions { server, idle: None, busy: None };
     let outcome = stop(init.options(option), start(&command), &mut sessions, in_flight, code);
     // As it should, and not as after a crash of one of its processes.
