@@ -10,6 +10,7 @@ use crate::images;
 use crate::servers::Visits;
 
 const PORT: u16 = 8080;
+const PORT_OF_NGINX: u16 = 80;
 
 /// A network that no other test has; it goes with this.
 pub struct Network(pub String);
@@ -37,12 +38,18 @@ impl Drop for Network {
 /// With the least that a container can have: an ordinary uid, no capability, nothing to write to;
 /// Docker's default seccomp profile.
 fn locked_down(setup: Setup, network: &Network) -> Setup {
+    watching(setup, network)
+        .option(&["--user", "65534", "--read-only", "--cap-drop", "ALL"])
+        .option(&["--security-opt", "no-new-privileges"])
+}
+
+/// With what Docker gives by default.
+fn watching(setup: Setup, network: &Network) -> Setup {
     setup
         .grace_period("30s")
         .variable("REPRIEVE_QUIET_WINDOW", "1s")
         .variable("REPRIEVE_LOG_FORMAT", "json")
-        .option(&["--network", &network.0, "--user", "65534", "--read-only", "--cap-drop", "ALL"])
-        .option(&["--security-opt", "no-new-privileges"])
+        .option(&["--network", &network.0])
 }
 
 /// From an image with nothing but the init and a web server.
@@ -136,6 +143,7 @@ fn a_peer_that_goes_on_keeps_the_hold_and_is_named() {
     println!("{}", report["traffic"]);
     assert_eq!(report["hold_ended_by"], "delay", "{ended}");
     assert_eq!(report["traffic"]["kept_by"]["peer"], network.gateway(), "{ended}");
+    assert_eq!(report["traffic"]["kept_by"]["local_port"], PORT, "{ended}");
 }
 
 /// Docker's name server listens in the same network namespace.
@@ -153,4 +161,28 @@ fn a_worker_that_listens_on_nothing_is_signalled_at_once() {
     assert_eq!(report["hold_ended_by"], "quiet", "{ended}");
     assert!(report["traffic"]["seen_by"].is_null(), "{ended}");
     assert!(!ended.said("\"level\":\"warn"), "{ended}");
+}
+
+/// nginx has workers of a user of their own, into which its init may not look; and the neighbour, as a
+/// proxy in a pod, is of yet another one.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_neighbour_that_is_asked_often_keeps_no_hold() {
+    let network = Network::create();
+    let nginx = watching(debian(), &network).delay("1s..20s");
+    let nginx = nginx.runs(&["nginx", "-g", "daemon off;"]);
+    nginx.port(PORT_OF_NGINX);
+    let beside = format!("container:{}", nginx.name());
+    let neighbour = debian().option(&["--network", &beside, "--user", "1337"]);
+    let _neighbour = neighbour.runs(&["python3", "-m", "http.server", "15021"]);
+    let visits = Visits::begin(nginx.port(15021));
+    let stop = nginx.stop(30);
+    assert_after(stop.called_at, nginx.hears("forwarded SIGTERM").at, seconds(1));
+    let took = stop.returns();
+    visits.stop();
+    let ended = nginx.ends();
+    let report = ended.report();
+    println!("docker stop took {took:?}: {}", report["traffic"]);
+    assert_eq!(report["hold_ended_by"], "quiet", "{ended}");
+    assert_eq!(report["traffic"]["ports"], serde_json::json!([PORT_OF_NGINX]), "{ended}");
 }
