@@ -6,9 +6,9 @@
 //!         `files` (/proc/net) or `pidfd` (to signal by a descriptor)
 //!     network serve [--unreadable] [ADDRESS]...
 //!         listens on each `tcp:IP:PORT`, `udp:IP:PORT` and `unix:NAME` (a file where it is a path,
-//!         else none), prints `serving PID` and answers whatever a TCP client sends, until a signal
+//!         else none), prints `serving PID` and answers whatever a client of a stream sends, until a signal
 //!         ends it; unreadable, none but root may see its descriptors
-//!     network call IP:PORT [FROM]
+//!     network call IP:PORT|unix:NAME [FROM]
 //!         does what each line of its stdin asks for, then prints it: `request` (on a connection of
 //!         its own), `requests N` (that many), `probe` (a connection that brings nothing), `open N`
 //!         (that many, which stay), `say` (a request on the last of those), `close` (that one),
@@ -16,13 +16,15 @@
 
 use std::collections::HashMap;
 use std::ffi::CString;
+use std::fs::File;
 use std::io::{Read, Write, stdin, stdout};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -31,7 +33,8 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect, socket,
+    AddressFamily, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, accept4, bind,
+    connect, socket,
 };
 use nix::unistd::{execvp, getpid};
 
@@ -142,29 +145,26 @@ fn serve(addresses: &[&str]) -> ! {
         epoll.add(socket, event).expect("epoll_ctl");
     };
     let (mut listeners, mut streams) = (HashMap::new(), HashMap::new());
-    // They are there to be bound.
-    let mut others: Vec<OwnedFd> = Vec::new();
+    let mut others = Vec::new();
     for address in addresses {
         let (kind, place) = address.split_once(':').expect("KIND:ADDRESS");
-        match kind {
-            "tcp" => {
-                let listener = TcpListener::bind(place).expect(address);
-                listener.set_nonblocking(true).expect("a socket");
-                watch(listener.as_fd());
-                listeners.insert(listener.as_raw_fd() as u64, listener);
+        let listener: OwnedFd = match kind {
+            "tcp" => TcpListener::bind(place).expect(address).into(),
+            "udp" => {
+                // They are there to be bound.
+                others.push(UdpSocket::bind(place).expect(address));
+                continue;
             }
-            "udp" => others.push(UdpSocket::bind(place).expect(address).into()),
+            "unix" if place.starts_with('/') => UnixListener::bind(place).expect(address).into(),
             "unix" => {
-                let name = if place.starts_with('/') {
-                    UnixAddress::from_pathname(place)
-                } else {
-                    UnixAddress::from_abstract_name(place)
-                };
-                let name = name.expect(address);
-                others.push(UnixListener::bind_addr(&name).expect(address).into());
+                let name = UnixAddress::from_abstract_name(place).expect(address);
+                UnixListener::bind_addr(&name).expect(address).into()
             }
             _ => panic!("unknown address {address}"),
-        }
+        };
+        fcntl(&listener, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a socket");
+        watch(listener.as_fd());
+        listeners.insert(listener.as_raw_fd() as u64, listener);
     }
     let mut stdout = stdout();
     writeln!(stdout, "serving {}", getpid()).expect("a reader");
@@ -176,7 +176,9 @@ fn serve(addresses: &[&str]) -> ! {
         for socket in events[..count].iter().map(EpollEvent::data) {
             if let Some(listener) = listeners.get(&socket) {
                 // All of them: what finds the queue full tries again only after a second.
-                while let Ok((stream, _)) = listener.accept() {
+                while let Ok(stream) = accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+                    // SAFETY: it is nobody else's.
+                    let stream = unsafe { File::from_raw_fd(stream) };
                     watch(stream.as_fd());
                     streams.insert(stream.as_raw_fd() as u64, stream);
                 }
@@ -192,25 +194,24 @@ fn serve(addresses: &[&str]) -> ! {
 
 fn call(to: &str, from: Option<&str>) {
     allow_many_descriptors();
-    let to: SocketAddr = to.parse().expect("an address");
-    let from: Option<IpAddr> = from.map(|from| from.parse().expect("an address"));
+    let connection = || connection(to, from);
     let mut open = Vec::new();
     // Whoever asks closes stdin at the end.
     for line in stdin().lines().map_while(Result::ok) {
         match line.split_once(' ') {
-            None if line == "request" => ask(&mut connection(to, from)),
-            None if line == "probe" => drop(connection(to, from)),
+            None if line == "request" => ask(&mut connection()),
+            None if line == "probe" => drop(connection()),
             None if line == "say" => ask(open.last_mut().expect("an open connection")),
             None if line == "close" => drop(open.pop().expect("an open connection")),
             None if line == "bye" => {
                 open.pop().expect("an open connection").write_all(REQUEST).expect("a server");
             }
             Some(("requests", count)) => {
-                (0..count.parse().expect("a number")).for_each(|_| ask(&mut connection(to, from)));
+                (0..count.parse().expect("a number")).for_each(|_| ask(&mut connection()));
             }
             Some(("open", count)) => {
                 for n in 1..=count.parse().expect("a number") {
-                    open.push(connection(to, from));
+                    open.push(connection());
                     // A queue that is full lets nobody in for a second: wait for the server.
                     if n % 64 == 0 {
                         ask(open.last_mut().expect("an open connection"));
@@ -223,11 +224,19 @@ fn call(to: &str, from: Option<&str>) {
     }
 }
 
-fn connection(to: SocketAddr, from: Option<IpAddr>) -> TcpStream {
-    let to = SockaddrStorage::from(to);
-    let family = to.family().expect("a family");
-    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+fn connection(to: &str, from: Option<&str>) -> File {
+    let open =
+        |family| socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    if let Some(name) = to.strip_prefix("unix:") {
+        let socket = open(AddressFamily::Unix);
+        let name = UnixAddr::new_abstract(name.as_bytes()).expect("a name");
+        connect(socket.as_raw_fd(), &name).expect("a server");
+        return socket.into();
+    }
+    let to = SockaddrStorage::from(to.parse::<SocketAddr>().expect("an address"));
+    let socket = open(to.family().expect("a family"));
     if let Some(from) = from {
+        let from: IpAddr = from.parse().expect("an address");
         let from = SockaddrStorage::from(SocketAddr::new(from, 0));
         bind(socket.as_raw_fd(), &from).expect("an address of ours");
     }
@@ -235,7 +244,7 @@ fn connection(to: SocketAddr, from: Option<IpAddr>) -> TcpStream {
     socket.into()
 }
 
-fn ask(connection: &mut TcpStream) {
+fn ask(connection: &mut File) {
     connection.write_all(REQUEST).expect("a server that reads");
     connection.read_exact(&mut [0; ANSWER.len()]).expect("an answer");
 }

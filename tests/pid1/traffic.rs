@@ -101,11 +101,17 @@ fn assert_advised(report: &Value, least: u64) {
     assert!(number(report, "traffic/at_least_ms") >= last, "{report}");
 }
 
-/// Holds for the whole delay with one warning, which and the report say why.
+/// A hold that ends when traffic has stopped, or soon.
+const TO_MAX: &str = "--delay 300ms..1s --quiet-window 500ms";
+
 fn holds_blindly(options: &str, network: &str, app: &str, why: &str) {
-    let options = format!("--delay 300ms..1s --quiet-window 500ms {options}");
-    let run = start(&options, network, app);
+    let run = start(&format!("{TO_MAX} {options}"), network, app);
     run.hears("serving");
+    is_held_blindly(run, why);
+}
+
+/// Holds for the whole delay with one warning, which and the report say why.
+fn is_held_blindly(run: Run, why: &str) {
     let began_at = hold(&run);
     assert_after(began_at, run.hears(FORWARDED).at, 1000 * MS);
     let ended = run.ends();

@@ -29,7 +29,7 @@ fn lost_behind_a_pooler(delay: &str) -> usize {
         let mut app = python("pages.py", "8080");
         app.push(dsn.to_owned());
         let run = serving(pid1(), "--delay 2s", app);
-        let (_, tally) = under_load(port(8080), &[(PACE, true); 4], |tally| {
+        let ((), tally) = under_load(port(8080), &[(PACE, true); 4], |tally| {
             until_served(tally, 20);
             pooler.signal(libc::SIGTERM);
             // A balancer has let go by then.
