@@ -77,6 +77,7 @@ struct TrafficSeen<'a> {
     seen_by: Option<&'static str>,
     unseen_because: Option<Cow<'a, str>>,
     ports: &'a [u16],
+    udp_ports: &'a [u16],
     connections: Option<u64>,
     with_data: Option<u64>,
     old_with_data: Option<u64>,
@@ -191,12 +192,14 @@ impl<'a> Report<'a> {
 impl<'a> TrafficSeen<'a> {
     fn of(traffic: &'a Traffic, limits: Limits) -> TrafficSeen<'a> {
         let Traffic { counts, at_forward, at_kill, .. } = traffic;
+        let first = |ports: &'a [u16]| &ports[..ports.len().min(MAX_PORTS)];
         let kept_by =
             |Origin { peer, port }| KeptBy { peer: peer.map(|peer| peer.ip()), local_port: port };
         TrafficSeen {
             seen_by: traffic.seen_by,
             unseen_because: traffic.unseen_because.map(|why| limits.short(why)),
-            ports: &traffic.ports[..traffic.ports.len().min(MAX_PORTS)],
+            ports: first(traffic.ports),
+            udp_ports: first(traffic.udp_ports),
             connections: counts.map(|counts| counts.arrived),
             with_data: counts.map(|counts| counts.with_data),
             old_with_data: counts.map(|counts| counts.old_with_data),

@@ -64,6 +64,7 @@ pub struct Traffic<'a> {
     /// Why some of it could not be seen, or all of it.
     pub unseen_because: Option<&'a str>,
     pub ports: &'a [u16],
+    pub udp_ports: &'a [u16],
     /// None where nothing could be seen.
     pub counts: Option<Counts>,
     /// When the last new connection with data came.
@@ -186,7 +187,8 @@ impl Timeline {
     }
 
     fn counted<'a>(&'a self, seen: &'a Seen) -> Traffic<'a> {
-        let Seen { ports, source, counts, unseen_because, at_forward, at_kill, .. } = seen;
+        let Seen { ports, udp_ports, source, counts, unseen_because, at_forward, at_kill, .. } =
+            seen;
         let unseen_because = unseen_because.as_deref();
         let missed_because = unseen_because.or(counts.missed.map(Missed::why));
         let lasted_to_max =
@@ -198,6 +200,7 @@ impl Timeline {
             seen_by: Some(source.key()),
             unseen_because,
             ports,
+            udp_ports,
             counts: Some(*counts),
             last_arrival: counts.last_arrival.map(|last| self.at(last.at)),
             last_data,

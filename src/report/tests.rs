@@ -212,6 +212,7 @@ fn seen(arrived: u64, with_data: u64, old_with_data: u64, t0: Instant) -> Seen {
     };
     Seen {
         ports: (1..=70).collect(),
+        udp_ports: vec![53],
         source: Source::Dumps,
         counts,
         quiet_window: Duration::from_secs(3),
@@ -259,6 +260,7 @@ fn the_traffic_of_a_hold() {
     let traffic = &report["traffic"];
     assert_eq!(traffic["seen_by"], "dumps");
     assert_eq!(traffic["ports"].as_array().map(Vec::len), Some(64));
+    assert_eq!(traffic["udp_ports"], serde_json::json!([53]));
     for (key, value) in [
         ("connections", 5),
         ("with_data", 4),

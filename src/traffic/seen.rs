@@ -44,8 +44,9 @@ impl From<Counts> for OpenConnections {
 /// What was seen of the traffic during a hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The ports that were watched.
+    /// The TCP ports that were watched, and those of UDP.
     pub ports: Vec<u16>,
+    pub udp_ports: Vec<u16>,
     pub source: Source,
     /// Those at the end of the hold.
     pub counts: Counts,

@@ -1,7 +1,6 @@
 //! The watch over one hold: looks at the traffic from time to time, and knows when that has stopped.
 //! What it needs is opened at the stop signal and closed when the hold ends.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -252,17 +251,20 @@ impl Watch {
         self.look(helpers, clock);
         let unseen = self.unseen.map(|(why, _)| why.to_string());
         let servers = self.listening.servers();
-        let udp = servers.udp.iter().map(|server| server.port);
-        let ports: BTreeSet<u16> = servers.tcp_ports.iter().copied().chain(udp).collect();
+        let ports = servers.tcp_ports.clone();
+        let mut udp_ports: Vec<u16> = servers.udp.iter().map(|server| server.port).collect();
+        udp_ports.dedup();
+        let serves = !ports.is_empty() || !udp_ports.is_empty();
         match (self.source, unseen) {
             (Some(_), _) if !self.knows_owners => {
                 HoldTraffic::Unseen("there was no time to see which ports are the app's".into())
             }
-            (Some(_), None) if ports.is_empty() => HoldTraffic::NothingListens,
-            (Some(source), unseen_because) if !ports.is_empty() => {
+            (Some(_), None) if !serves => HoldTraffic::NothingListens,
+            (Some(source), unseen_because) if serves => {
                 let counts = self.traffic.counts(ended_at);
                 HoldTraffic::Seen(Seen {
-                    ports: ports.into_iter().collect(),
+                    ports,
+                    udp_ports,
                     source: source.kind(),
                     counts,
                     quiet_window: self.quiet_window,

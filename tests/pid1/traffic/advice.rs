@@ -56,6 +56,8 @@ fn the_report_tells_whether_requests_were_cut() {
     hold(&run);
     client.does("say");
     run.hears(FORWARDED);
+    // The last look comes right after the forward.
+    sleeps(run.pid());
     client.does("close");
     client.does("say");
     client.does("close");
