@@ -276,11 +276,13 @@ impl Topmost {
             return;
         }
         let ours: HashSet<i32> = topmost.iter().copied().collect();
-        let mut relay_ended = false;
+        let (mut relay_ended, until) = (false, self.until);
         self.records.retain(|pid, record| {
-            let now = if record.is_child { None } else { Process::read(*pid) };
-            let is_it = now.filter(|now| now.started == record.process.started);
-            record.is_child |= is_it.is_some() && ours.contains(pid);
+            if record.is_child || proc::is_over(until) {
+                return true;
+            }
+            let is_it = Process::read(*pid).filter(|now| now.started == record.process.started);
+            record.is_child = is_it.is_some() && ours.contains(pid);
             let lives = record.is_child || is_it.is_some_and(|now| !now.zombie);
             relay_ended |= !lives && record.runs_the_app && record.role != Role::Leftover;
             lives
