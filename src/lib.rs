@@ -46,6 +46,7 @@ use crate::log::Log;
 use crate::process::family::Family;
 use crate::process::inherited::{self, Inherited};
 use crate::process::orphans;
+use crate::process::slice;
 use crate::process::spawn::Program;
 use crate::process::tty::Tty;
 use crate::process::wait::Wait;
@@ -113,6 +114,7 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let ours = [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
     stack::give_back();
+    slice::shorten();
     let family = Family::new(main, config.aim, config.warn_on_reap, tty.is_some());
     let report = ReportOptions { expected: config.expected_codes, report_file: log.report_file };
     let watched = config.watched;

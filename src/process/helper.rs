@@ -17,6 +17,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal as NixSignal, killpg};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setpgid};
 
+use crate::process::slice;
 use crate::signal::Signal;
 
 /// The signal by which the kernel reports the end of a helper that executes nothing.
@@ -81,6 +82,9 @@ pub fn start(
     let in_child = || {
         let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
         let _ = prctl::set_name(name);
+        if end == Signal::CHLD {
+            slice::restore();
+        }
         let code = die_with(us).map_or(FAILED, |()| work(&mut writer));
         isize::from(code)
     };

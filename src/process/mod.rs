@@ -10,6 +10,7 @@
 //! - `shell.rs`: which shell a process is, and what that does with a signal.
 //! - `reap.rs`: what the kernel says of our children.
 //! - `killed.rs`: whom SIGKILL has ended.
+//! - `slice.rs`: how long we run at a time.
 //! - `send.rs`: how a signal is sent.
 //! - `target.rs`: whom a signal went to, as plain values.
 //! - `proc.rs`: what /proc says of a process.
@@ -27,6 +28,7 @@ pub mod proc;
 pub mod reap;
 pub mod send;
 pub mod shell;
+pub mod slice;
 pub mod spawn;
 pub mod target;
 pub mod topmost;

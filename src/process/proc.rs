@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use nix::libc;
 
+use crate::process::slice;
 use crate::process::target::Name;
 use crate::signal::{Signal, SignalSet};
 
@@ -124,8 +125,10 @@ pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
     census
 }
 
-/// Whether this time has come. The clock is read here, since a look takes its time.
+/// Whether this time has come, after others had their turn. The clock is read here, since a look takes
+/// its time.
 pub(super) fn is_over(until: Option<Instant>) -> bool {
+    slice::pause();
     until.is_some_and(|at| at <= Instant::now())
 }
 
