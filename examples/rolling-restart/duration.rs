@@ -17,7 +17,7 @@ pub fn show(duration: Duration) -> String {
 }
 
 /// `500ms..6s`
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
     pub min: Duration,
     pub max: Duration,

@@ -96,11 +96,17 @@ impl Load {
             Clients::NewAndKept => (REGULARS, REGULARS),
         };
         let (is_over, tallies) = (load.is_over.clone(), load.tallies.clone());
-        let newcomers = move || newcomers(service, PACE / newcomers_per_pace, &is_over, &tallies);
+        // After the regulars have got their connections: HAProxy takes the replicas in turn, and so
+        // each of them has as many.
+        let begun_at = Instant::now();
+        let newcomers = move || {
+            let begin_at = begun_at + PACE;
+            newcomers(service, begin_at, PACE / newcomers_per_pace, &is_over, &tallies);
+        };
         load.threads.push(std::thread::spawn(newcomers));
         for number in 0..regulars {
             // In turn, not all at once.
-            let begin_at = Instant::now() + PACE * number / REGULARS;
+            let begin_at = begun_at + PACE * number / REGULARS;
             let (is_over, tallies) = (load.is_over.clone(), load.tallies.clone());
             let client = move || regular(service, begin_at, &is_over, &tallies);
             load.threads.push(std::thread::spawn(client));
@@ -134,9 +140,15 @@ impl Load {
 
 /// Clients that come once. None of them waits for another: where each failure takes seconds, a
 /// client that waits for it before the next request would hide how many there are.
-fn newcomers(service: SocketAddr, pace: Duration, is_over: &AtomicBool, tallies: &Mutex<Tallies>) {
+fn newcomers(
+    service: SocketAddr,
+    begin_at: Instant,
+    pace: Duration,
+    is_over: &AtomicBool,
+    tallies: &Mutex<Tallies>,
+) {
     std::thread::scope(|scope| {
-        let mut next_at = Instant::now();
+        let mut next_at = begin_at;
         while !is_over.load(Ordering::Relaxed) {
             // The pace, the same whether requests fail or not.
             std::thread::sleep(next_at.saturating_duration_since(Instant::now()));

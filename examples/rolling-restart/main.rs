@@ -17,6 +17,7 @@
 mod command;
 mod duration;
 mod fence;
+mod hold;
 mod http;
 mod image;
 mod load;
@@ -42,6 +43,7 @@ use clap::Parser;
 use clap::builder::ArgPredicate;
 
 use crate::duration::{Range, show};
+use crate::hold::Delay;
 use crate::load::Clients;
 use crate::place::Place;
 use crate::rollout::{Controller, REPLICAS};
@@ -58,7 +60,7 @@ struct Options {
     #[arg(long, value_name = "D", default_value = "2s", value_parser = duration::parse)]
     lag: Duration,
     /// Draw a lag for each replica from this range, and compare a fixed delay that covers all of it
-    /// with one that ends by itself
+    /// with those that end by themselves, one for each value of reprieve's `--hold-until`
     #[arg(long, value_name = "MIN..MAX", value_parser = duration::parse_range)]
     #[arg(conflicts_with_all = ["lag", "init", "sweep"])]
     random_lag: Option<Range>,
@@ -69,6 +71,14 @@ struct Options {
     #[arg(long, value_name = "N", default_value = "2", requires = "random_lag")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=50))]
     rollouts: u32,
+    /// How long a hold that ends by itself takes at least and at most
+    #[arg(long, value_name = "MIN..MAX", default_value = "1s..15s", requires = "random_lag")]
+    #[arg(value_parser = duration::parse_range)]
+    delay: Range,
+    /// For so long there is no traffic before such a hold ends
+    #[arg(long, value_name = "D", default_value = "3s", requires = "random_lag")]
+    #[arg(value_parser = duration::parse)]
+    quiet_window: Duration,
     /// What is left of a replica after this is killed, as a kubelet does
     #[arg(long, value_name = "D", default_value = "6s", value_parser = duration::parse)]
     #[arg(default_value_if("random_lag", ArgPredicate::IsPresent, "20s"))]
@@ -91,9 +101,16 @@ struct Options {
     picture: Option<PathBuf>,
     /// A short run for CI: exit with 1 unless requests are lost without a sufficient delay, none
     /// with it, and an app that ignores the stop signal ends before the grace period does; with
-    /// `--random-lag`, unless none is lost and a delay ends by itself
+    /// `--random-lag`, unless none is lost and a hold ends by itself where it can, and nowhere else
     #[arg(long)]
     check: bool,
+}
+
+impl Options {
+    /// What is compared, for lags from this range.
+    fn delays(&self, lags: Range, times: &Times) -> Result<Vec<Delay>, String> {
+        random::delays(lags, self.delay, self.quiet_window, times)
+    }
 }
 
 fn main() -> ExitCode {
@@ -111,7 +128,7 @@ fn main() -> ExitCode {
 fn before(options: &Options) -> Try<Times> {
     let times = Times::new(options.lag, options.grace_period)?;
     if let Some(lags) = options.random_lag {
-        random::fits(lags, &times)?;
+        options.delays(lags, &times)?;
     }
     if options.sweep {
         sweep::fits(&times)?;
@@ -174,7 +191,7 @@ fn inside(options: &Options, times: Times, name: &str, folder: &Path) -> Try<u8>
     if options.check { Ok(verdict::of(&outcomes)) } else { Ok(0) }
 }
 
-/// A delay that ends by itself, against one that does not.
+/// Delays that end by themselves, against one that does not.
 fn compare(
     options: &Options,
     times: &Times,
@@ -187,7 +204,8 @@ fn compare(
     let drawn: Vec<String> = lags.iter().flatten().map(|lag| show(*lag)).collect();
     let drawn = format!("Lags from {range} (--seed {seed}): {}", drawn.join(", "));
     eprintln!("{drawn}");
-    let lines = random::run(controller, options.stop_signal, times, range.max, &lags, reprieve)?;
+    let delays = options.delays(range, times)?;
+    let lines = random::run(controller, options.stop_signal, times, &delays, &lags, reprieve)?;
     println!("{}", versions::caption(controller.place(), &drawn, times, options.stop_signal)?);
     print!("{}", table::random(&lines));
     if options.check { Ok(random::verdict(&lines)) } else { Ok(0) }

@@ -1,50 +1,55 @@
-//! Lags that nobody knows before: what a fixed delay costs, beside one that ends by itself.
+//! Lags that nobody knows before: what a fixed delay costs, beside those that end by themselves.
 
 use std::path::Path;
 use std::time::Duration;
 
 use crate::Try;
 use crate::duration::{Range, show};
+use crate::hold::{self, Delay, Shutdown, Until};
 use crate::load::Clients;
-use crate::rollout::{Controller, End, REPLICAS};
+use crate::rollout::{Controller, REPLICAS};
 use crate::rows::{Setup, StopSignal, Times};
 
 /// What is certain to be longer than the longest lag.
 const RESERVE: Duration = Duration::from_secs(2);
 
-/// The delay that ends by itself.
-const DYNAMIC: Range = Range { min: Duration::from_secs(1), max: Duration::from_secs(15) };
-
-/// For so long reprieve sees no traffic before it ends the hold: its own default.
-const QUIET_WINDOW: Duration = Duration::from_secs(3);
-
 /// What came of one delay with one kind of clients.
 pub struct Line {
-    pub delay: String,
+    pub delay: Delay,
     pub clients: Clients,
     pub served: u32,
     pub failures: u32,
-    pub ends: Vec<End>,
+    /// One for each replica that was stopped.
+    pub shutdowns: Vec<Shutdown>,
 }
 
 impl Line {
-    /// How long a replica took to end.
+    /// How long a replica held the stop signal back.
     pub fn average(&self) -> Duration {
-        self.ends.iter().map(|end| end.after).sum::<Duration>() / self.ends.len() as u32
+        let held = self.shutdowns.iter().map(|shutdown| shutdown.held);
+        held.sum::<Duration>() / self.shutdowns.len() as u32
     }
 }
 
-/// Whether the delays can show what they are to show.
-pub fn fits(lags: Range, times: &Times) -> Result<(), String> {
-    Times::fits(DYNAMIC.max.max(lags.max + RESERVE), times.grace_period)?;
-    if lags.max + QUIET_WINDOW + RESERVE <= DYNAMIC.max {
-        Ok(())
-    } else {
-        Err(format!(
-            "a lag of up to {} leaves a delay of {DYNAMIC} no time to end by itself",
-            show(lags.max)
-        ))
+/// A fixed delay that covers all of the lags, and those that end by themselves; or why they cannot
+/// show what they are to show.
+pub fn delays(
+    lags: Range,
+    range: Range,
+    quiet_window: Duration,
+    times: &Times,
+) -> Result<Vec<Delay>, String> {
+    let sufficient = lags.max + RESERVE;
+    Times::fits(range.max.max(sufficient), times.grace_period)?;
+    if sufficient + quiet_window > range.max {
+        return Err(format!(
+            "a lag of up to {} and a window of {} leave a delay of {range} no time to end by itself",
+            show(lags.max),
+            show(quiet_window),
+        ));
     }
+    let ranges = Until::ALL.map(|until| Delay::Range { range, until, quiet_window });
+    Ok([Delay::Fixed(sufficient)].into_iter().chain(ranges).collect())
 }
 
 /// A lag for each replica, the same from the same seed.
@@ -60,27 +65,29 @@ pub fn run(
     controller: &Controller,
     stop_signal: StopSignal,
     times: &Times,
-    longest: Duration,
+    delays: &[Delay],
     lags: &[[Duration; REPLICAS]],
     reprieve: &Path,
 ) -> Try<Vec<Line>> {
-    let delays = [show(longest + RESERVE), DYNAMIC.to_string()];
     let mut lines = Vec::new();
     for clients in [Clients::New, Clients::NewAndKept] {
-        for delay in &delays {
+        for delay in delays {
             let setup = Setup::reprieve(delay, times, stop_signal, reprieve);
             eprintln!("{}, {clients} ...", setup.title);
-            let delay = delay.clone();
-            let mut line = Line { delay, clients, served: 0, failures: 0, ends: Vec::new() };
+            let mut line =
+                Line { delay: *delay, clients, served: 0, failures: 0, shutdowns: Vec::new() };
             for lags in lags {
                 let outcome = controller.rolls_out(&setup, *lags, clients)?;
-                eprintln!("  {outcome}");
-                for report in outcome.logs.lines().filter(|line| line.contains(" report: ")) {
-                    eprintln!("  {report}");
+                let shutdowns = hold::reported(&outcome.logs)?;
+                if shutdowns.len() != REPLICAS {
+                    return Err(format!("a report is missing in:\n{}", outcome.logs).into());
                 }
+                let held: Vec<String> =
+                    shutdowns.iter().map(|shutdown| show(shutdown.held)).collect();
+                eprintln!("  {outcome}, held for {}", held.join(" and "));
                 line.served += outcome.tallies.served();
                 line.failures += outcome.tallies.failures();
-                line.ends.extend(outcome.ends);
+                line.shutdowns.extend(shutdowns);
             }
             lines.push(line);
         }
@@ -88,23 +95,35 @@ pub fn run(
     Ok(lines)
 }
 
-/// What CI asserts, as an exit code: none is lost, and a hold ends by itself where it can.
+/// What CI asserts, as an exit code; what is wrong is said on stderr.
 pub fn verdict(lines: &[Line]) -> u8 {
     let mut code = 0;
     for line in lines {
-        let is_dynamic = line.delay == DYNAMIC.to_string() && line.clients == Clients::New;
-        let wrong = match line {
-            _ if line.failures > 0 => format!("{} requests failed", line.failures),
-            _ if is_dynamic && line.ends.iter().any(|end| end.after >= DYNAMIC.max) => {
-                "a hold did not end by itself".into()
-            }
-            _ => continue,
-        };
-        eprintln!("check failed: delay {}, {}: {wrong}", line.delay, line.clients);
-        code = 1;
+        if let Some(wrong) = what_is_wrong(line) {
+            eprintln!("check failed: delay {}, {}: {wrong}", line.delay, line.clients);
+            code = 1;
+        }
     }
     if code == 0 {
         eprintln!("check passed");
     }
     code
+}
+
+/// No request may be lost, and a hold ends by itself where it can, and nowhere else.
+fn what_is_wrong(line: &Line) -> Option<String> {
+    if line.failures > 0 {
+        return Some(format!("{} requests failed", line.failures));
+    }
+    let Delay::Range { range, until, .. } = line.delay else { return None };
+    let lasted = |shutdown: &Shutdown| shutdown.held >= range.max;
+    // The clients never pause, and close no connection that they keep.
+    let goes_on = line.clients == Clients::NewAndKept && until != Until::NoNew;
+    match goes_on {
+        true if !line.shutdowns.iter().all(lasted) => {
+            Some(format!("a hold ended before {}, on kept connections", show(range.max)))
+        }
+        false if line.shutdowns.iter().any(lasted) => Some("a hold did not end by itself".into()),
+        _ => None,
+    }
 }

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use nix::sys::signal::Signal;
 
 use crate::duration::show;
+use crate::hold::Delay;
 
 /// reprieve's own default.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -109,7 +110,7 @@ impl Row {
     ];
 
     pub fn setup(self, times: &Times, stop_signal: StopSignal, reprieve: &Path) -> Setup {
-        let reprieve = |delay| Setup::reprieve(&show(delay), times, stop_signal, reprieve);
+        let reprieve = |delay| Setup::reprieve(&Delay::Fixed(delay), times, stop_signal, reprieve);
         match self {
             Row::None => Setup::new("no init", ""),
             Row::Tini => Setup::new("tini", "tini --"),
@@ -148,18 +149,23 @@ impl Setup {
         Setup { title: title.into(), init, pre_stop: Duration::ZERO, ignores_signals: false }
     }
 
-    /// With a delay as reprieve takes it.
-    pub fn reprieve(delay: &str, times: &Times, stop_signal: StopSignal, reprieve: &Path) -> Setup {
+    /// It logs JSON, which the length of a hold can be read from.
+    pub fn reprieve(
+        delay: &Delay,
+        times: &Times,
+        stop_signal: StopSignal,
+        reprieve: &Path,
+    ) -> Setup {
         let (extra, title) = match stop_signal {
             StopSignal::Sigquit => (["--stop-signal", "SIGQUIT"], ""),
             StopSignal::Sigterm => (["--rewrite", "TERM:QUIT"], " `--rewrite TERM:QUIT`"),
         };
         let grace_period = show(times.grace_period);
-        let path = reprieve.display().to_string();
-        let line = [&path, "--delay", delay, "--grace-period", &grace_period];
-        let line = line.iter().copied().chain(extra).chain(["--"]).map(String::from);
-        let title = format!("reprieve, delay {delay}{title}");
-        Setup { init: line.collect(), ..Setup::new(&title, "") }
+        let mut init = vec![reprieve.display().to_string()];
+        init.extend(delay.options());
+        let rest = ["--grace-period", &grace_period, "--log-format", "json"];
+        init.extend(rest.into_iter().chain(extra).chain(["--"]).map(String::from));
+        Setup { init, ..Setup::new(&format!("reprieve, delay {delay}{title}"), "") }
     }
 
     fn that_ignores_signals(self) -> Setup {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::Try;
 use crate::duration::show;
+use crate::hold::Delay;
 use crate::load::Clients;
 use crate::rollout::{Controller, REPLICAS};
 use crate::rows::{Setup, StopSignal, Times};
@@ -40,7 +41,7 @@ pub fn run(
     for lag in lags(times) {
         let mut points = Vec::new();
         for delay in delays(times) {
-            let setup = Setup::reprieve(&show(delay), times, stop_signal, reprieve);
+            let setup = Setup::reprieve(&Delay::Fixed(delay), times, stop_signal, reprieve);
             eprintln!("lag {}, {} ...", show(lag), setup.title);
             let outcome = controller.rolls_out(&setup, [lag; REPLICAS], Clients::NewAndKept)?;
             eprintln!("  {outcome}");

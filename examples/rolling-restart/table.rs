@@ -42,26 +42,27 @@ pub fn sweep(lines: &[Line]) -> String {
     table
 }
 
-/// How long the replicas took that were stopped.
+/// How long the replicas held the stop signal back.
 pub fn random(lines: &[random::Line]) -> String {
     let mut table = String::from(
-        "| delay | clients | served | failed | a replica ended after, on average | least | most | \
-         against the fixed delay |\n|---|---|--:|--:|--:|--:|--:|--:|\n",
+        "| delay | clients | served | failed | the hold lasted, on average | least | most | \
+         against the fixed delay | longest drain |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for line in lines {
         // The first with the same clients.
         let fixed = lines.iter().find(|fixed| fixed.clients == line.clients).unwrap_or(line);
         let [average, fixed] = [line, fixed].map(|line| line.average().as_secs_f64());
-        let times = || line.ends.iter().map(|end| end.after);
-        let [least, most] = [times().min(), times().max()].map(Option::unwrap_or_default);
+        let held = || line.shutdowns.iter().map(|shutdown| shutdown.held);
+        let drained = line.shutdowns.iter().map(|shutdown| shutdown.drained);
+        let [least, most, drained] = [held().min(), held().max(), drained.max()]
+            .map(|time| seconds(time.unwrap_or_default()));
         table += &format!(
-            "| {} | {} | {} | {} | {average:.2} s | {} | {} | {:+.2} s |\n",
+            "| {} | {} | {} | {} | {average:.2} s | {least} | {most} | {:+.2} s | {drained} |\n",
             line.delay,
             line.clients,
             line.served,
             line.failures,
-            seconds(least),
-            seconds(most),
             average - fixed
         );
     }
