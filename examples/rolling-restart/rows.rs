@@ -177,12 +177,12 @@ impl Setup {
     pub fn line(&self, folder: &Path) -> Vec<String> {
         let folder = folder.display();
         let nginx = format!("nginx -e stderr -p {folder} -c nginx.conf");
-        let app = if self.ignores_signals {
-            let script = format!("trap '' TERM QUIT; setsid {nginx} & wait");
-            vec!["sh".into(), "-c".into(), script]
-        } else {
-            nginx.split(' ').map(String::from).collect()
-        };
+        let mut app: Vec<String> = nginx.split(' ').map(String::from).collect();
+        if self.ignores_signals {
+            // A process of nginx that has no workers leaves the signals blocked that it finds so.
+            app.splice(..0, ["env", "--block-signal=TERM,QUIT"].map(String::from));
+            app.extend(["-g", "master_process off;"].map(String::from));
+        }
         self.init.iter().cloned().chain(app).collect()
     }
 }

@@ -24,9 +24,11 @@ fn what_is_wrong(row: Row, outcome: &Outcome) -> Option<String> {
     let failures = outcome.tallies.failures();
     match row {
         Row::Reprieve if failures > 0 => Some(format!("{failures} requests failed")),
-        Row::Tini | Row::ReprieveShort if failures == 0 => Some("no request failed".into()),
         Row::ReprieveIgnored if outcome.ends.iter().any(|end| end.killed) => {
             Some("a replica did not end before the grace period".into())
+        }
+        Row::Tini | Row::ReprieveShort | Row::ReprieveIgnored if failures == 0 => {
+            Some("no request failed".into())
         }
         _ => None,
     }
