@@ -41,11 +41,12 @@ pub fn delays(
 ) -> Result<Vec<Delay>, String> {
     let sufficient = lags.max + RESERVE;
     Times::fits(range.max.max(sufficient), times.grace_period)?;
-    if sufficient + quiet_window > range.max {
+    let enough = sufficient + quiet_window;
+    if enough > range.max {
+        let [lag, window, enough] = [lags.max, quiet_window, enough].map(show);
         return Err(format!(
-            "a lag of up to {} and a window of {} leave a delay of {range} no time to end by itself",
-            show(lags.max),
-            show(quiet_window),
+            "a lag of up to {lag} and a window of {window} leave a delay of {range} no time to end \
+             by itself: MAX has to be {enough} or longer"
         ));
     }
     let ranges = Until::ALL.map(|until| Delay::Range { range, until, quiet_window });

@@ -82,7 +82,7 @@ impl Times {
         let [delay, grace_period, margin] = [delay, grace_period, MARGIN].map(show);
         Err(format!(
             "a delay of {delay} and the margin of {margin} do not fit into a grace period of \
-             {grace_period}: make the lag shorter or --grace-period longer"
+             {grace_period}: make the delay or the lag shorter, or --grace-period longer"
         ))
     }
 }
