@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tracing::{debug, warn};
 
 use crate::span::Span;
-use crate::traffic::counts::Missed;
+use crate::traffic::counts::{Counts, Missed};
 use crate::traffic::listening::{Knowledge, Listening};
 use crate::traffic::proc_net::DatagramCount;
 use crate::traffic::quiet::{Rules, Traffic};
@@ -203,8 +203,8 @@ impl Watch {
     }
 
     /// After the pause that the source wants, but no later than when traffic may turn out to have
-    /// stopped. None so shortly before the hold ends that it could be in the way of the forward: the
-    /// last look comes after that.
+    /// stopped. The last one comes shortly before the hold ends, to see what the forward may end, and
+    /// not so shortly that it could be in its way; one more comes after the forward.
     fn next_look(&self, source: &SocketSource, now: Instant) -> Option<Instant> {
         const IN_THE_WAY: Duration = Duration::from_millis(50);
         if !self.knows_owners {
@@ -216,7 +216,8 @@ impl Watch {
             Some(at) => at.min(paused_until),
             None => paused_until,
         };
-        (next_at + IN_THE_WAY < self.times.ends_at).then_some(next_at)
+        let last_at = self.times.ends_at.checked_sub(IN_THE_WAY)?;
+        (now < last_at).then_some(next_at.min(last_at))
     }
 
     /// When traffic will have stopped, if no more comes than was seen at the last look.
@@ -248,6 +249,8 @@ impl Watch {
         hold_ends: HoldEnds,
     ) -> HoldTraffic {
         let ended_at = clock();
+        // What the forward ends is not open any more after it.
+        let before = self.traffic.counts(ended_at);
         self.look(helpers, clock);
         let unseen = self.unseen.map(|(why, _)| why.to_string());
         let servers = self.listening.servers();
@@ -261,7 +264,10 @@ impl Watch {
             }
             (Some(_), None) if !serves => HoldTraffic::NothingListens,
             (Some(source), unseen_because) if serves => {
-                let counts = self.traffic.counts(ended_at);
+                let after = self.traffic.counts(ended_at);
+                let keeper = after.keeper.or(before.keeper);
+                let Counts { open, active, .. } = before;
+                let counts = Counts { open, active, keeper, ..after };
                 HoldTraffic::Seen(Seen {
                     ports,
                     udp_ports,
