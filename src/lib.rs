@@ -25,6 +25,8 @@ pub mod signal;
 #[doc(hidden)]
 pub mod size;
 #[doc(hidden)]
+pub mod sorted;
+#[doc(hidden)]
 pub mod span;
 #[doc(hidden)]
 pub mod supervise;

@@ -1,11 +1,11 @@
 //! What the app listens on, from look to look of one hold. Whose a socket is, is searched for when it
 //! is new, and never where ports are named.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use nix::unistd::geteuid;
 
+use crate::sorted::{SortedMap, SortedSet};
 use crate::traffic::owners::Search;
 use crate::traffic::proc_net::{self, UnixListener};
 use crate::traffic::servers::{Listing, Owned, Ports, Reach, Scope, Servers, servers};
@@ -29,7 +29,7 @@ pub struct Listening {
     search: Option<Search>,
     owned: Owned,
     /// Who can reach the Unix sockets with these inodes.
-    reaches: BTreeMap<u64, Reach>,
+    reaches: SortedMap<u64, Reach>,
     /// How often a search was for the peers of Unix sockets alone.
     peer_searches: usize,
     servers: Servers,
@@ -47,7 +47,7 @@ impl Listening {
             us: std::process::id() as i32,
             search: None,
             owned: Owned::default(),
-            reaches: BTreeMap::new(),
+            reaches: SortedMap::default(),
             peer_searches: 0,
             servers: Servers::default(),
             once: Vec::new(),
@@ -109,10 +109,10 @@ impl Listening {
 
     /// What is to be looked for: all of it while something is new; for peers alone only so often, since
     /// an app may connect to its own sockets all the time.
-    fn wanted(&mut self, listing: &Listing) -> Option<BTreeSet<u64>> {
+    fn wanted(&mut self, listing: &Listing) -> Option<SortedSet<u64>> {
         const MAX_PEER_SEARCHES: usize = 16;
-        let is_new = |inode: &u64| !self.owned.searched.contains(inode);
-        let mut wanted: BTreeSet<u64> = listing.inodes().filter(is_new).collect();
+        let is_new = |inode: &u64| !self.owned.searched.contains(*inode);
+        let mut wanted: SortedSet<u64> = listing.inodes().filter(is_new).collect();
         let peers: Vec<u64> = listing.peers().filter(is_new).collect();
         if wanted.is_empty() && !peers.is_empty() {
             self.peer_searches += 1;
@@ -131,19 +131,19 @@ impl Listening {
             return;
         }
         let found = search.found();
-        self.owned.searched.extend(found.searched);
-        self.owned.found.extend(found.found);
-        self.owned.unreadable_uids.extend(found.unreadable_uids);
+        self.owned.searched.extend(found.searched.iter());
+        found.found.iter().for_each(|(inode, pid)| self.owned.found.insert(inode, pid));
+        self.owned.unreadable_uids.extend(found.unreadable_uids.iter());
         self.owned.read_any |= found.read_any;
         self.owned.incomplete |= found.incomplete;
     }
 
     /// Forgets what is known of sockets that are gone: an inode may be another's later.
     fn forget_all_but(&mut self, listing: &Listing) {
-        let there: BTreeSet<u64> = listing.inodes().chain(listing.peers()).collect();
+        let there: SortedSet<u64> = listing.inodes().chain(listing.peers()).collect();
         self.owned.searched.retain(|inode| there.contains(inode));
-        self.owned.found.retain(|inode, _| there.contains(inode));
-        self.reaches.retain(|inode, _| there.contains(inode));
+        self.owned.found.retain(|inode| there.contains(inode));
+        self.reaches.retain(|inode| there.contains(inode));
     }
 
     /// Looks who can reach the Unix sockets that are the app's, or may be.
@@ -153,13 +153,15 @@ impl Listening {
             if !self.owned.may_have(server.inode) {
                 continue;
             }
-            let owner = self.owned.found.get(&server.inode).copied();
+            let owner = self.owned.found.get(server.inode);
             let socket = UnixListener { name: &server.name, inode: server.inode };
             let look = || {
                 let mounts = mounts.get_or_insert_with(unix::mounts).as_ref();
                 mounts.map_or(Reach::Shared, |mounts| unix::reach(socket, owner, mounts))
             };
-            server.reach = Some(*self.reaches.entry(server.inode).or_insert_with(look));
+            let reach = self.reaches.get(server.inode).unwrap_or_else(look);
+            self.reaches.insert(server.inode, reach);
+            server.reach = Some(reach);
         }
     }
 

@@ -1,7 +1,6 @@
 //! On which mount a path lies (proc_pid_mountinfo(5)), found without a touch of any other mount than
 //! the root: one whose server has gone, as NFS, would not answer. No system call, no clock.
 
-use std::collections::BTreeSet;
 use std::mem::take;
 
 /// How many symbolic links are followed: as many as the kernel follows (path_resolution(7)).
@@ -9,7 +8,7 @@ const MAX_LINKS: usize = 40;
 
 /// Where something is mounted in a mount namespace, but for the root.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Mounts(BTreeSet<Vec<u8>>);
+pub struct Mounts(Vec<Vec<u8>>);
 
 impl Mounts {
     /// Parses a /proc/PID/mountinfo. A line that cannot be parsed is left out.

@@ -1,7 +1,6 @@
 //! Finds which sockets the app and its descendants have open, by their descriptors in /proc, a part
 //! at a time: PID 1 may get a small share of a CPU, and its deadlines come first.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, ReadDir};
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -13,6 +12,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::process::proc::{self, Process};
+use crate::sorted::SortedSet;
 use crate::traffic::servers::Owned;
 
 /// How long a part of a search takes. It is no CPU time: where we have to wait for the CPU in the
@@ -23,14 +23,14 @@ const PART: Duration = Duration::from_millis(1);
 pub struct Search {
     ancestor: i32,
     /// The inodes that are still looked for.
-    wanted: BTreeSet<u64>,
+    wanted: SortedSet<u64>,
     /// The pids that need no visit: who has been visited, and who is left out.
-    visited: BTreeSet<i32>,
+    visited: SortedSet<i32>,
     /// The pids that are to be visited.
     ahead: Vec<i32>,
     /// What each process is a child of, as a scan of /proc has found, in pairs of parent and child,
     /// sorted; None where the kernel tells the children of each.
-    parents: Option<Vec<(i32, i32)>>,
+    parents: Option<SortedSet<(i32, i32)>>,
     /// How often the children of the ancestor were asked for.
     rounds: usize,
     /// One was visited in this round.
@@ -63,13 +63,18 @@ struct Descriptors {
 impl Search {
     /// Begins to look for the owners of these inodes among the descendants of a process, without
     /// those in `but` and their descendants.
-    pub fn begin(ancestor: i32, but: &[i32], wanted: BTreeSet<u64>) -> Search {
+    pub fn begin(ancestor: i32, but: &[i32], wanted: SortedSet<u64>) -> Search {
         // A kernel without CONFIG_PROC_CHILDREN has no such file.
         let children = format!("/proc/{ancestor}/task/{ancestor}/children");
         Search::begin_by(fs::exists(children).unwrap_or(false), ancestor, but, wanted)
     }
 
-    fn begin_by(knows_children: bool, ancestor: i32, but: &[i32], wanted: BTreeSet<u64>) -> Search {
+    fn begin_by(
+        knows_children: bool,
+        ancestor: i32,
+        but: &[i32],
+        wanted: SortedSet<u64>,
+    ) -> Search {
         let scan = || fs::read_dir("/proc").map_or(Place::Done, Place::Scan);
         let place = match proc::shows_our_namespace() {
             true if knows_children => Place::Between,
@@ -86,7 +91,7 @@ impl Search {
             wanted,
             visited: but.iter().copied().collect(),
             ahead: Vec::new(),
-            parents: (!knows_children).then(Vec::new),
+            parents: (!knows_children).then(SortedSet::default),
             rounds: 0,
             visited_any: false,
             place,
@@ -132,10 +137,7 @@ impl Search {
 
     fn scan(&mut self, mut entries: ReadDir) -> Place {
         let parents = self.parents.get_or_insert_default();
-        let Some(entry) = entries.next() else {
-            parents.sort_unstable();
-            return Place::Between;
-        };
+        let Some(entry) = entries.next() else { return Place::Between };
         let pid = entry.ok().and_then(|entry| number(&entry));
         let process = pid.and_then(Process::read);
         parents.extend(process.map(|process| (process.parent, process.pid)));
@@ -178,8 +180,8 @@ impl Search {
         };
         match target {
             Ok(target) => {
-                let inode = inode(&target).filter(|inode| self.wanted.remove(inode));
-                self.owned.found.extend(inode.map(|inode| (inode, pid)));
+                let inode = inode(&target).filter(|inode| self.wanted.remove(*inode));
+                inode.into_iter().for_each(|inode| self.owned.found.insert(inode, pid));
                 self.owned.read_any = true;
                 descriptors.any = true;
             }
@@ -216,9 +218,8 @@ impl Search {
 
     fn children(&mut self, pid: i32) -> Place {
         if let Some(parents) = &self.parents {
-            let first = parents.partition_point(|(parent, _)| *parent < pid);
-            let theirs = parents.iter().skip(first).take_while(|(parent, _)| *parent == pid);
-            self.ahead.extend(theirs.map(|(_, child)| *child));
+            let theirs = parents.from((pid, 0)).take_while(|(parent, _)| *parent == pid);
+            self.ahead.extend(theirs.map(|(_, child)| child));
             return Place::Between;
         }
         match fs::read_dir(format!("/proc/{pid}/task")) {

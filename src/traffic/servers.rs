@@ -1,8 +1,7 @@
 //! Which sockets are the app's servers, and whether what they receive can be seen. No system call,
 //! no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use crate::sorted::{SortedMap, SortedSet};
 use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket};
 use crate::traffic::unseen::UnseenReason;
 
@@ -61,9 +60,9 @@ pub struct Listing {
     pub udp: Vec<Candidate>,
     pub unix: Vec<UnixServer>,
     /// The ports of connected UDP sockets.
-    udp_connected: BTreeSet<u16>,
+    udp_connected: SortedSet<u16>,
     /// The ports of UDP sockets on which something waits to be read.
-    udp_queued: BTreeSet<u16>,
+    udp_queued: SortedSet<u16>,
     /// There is a UDP socket that can be no server's.
     udp_other: bool,
 }
@@ -144,12 +143,12 @@ impl Scope {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owned {
     /// The inodes that were looked for.
-    pub searched: BTreeSet<u64>,
+    pub searched: SortedSet<u64>,
     /// Those of them that were found, each with the pid of a process that has it.
-    pub found: BTreeMap<u64, i32>,
+    pub found: SortedMap<u64, i32>,
     /// The uids, real, effective, saved and of the file system, of the processes whose descriptors
     /// may not be read.
-    pub unreadable_uids: BTreeSet<u32>,
+    pub unreadable_uids: SortedSet<u32>,
     /// The descriptors of a process were read.
     pub read_any: bool,
     /// There is a process of which not even the uids can be seen.
@@ -165,13 +164,13 @@ impl Owned {
     /// Whether it is theirs, or may be that of a process that could not be looked into. The uid of a
     /// Unix socket is not listed.
     pub fn may_have(&self, inode: u64) -> bool {
-        let was_missed = self.searched.contains(&inode) && !self.is_complete();
-        was_missed || self.found.contains_key(&inode)
+        let was_missed = self.searched.contains(inode) && !self.is_complete();
+        was_missed || self.found.contains(inode)
     }
 
     /// Whether it is a socket of somebody else.
     fn is_foreign(&self, inode: u64) -> bool {
-        self.searched.contains(&inode) && !self.may_have(inode)
+        self.searched.contains(inode) && !self.may_have(inode)
     }
 }
 
@@ -255,20 +254,19 @@ pub fn servers(
 /// What TCP and UDP servers there are, if these candidates are theirs.
 fn listed(listing: &Listing, once: &[u16], is_theirs: impl Fn(&Candidate) -> bool) -> Servers {
     let tcp = listing.tcp.iter().filter(|candidate| is_theirs(candidate));
-    let tcp_ports: BTreeSet<u16> =
+    let tcp_ports: SortedSet<u16> =
         tcp.map(|candidate| candidate.port).chain(once.iter().copied()).collect();
     let (theirs, others): (Vec<&Candidate>, Vec<_>) =
         listing.udp.iter().partition(|candidate| is_theirs(candidate));
-    let mut udp: Vec<UdpServer> =
-        theirs.iter().map(|socket| UdpServer { port: socket.port, inode: socket.inode }).collect();
-    udp.sort_unstable();
+    let udp = theirs.iter().map(|socket| UdpServer { port: socket.port, inode: socket.inode });
+    let udp = udp.collect::<SortedSet<UdpServer>>().into_vec();
     // A connected socket on a server's port is one that the server made for a client (QUIC).
-    let belongs = |port: &u16| udp.iter().any(|server| server.port == *port);
+    let belongs = |port: u16| udp.iter().any(|server| server.port == port);
     let other_udp =
         listing.udp_other || !others.is_empty() || !listing.udp_connected.iter().all(belongs);
     let unseen = udp.first().filter(|_| other_udp).map(|server| UnseenReason::Udp(server.port));
     let udp_queued = listing.udp_queued.iter().any(belongs);
-    let tcp_ports = tcp_ports.into_iter().collect();
+    let tcp_ports = tcp_ports.into_vec();
     Servers { tcp_ports, udp, udp_queued, other_udp, unseen, guessed: false }
 }
 
@@ -276,7 +274,7 @@ fn evidence(listing: &Listing, owned: &Owned, our_uid: u32) -> Evidence {
     let finds = |evidence| {
         let mut candidates = listing.tcp.iter().chain(&listing.udp);
         candidates.any(|candidate| is_theirs(evidence, owned, our_uid, candidate))
-            || listing.unix.iter().any(|server| owned.found.contains_key(&server.inode))
+            || listing.unix.iter().any(|server| owned.found.contains(server.inode))
     };
     let changed_uid = !owned.unreadable_uids.is_empty();
     let knows_nothing = !owned.read_any || owned.incomplete;
@@ -292,9 +290,9 @@ fn evidence(listing: &Listing, owned: &Owned, our_uid: u32) -> Evidence {
 fn is_theirs(evidence: Evidence, owned: &Owned, our_uid: u32, candidate: &Candidate) -> bool {
     match evidence {
         Evidence::Seen => {
-            !owned.searched.contains(&candidate.inode)
-                || owned.found.contains_key(&candidate.inode)
-                || owned.unreadable_uids.contains(&candidate.uid)
+            !owned.searched.contains(candidate.inode)
+                || owned.found.contains(candidate.inode)
+                || owned.unreadable_uids.contains(candidate.uid)
         }
         Evidence::OurUid => candidate.uid == our_uid,
         Evidence::Nothing => true,

@@ -12,6 +12,7 @@ use tree::Tree;
 const PURE: &[&str] = &[
     "shutdown/",
     "signal.rs",
+    "sorted.rs",
     "span.rs",
     "http/url.rs",
     "traffic/counts.rs",

@@ -63,11 +63,11 @@ fn what_is_new_alone_is_searched_for() {
     known(&mut listening, &one);
     assert_eq!(listening.wanted(&one), None);
     let two = listing(listening.scope(), &[(8080, inode), (9000, 1)]);
-    assert_eq!(listening.wanted(&two), Some(BTreeSet::from([1])));
+    assert_eq!(listening.wanted(&two), Some(SortedSet::from_iter([1])));
     known(&mut listening, &two);
     // An inode that was gone may be another's now.
     known(&mut listening, &one);
-    assert_eq!(listening.wanted(&two), Some(BTreeSet::from([1])));
+    assert_eq!(listening.wanted(&two), Some(SortedSet::from_iter([1])));
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn peers_alone_are_not_searched_for_without_an_end() {
     let searches = (10..100).filter(|peer| listening.wanted(&unix(*peer)).is_some()).count();
     assert_eq!(searches, 16);
     // Something that is new is.
-    listening.owned.searched.clear();
+    listening.owned.searched = SortedSet::default();
     assert!(listening.wanted(&unix(10)).is_some());
 }
 

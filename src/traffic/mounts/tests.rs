@@ -68,7 +68,7 @@ fn a_way_without_an_end_is_not_on_the_root() {
 #[test]
 fn mount_points_are_plain_bytes() {
     let Mounts(points) = Mounts::parse(MOUNTINFO);
-    let expected: [&[u8]; 5] = [b"/proc", b"/run/app", b"/r\xff", b"/tmp", b"/with space\\"];
+    let expected: [&[u8]; 5] = [b"/proc", b"/run/app", b"/with space\\", b"/tmp", b"/r\xff"];
     assert_eq!(points.iter().map(Vec::as_slice).collect::<Vec<_>>(), expected);
     for (field, plain) in [
         (&b"\\011\\012"[..], &b"\t\n"[..]),

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
@@ -8,6 +7,7 @@ use nix::libc;
 use nix::sys::stat::fstat;
 
 use super::*;
+use crate::sorted::SortedMap;
 use crate::traffic::tests::is_alone;
 
 /// A process that we started, which leads a group, and its descendants. They are killed when it is
@@ -82,22 +82,22 @@ fn sockets_of_descendants_are_found() {
     );
     let (other, others) = self::listener();
     let found = both(family.pid(), &[], &[inode, others]);
-    assert_eq!(found.searched, BTreeSet::from([inode, others]));
-    assert_eq!(found.found.keys().collect::<Vec<_>>(), [&inode]);
+    assert_eq!(found.searched, SortedSet::from_iter([inode, others]));
+    assert_eq!(found.found.iter().map(|(inode, _)| inode).collect::<Vec<_>>(), [inode]);
     assert!(found.read_any && !found.incomplete && found.unreadable_uids.is_empty());
-    let owner = found.found.get(&inode).copied().and_then(proc::command);
+    let owner = found.found.get(inode).and_then(proc::command);
     assert_eq!(owner.as_deref(), Some("sleep"));
     // It is ours too, but we are none of our descendants; nor is who is left out.
     let us = std::process::id() as i32;
-    let found = owned(Search::begin(us, &[family.pid()], BTreeSet::from([others])));
-    assert!(found.found.is_empty());
+    let found = owned(Search::begin(us, &[family.pid()], SortedSet::from_iter([others])));
+    assert_eq!(found.found, SortedMap::default());
     drop(other);
 }
 
 #[test]
 fn a_search_for_nothing_is_done() {
     let us = std::process::id() as i32;
-    let mut search = Search::begin(us, &[], BTreeSet::new());
+    let mut search = Search::begin(us, &[], SortedSet::default());
     assert!(search.go_on_for(Duration::ZERO));
     assert!(!search.found().read_any);
 }
@@ -106,10 +106,10 @@ fn a_search_for_nothing_is_done() {
 fn it_ends_as_soon_as_all_is_found() {
     let (listener, inode) = listener();
     let family = Family::run("sleep 1000 & echo; wait", &listener);
-    let mut search = Search::begin(family.pid(), &[], BTreeSet::from([inode]));
+    let mut search = Search::begin(family.pid(), &[], SortedSet::from_iter([inode]));
     while !search.go_on_for(Duration::ZERO) {}
     assert!(!matches!(search.place, Place::Done));
-    assert!(search.found().found.contains_key(&inode));
+    assert!(search.found().found.contains(inode));
 }
 
 /// The parts are short though one process has many descriptors.
@@ -133,7 +133,8 @@ fn one_of_many_descriptors_is_found_in_many_parts() {
         });
     }
     let family = Family(shell.process_group(0).spawn().unwrap());
-    let mut search = Search::begin(std::process::id() as i32, &[], BTreeSet::from([inode, 1]));
+    let mut search =
+        Search::begin(std::process::id() as i32, &[], SortedSet::from_iter([inode, 1]));
     search.ahead.push(family.pid());
     search.rounds = 4;
     let mut parts = 0;
@@ -141,7 +142,7 @@ fn one_of_many_descriptors_is_found_in_many_parts() {
         parts += 1;
     }
     assert!(parts > MANY, "{parts}");
-    assert_eq!(search.found().found, BTreeMap::from([(inode, family.pid())]));
+    assert_eq!(search.found().found, SortedMap::from_iter([(inode, family.pid())]));
 }
 
 #[test]
@@ -149,7 +150,7 @@ fn who_ends_meanwhile_is_no_matter() {
     let (listener, inode) = listener();
     for steps in 0..30 {
         let family = Family::run("sleep 1000 & echo; wait", &listener);
-        let mut search = Search::begin(family.pid(), &[], BTreeSet::from([inode, 1]));
+        let mut search = Search::begin(family.pid(), &[], SortedSet::from_iter([inode, 1]));
         for _ in 0..steps {
             search.go_on_for(Duration::ZERO);
         }
@@ -166,14 +167,14 @@ fn whom_it_may_not_look_into_is_told_by_its_uids() {
     }
     // Here the uid of whoever is outside is shown as nobody's.
     let nobody = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap();
-    let mut search = Search::begin(std::process::id() as i32, &[], BTreeSet::from([1]));
+    let mut search = Search::begin(std::process::id() as i32, &[], SortedSet::from_iter([1]));
     search.ahead.push(1);
     // To the children of it, who are not meant. The folder may be read, and not what is in it.
     while !matches!(search.place, Place::Threads(_)) {
         search.step();
     }
     let found = search.found();
-    assert_eq!(found.unreadable_uids, BTreeSet::from([nobody.trim().parse().unwrap()]));
+    assert_eq!(found.unreadable_uids, SortedSet::from_iter([nobody.trim().parse().unwrap()]));
     assert!(!found.read_any && !found.incomplete);
 }
 

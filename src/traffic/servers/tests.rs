@@ -63,7 +63,7 @@ fn what_is_found_is_theirs_and_nothing_else() {
 fn what_cannot_be_looked_into_has_the_listeners_of_its_uids() {
     let tcp = [(8080, 1, US), (15021, 2, NEIGHBOUR), (9000, 3, APP), (80, 4, US)];
     let listing = listing(&of_family(), &tcp, &[]);
-    let unreadable_uids = BTreeSet::from([APP]);
+    let unreadable_uids = SortedSet::from_iter([APP]);
     let nginx = Owned { unreadable_uids: unreadable_uids.clone(), ..owned(&listing, &[1]) };
     let servers = of_family_in(&listing, &nginx);
     assert_eq!((servers.tcp_ports, servers.guessed), (vec![8080, 9000], false));
@@ -80,7 +80,7 @@ fn where_nothing_has_its_uid_what_has_ours_counts_then_all() {
     let both = listing(&of_family(), &tcp, &[]);
     let changed = |read_any, listing: &Listing| Owned {
         read_any,
-        unreadable_uids: BTreeSet::from([APP]),
+        unreadable_uids: SortedSet::from_iter([APP]),
         ..owned(listing, &[])
     };
     for read_any in [true, false] {
@@ -107,7 +107,7 @@ fn what_was_not_searched_for_yet_may_be_theirs() {
     let servers = of_family_in(&listing, &Owned::default());
     assert_eq!((servers.tcp_ports, servers.guessed), (vec![8080, 9000], false));
     let mut one = owned(&listing, &[]);
-    one.searched.remove(&1);
+    one.searched.remove(1);
     assert_eq!(of_family_in(&listing, &one).tcp_ports, [8080]);
 }
 
@@ -224,7 +224,7 @@ fn a_unix_socket_that_others_can_reach_is_a_server_that_is_not_seen() {
     // It is somebody else's, or may be.
     assert_eq!(of_family_in(&shared, &owned(&shared, &[])).unseen, None);
     assert_eq!(of_family_in(&shared, &Owned::default()).unseen, None);
-    let unreadable_uids = BTreeSet::from([APP]);
+    let unreadable_uids = SortedSet::from_iter([APP]);
     let missed = Owned { unreadable_uids, ..owned(&shared, &[]) };
     assert_eq!(of_family_in(&shared, &missed).unseen, why);
     // What is not known is not private.
@@ -240,10 +240,10 @@ fn a_private_unix_socket_is_no_server_unless_somebody_else_is_connected() {
     assert!(!unseen(&private, &owned(&private, &[1, 5, 6])));
     assert!(unseen(&private, &owned(&private, &[1, 5])));
     let mut new = owned(&private, &[1, 5]);
-    new.searched.remove(&6);
+    new.searched.remove(6);
     assert!(!unseen(&private, &new));
     // It may be one of theirs that cannot be looked into.
-    let missed = Owned { unreadable_uids: BTreeSet::from([APP]), ..owned(&private, &[1, 5]) };
+    let missed = Owned { unreadable_uids: SortedSet::from_iter([APP]), ..owned(&private, &[1, 5]) };
     assert!(!unseen(&private, &missed));
     // Somebody else's own connections are none of ours.
     assert!(!unseen(&private, &owned(&private, &[])));

@@ -3,6 +3,7 @@
 
 use nix::libc;
 
+use crate::sorted::SortedSet;
 use crate::traffic::sock_diag::inet::{Choice, LOCAL_PORT};
 use crate::traffic::sock_diag::message::header;
 
@@ -20,10 +21,9 @@ const MAX_RANGES: usize = 64;
 impl PortRanges {
     /// In any order, and more than once.
     pub fn new(ports: &[u16]) -> PortRanges {
-        let mut ports = ports.to_vec();
-        ports.sort_unstable();
+        let ports: SortedSet<u16> = ports.iter().copied().collect();
         let mut ranges: Vec<Range> = Vec::new();
-        for port in ports {
+        for port in ports.iter() {
             match ranges.last_mut() {
                 Some((_, last)) if port <= last.saturating_add(1) => *last = port,
                 _ => ranges.push((port, port)),
