@@ -103,14 +103,18 @@ pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
         let mut torn = false;
         census = Census { is_complete: !all.is_empty() && !is_over(until), ..Census::default() };
         let Census { living, ended, others, .. } = &mut census;
-        let has_room = living.try_reserve(all.len()).is_ok()
+        let mut known = Known::new();
+        let has_room = known.try_reserve(all.len() + but.len() + 2).is_ok()
+            && living.try_reserve(all.len()).is_ok()
             && ended.try_reserve(all.len()).is_ok()
             && others.try_reserve(all.len()).is_ok();
         if !has_room {
             return Census::default();
         }
+        know(&mut known, ancestor, but);
         for process in all.values() {
-            match descends(process, ancestor, but, &all) {
+            match descends(process.pid, &all, &mut known) {
+                Some(_) if process.pid == ancestor => census.others.push(ancestor),
                 Some(true) if process.zombie => census.ended.push(process.clone()),
                 Some(true) => census.living.push(process.clone()),
                 Some(false) => census.others.push(process.pid),
@@ -132,27 +136,34 @@ pub(super) fn is_over(until: Option<Instant>) -> bool {
     until.is_some_and(|at| at <= Instant::now())
 }
 
-/// Whether a process descends from `ancestor`, as its parents say; none where one of them is missing.
-fn descends(
-    process: &Process,
-    ancestor: i32,
-    but: &[i32],
-    all: &HashMap<i32, Process>,
-) -> Option<bool> {
-    if but.contains(&process.pid) {
-        return Some(false);
-    }
-    let mut parent = process.parent;
-    // Parents read at different moments could form a circle.
-    for _ in 0..all.len() {
-        match parent {
-            _ if parent == ancestor => return Some(true),
-            0 => return Some(false),
-            _ if but.contains(&parent) => return Some(false),
-            _ => parent = all.get(&parent)?.parent,
+/// Whether processes descend from an ancestor, by their pids; none where a parent of theirs is missing.
+type Known = HashMap<i32, Option<bool>>;
+
+/// Adds what is known before anybody's parents are looked at.
+fn know(known: &mut Known, ancestor: i32, but: &[i32]) {
+    known.extend(but.iter().chain(&[0]).map(|pid| (*pid, Some(false))));
+    known.insert(ancestor, Some(true));
+}
+
+/// Whether a process descends from the ancestor. Each parent is looked at once for all processes, or a
+/// long chain of them would take a time that grows with its square.
+fn descends(pid: i32, all: &HashMap<i32, Process>, known: &mut Known) -> Option<bool> {
+    let mut at = pid;
+    let descends = loop {
+        if let Some(descends) = known.get(&at) {
+            break (*descends)?;
         }
+        let parent = all.get(&at)?.parent;
+        // Parents read at different moments could form a circle, and lead here again.
+        known.insert(at, None);
+        at = parent;
+    };
+    at = pid;
+    while known.get(&at) == Some(&None) {
+        known.insert(at, Some(descends));
+        at = all.get(&at)?.parent;
     }
-    None
+    Some(descends)
 }
 
 /// Whether /proc is that of our PID namespace. In one of another namespace (`unshare --pid` without a
