@@ -1,6 +1,7 @@
 //! What is run beside the app, as plain values: a hook, or a request that asks a sidecar to quit.
 
 use std::fmt;
+use std::mem::take;
 use std::time::Duration;
 
 use crate::http::url::Request;
@@ -75,30 +76,57 @@ impl fmt::Display for Hook {
 pub struct Hooks(pub Vec<Hook>);
 
 impl Hooks {
-    /// Splits lines into words as a shell would; a line ends where no quote is open. The error says
-    /// what would be right.
+    /// Splits text into words as a shell would, in one pass; a command ends with its line, unless a
+    /// quote is open or a backslash comes last. The error says what would be right.
     pub fn parse(text: &str) -> Result<Hooks, String> {
-        let mut hooks = Vec::new();
-        let mut command = String::new();
-        let mut lines = text.lines().peekable();
-        while let Some(line) = lines.next() {
-            command.push_str(line);
-            let backslashes = line.bytes().rev().take_while(|byte| *byte == b'\\').count();
-            let goes_on = lines.peek().is_some() && backslashes % 2 == 1;
-            match shell_words::split(&command) {
-                Ok(words) if !goes_on => {
-                    hooks.extend((!words.is_empty()).then_some(Hook(words)));
-                    command.clear();
+        let text = text.replace("\r\n", "\n");
+        let mut chars = text.chars().peekable();
+        let (mut hooks, mut words, mut word) = (Vec::new(), Vec::new(), None::<String>);
+        while let Some(c) = chars.next() {
+            match c {
+                ' ' | '\t' => words.extend(word.take()),
+                '\n' => {
+                    words.extend(word.take());
+                    hooks.push(Hook(take(&mut words)));
                 }
-                _ if lines.peek().is_some() => command.push('\n'),
-                _ => return Err("a quote is not closed".into()),
+                '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
+                '\'' | '"' => unquote(c, &mut chars, word.get_or_insert_default())?,
+                '\\' => match chars.next() {
+                    Some('\n') => {}
+                    c => word.get_or_insert_default().push(c.unwrap_or('\\')),
+                },
+                _ => word.get_or_insert_default().push(c),
             }
         }
+        words.extend(word);
+        hooks.push(Hook(words));
+        hooks.retain(|Hook(words)| !words.is_empty());
         match hooks.is_empty() {
             true => Err("write a command, as \"/bin/deregister --now\"".into()),
             false => Ok(Hooks(hooks)),
         }
     }
+}
+
+/// Adds what stands between two quotes to a word; the first one has been read.
+fn unquote(
+    quote: char,
+    chars: &mut impl Iterator<Item = char>,
+    word: &mut String,
+) -> Result<(), String> {
+    while let Some(c) = chars.next() {
+        match c {
+            _ if c == quote => return Ok(()),
+            // In double quotes it stands for itself before all but these.
+            '\\' if quote == '"' => match chars.next() {
+                Some('\n') => {}
+                Some(c @ ('$' | '`' | '"' | '\\')) => word.push(c),
+                c => word.extend(['\\'].into_iter().chain(c)),
+            },
+            _ => word.push(c),
+        }
+    }
+    Err("a quote is not closed".into())
 }
 
 #[cfg(test)]

@@ -61,7 +61,6 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("report/json.rs", "std::net::IpAddr"),
     ("http/url.rs", "std::net::Ipv6Addr"),
     // It splits words, and does nothing else.
-    ("tasks/task.rs", "shell_words::split"),
     // The one exception: the numbers and names of signals belong to the platform. Nothing is called.
     ("signal.rs", "nix::libc"),
     ("signal.rs", "libc"),

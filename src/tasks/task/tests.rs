@@ -14,6 +14,9 @@ fn words_are_split_as_a_shell_would() {
         ("echo one \\\n  two", &["echo", "one", "two"]),
         ("echo one\\", &["echo", "one\\"]),
         ("echo one\\\\", &["echo", "one\\"]),
+        ("echo '\\' \"\\$ \\` \\\" \\\\ \\a \\\nb\"", &["echo", "\\", "$ ` \" \\ \\a b"]),
+        ("echo a'b'\"c\"\\d # it's\n", &["echo", "abcd"]),
+        ("\\#\ta#b '' \\\n#c", &["#", "a#b", ""]),
     ] {
         assert_eq!(
             parse(text).as_deref(),
@@ -29,6 +32,18 @@ fn each_line_is_a_hook() {
     assert_eq!(two, [vec!["/bin/a", "1"], vec!["/bin/b", "x\ny"]]);
     let two = parse("/bin/a \\\\\n/bin/b").unwrap();
     assert_eq!(two, [vec!["/bin/a", "\\"], vec!["/bin/b"]]);
+    let two = parse("/bin/a # it's \\\r\n/bin/b 'x\r\ny'").unwrap();
+    assert_eq!(two, [vec!["/bin/a"], vec!["/bin/b", "x\ny"]]);
+}
+
+/// A quote that stays open, and lines that go on, are read once: again at each line took minutes.
+#[test]
+fn the_time_grows_with_the_length_alone() {
+    let lines = "x\n".repeat(500_000);
+    assert_eq!(parse(&format!("'{lines}'")).unwrap(), [[lines.clone()]]);
+    assert_eq!(parse(&format!("'{lines}")).unwrap_err(), "a quote is not closed");
+    assert_eq!(parse(&"x\\\n".repeat(500_000)).unwrap(), [["x".repeat(500_000)]]);
+    assert_eq!(parse(&lines).unwrap().len(), 500_000);
 }
 
 #[test]
