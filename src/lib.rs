@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod cli;
+mod escape;
 #[doc(hidden)]
 pub mod exit;
 #[doc(hidden)]

@@ -9,6 +9,8 @@ use tracing::{Event, Level};
 
 use nix::libc;
 
+use crate::escape;
+
 /// The most bytes that a line has, its newline included: up to this size, a pipe takes a line as a
 /// whole or not at all (PIPE_BUF in pipe(7)).
 pub const MAX_LINE: usize = libc::PIPE_BUF;
@@ -88,8 +90,7 @@ pub fn text(level: Level, fields: &Fields, color: bool) -> String {
 
 /// A message alone, as one line of at most `max` bytes, its newline included.
 pub fn plain(message: &str, max: usize) -> String {
-    // The name of a command can contain anything, a newline too.
-    let message = message.replace(char::is_control, "?");
+    let message = escape::in_text(message);
     let mut line = shorten(&message, max - 1, char::len_utf8).into_owned();
     line.push('\n');
     line
@@ -102,7 +103,7 @@ pub fn json(level: Level, fields: &Fields) -> String {
         object.clone()
     } else {
         let around = object(level, fields, "").len();
-        let message = shorten(&fields.message, MAX_LINE - 1 - around, size_in_json);
+        let message = shorten(&fields.message, MAX_LINE - 1 - around, escape::size_in_json);
         object(level, fields, &message)
     };
     line.push('\n');
@@ -120,16 +121,7 @@ fn object(level: Level, fields: &Fields, message: &str) -> String {
         map.serialize_entry("message", message)?;
         map.end()
     });
-    String::from_utf8(bytes).unwrap_or_default()
-}
-
-/// The bytes of a character in a JSON string, as serde_json writes them.
-fn size_in_json(c: char) -> usize {
-    match c {
-        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0c' => 2,
-        '\0'..' ' => 6,
-        _ => c.len_utf8(),
-    }
+    escape::in_json(String::from_utf8(bytes).unwrap_or_default())
 }
 
 /// The message, if it takes no more than `max` bytes where each character takes `size` of them;

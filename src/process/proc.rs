@@ -54,8 +54,7 @@ impl Process {
         let state = *fields.first()?;
         Some(Process {
             pid: pid.parse().ok()?,
-            // An entry of the log is one line, so no name may contain a line break.
-            command: command.replace(char::is_control, "?"),
+            command: command.to_owned(),
             parent: fields.get(1)?.parse().ok()?,
             group: fields.get(2)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,

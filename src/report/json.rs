@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::escape;
 use crate::process::target::{Name, Reason, Target};
 use crate::report::step::Sender;
 use crate::report::summary::{Summary, Traffic, Verdict};
@@ -22,7 +23,8 @@ const MAX_PORTS: usize = 64;
 /// The object, in at most `max` bytes: entries of lists are left out and texts are cut until it fits.
 pub fn report(summary: &Summary, max: usize) -> String {
     // Plain values can always be serialized.
-    bounded(max, |limits| serde_json::to_string(&Report::of(summary, limits)).unwrap_or_default())
+    let json = |limits| serde_json::to_string(&Report::of(summary, limits)).unwrap_or_default();
+    bounded(max, |limits| escape::in_json(json(limits)))
 }
 
 /// A duration as a number of milliseconds.

@@ -422,7 +422,7 @@ fn odd(count: usize) -> ! {
             }
             // Before the second fork: who waits for us knows then that it is done.
             libc::signal(libc::SIGTERM, libc::SIG_IGN);
-            libc::prctl(libc::PR_SET_NAME, c"\n\x01\\\") (\x1b[31m\xff".as_ptr());
+            libc::prctl(libc::PR_SET_NAME, c"\n\x01\\\") (\x1b[m\u{202e}\xff".as_ptr());
             if let ForkResult::Parent { .. } = fork().expect("fork") {
                 libc::_exit(0);
             }

@@ -404,7 +404,7 @@ fn a_long_report_is_still_a_short_valid_line() {
         assert!(file.len() <= 4096, "{} bytes", file.len());
         let file = String::from_utf8(file).expect("UTF-8");
         assert_eq!(file.trim_end_matches('\n').lines().count(), 1, "{file}");
-        let unprintable = |c: char| c.is_control() && c != '\n';
+        let unprintable = |c: char| c == '\u{202e}' || c.is_control() && c != '\n';
         assert!(!file.contains(unprintable), "{file:?}");
         assert!(!ended.log().iter().any(|line| line.contains(unprintable)), "{}", ended.all());
         if format == "json" {
@@ -415,6 +415,7 @@ fn a_long_report_is_still_a_short_valid_line() {
             );
             assert_eq!(report["traffic"]["ports"].as_array().map(Vec::len), Some(64));
             assert_eq!(ended.report(), report);
+            assert!(file.contains(r"\u001b[m\u202e"), "{file}");
         }
     }
 }

@@ -16,6 +16,8 @@ fn a_line_of_text_is_one_line() {
     assert_eq!(line, "reprieve: +15.003s it is \"x?y\"\n");
     let line = text(Level::WARN, &fields("bad", None), false);
     assert_eq!(line, "reprieve: warning: bad\n");
+    let line = text(Level::INFO, &fields("gpj.\u{202e}txt\u{2028}", None), false);
+    assert_eq!(line, "reprieve: gpj.?txt?\n");
 }
 
 #[test]
@@ -26,6 +28,8 @@ fn a_line_of_json_is_one_object() {
         "{\"level\":\"warn\",\"event\":\"forwarded\",\"at_ms\":7,\
          \"message\":\"it is \\\"x\\ny\\\"\"}\n"
     );
+    let line = json(Level::WARN, &fields("gpj.\u{202e}txt\u{2028}", None));
+    assert!(line.contains(r#""message":"gpj.\u202etxt\u2028""#), "{line}");
 }
 
 #[test]
@@ -41,8 +45,19 @@ fn a_report_is_the_object_that_it_comes_as() {
 /// Whatever its characters take, a long message fills the line, and a mark is for the rest.
 #[test]
 fn a_long_message_is_shortened_to_what_a_pipe_takes_at_once() {
-    for c in ["a", "\u{1}", "\u{7f}", "\"", "\\", "\n", "\u{e9}", "\u{85}", "\u{20ac}", "\u{1f600}"]
-    {
+    for c in [
+        "a",
+        "\u{1}",
+        "\u{7f}",
+        "\"",
+        "\\",
+        "\n",
+        "\u{e9}",
+        "\u{85}",
+        "\u{20ac}",
+        "\u{202e}",
+        "\u{1f600}",
+    ] {
         let long = fields(&c.repeat(2 * MAX_LINE), Some(u64::MAX));
         let longest = 6;
         let lines = [text(Level::ERROR, &long, true), json(Level::ERROR, &long)];
@@ -68,12 +83,4 @@ fn a_message_that_just_fits_is_not_shortened() {
     let fits = "x".repeat(MAX_LINE - around);
     let line = json(Level::INFO, &fields(&fits, None));
     assert_eq!((line.len(), message_of(&line)), (MAX_LINE, fits));
-}
-
-#[test]
-fn sizes_in_json_are_those_of_serde_json() {
-    for c in ('\0'..='\u{fff}').chain(['\u{20ac}', '\u{ffff}', '\u{1f600}']) {
-        let written = serde_json::to_string(&c).unwrap();
-        assert_eq!(size_in_json(c), written.len() - 2, "{c:?}");
-    }
 }
