@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod cli;
+mod entry;
 mod escape;
 #[doc(hidden)]
 pub mod exit;
@@ -86,6 +87,9 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let unused = config.plan.unused_leftovers_timeout().into_iter();
     for why in unused.chain(config.unused_traffic_options()) {
         warn!(event = "unused_option", "{why}");
+    }
+    if let Some(file) = log.report_file {
+        file.check();
     }
     let tty = Tty::open();
     let job_control = tty.as_ref().map_or(JobControl::Absent, Tty::job_control);

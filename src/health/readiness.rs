@@ -1,19 +1,17 @@
 //! Shows outside whether the app is ready: by a file, and by the process that answers probes. This is
 //! the part in PID 1, which makes and removes the file and starts the process again when it dies.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, PipeWriter};
+use std::io::PipeWriter;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
 use tracing::warn;
 
 use crate::exit::StartError;
 use crate::health::probe::{self, State};
+use crate::health::ready_file::ReadyFile;
 use crate::health::responder::ProbeListener;
 use crate::health::upstream::Upstream;
 use crate::process::family::Family;
@@ -46,66 +44,6 @@ impl ReadinessConfig {
         let listener =
             self.listen.map(|address| ProbeListener::bind(address, upstream)).transpose()?;
         Ok(Readiness::new(file, listener))
-    }
-}
-
-/// A file that exists as long as the app is ready.
-pub struct ReadyFile(PathBuf);
-
-impl ReadyFile {
-    /// Removes a stale one, and makes sure that a new one can be made.
-    pub fn prepare(path: PathBuf) -> Result<ReadyFile, StartError> {
-        // In this order, since in a read-only directory unlink(2) fails even where there is no file.
-        match can_be_made(&path).and_then(|()| remove_stale(&path)) {
-            Ok(()) => Ok(ReadyFile(path)),
-            Err(why) => Err(StartError::Failed(format!("--ready-file {}: {why}", path.display()))),
-        }
-    }
-
-    fn make(&self) {
-        if let Err(error) = OpenOptions::new().write(true).create_new(true).open(&self.0) {
-            let path = self.0.display();
-            warn!(event = "no_ready_file", "cannot make the ready file {path}: {error}");
-        }
-    }
-
-    fn remove(&self) {
-        match fs::remove_file(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let path = self.0.display();
-                warn!(event = "ready_file_stays", "cannot remove {path}: {error}");
-            }
-            _ => {}
-        }
-    }
-}
-
-fn can_be_made(path: &Path) -> Result<(), String> {
-    if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err("it is a directory".into());
-    }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    match access(folder, AccessFlags::W_OK | AccessFlags::X_OK) {
-        Ok(()) => Ok(()),
-        Err(Errno::ENOENT) => Err("its directory does not exist".into()),
-        Err(Errno::EROFS) => {
-            Err("its directory is read-only; mount a tmpfs or an emptyDir there".into())
-        }
-        Err(errno) => Err(errno.desc().into()),
-    }
-}
-
-/// Removes a regular file or a symbolic link. Anything else may be needed, and root could remove even
-/// a device.
-fn remove_stale(path: &Path) -> Result<(), String> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_dir() => Err("it is a directory".into()),
-        Ok(found) if found.is_file() || found.is_symlink() => {
-            fs::remove_file(path).map_err(|error| error.to_string())
-        }
-        Ok(_) => Err("it is no regular file".into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -146,7 +84,7 @@ impl Readiness {
 
     /// The app has been spawned: makes the file and starts the responder.
     pub fn begin(&mut self, family: &mut Family, now: Instant) {
-        if let Some(file) = &self.file {
+        if let Some(file) = &mut self.file {
             file.make();
         }
         if let Some(responder) = &mut self.responder {

@@ -1,15 +1,15 @@
 //! The layer that appends the report to a file.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use nix::fcntl::OFlag;
 use nix::libc;
-use tracing::{Event, Subscriber};
+use tracing::{Event, Subscriber, warn};
 use tracing_subscriber::layer::{Context, Layer};
 
+use crate::entry::{self, Entry, LastLink};
 use crate::log::line::{self, Fields, Format, MAX_LINE};
 
 /// Takes the report out of all events (`event = "report"`), and appends it to a file.
@@ -22,6 +22,8 @@ pub struct ReportFile {
     path: PathBuf,
     format: Format,
     error: OnceLock<io::Error>,
+    /// The error that was warned of at the start, in words.
+    warned_of: OnceLock<String>,
 }
 
 impl<S: Subscriber> Layer<S> for &'static ReportFile {
@@ -38,12 +40,30 @@ impl<S: Subscriber> Layer<S> for &'static ReportFile {
 
 impl ReportFile {
     pub fn new(path: PathBuf, format: Format) -> ReportFile {
-        ReportFile { path, format, error: OnceLock::new() }
+        ReportFile { path, format, error: OnceLock::new(), warned_of: OnceLock::new() }
     }
 
-    /// Why the report could not be written, once it was logged.
-    pub fn error(&self) -> Option<(&Path, &io::Error)> {
-        Some((&self.path, self.error.get()?))
+    /// Warns before the app is started where the report could not be written.
+    pub fn check(&self) {
+        if let Err(error) = check(&self.path) {
+            self.warn(&error);
+            let _ = self.warned_of.set(error.to_string());
+        }
+    }
+
+    /// Warns after the report was logged where it could not be written, unless that is known since the
+    /// start.
+    pub fn warn_if_unwritten(&self) {
+        if let Some(error) = self.error.get()
+            && self.warned_of.get() != Some(&error.to_string())
+        {
+            self.warn(error);
+        }
+    }
+
+    fn warn(&self, error: &io::Error) {
+        let path = self.path.display();
+        warn!(event = "no_report_file", "cannot write the report to {path}: {error}");
     }
 
     fn line(&self, fields: Fields) -> String {
@@ -54,14 +74,28 @@ impl ReportFile {
     }
 }
 
+/// Without waiting for the reader of a FIFO.
+const APPEND: OFlag = OFlag::O_APPEND.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// Whether the file can be opened, or made where there is none. It is not made here: an empty report
+/// would be taken for one.
+fn check(path: &Path) -> io::Result<()> {
+    let entry = Entry::find(path, LastLink::Followed)?;
+    match entry.status()? {
+        None => Ok(entry.can_be_made()?),
+        // Opened and closed, it would show its reader an end; and a reader may come later.
+        Some(found) if entry::is_kind(&found, libc::S_IFIFO) => Ok(entry.may_be_written()?),
+        Some(_) => entry.open(APPEND).map(drop),
+    }
+}
+
 /// Appends a line to a file in one write that does not wait (a FIFO without a reader is an error,
 /// not a wait). An error too is a line that is too long, or of which only a part was written.
 fn append(path: &Path, line: &str) -> io::Result<()> {
     if line.len() > MAX_LINE {
         return Err(io::Error::other(format!("it has more than {MAX_LINE} bytes")));
     }
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-    let mut file = OpenOptions::new().append(true).create(true).custom_flags(flags).open(path)?;
+    let mut file = Entry::find(path, LastLink::Followed)?.open(APPEND | OFlag::O_CREAT)?;
     let written = file.write(line.as_bytes())?;
     if written < line.len() {
         return Err(io::Error::other("no room for all of it"));

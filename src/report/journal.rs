@@ -208,9 +208,8 @@ impl Journal {
             return;
         }
         info!(event = "report", json, "{text}");
-        if let Some((path, error)) = self.options.report_file.and_then(ReportFile::error) {
-            let path = path.display();
-            warn!(event = "no_report_file", "cannot write the report to {path}: {error}");
+        if let Some(file) = self.options.report_file {
+            file.warn_if_unwritten();
         }
     }
 }

@@ -23,6 +23,7 @@ mod prober;
 mod pty;
 mod readiness;
 mod rehearsal;
+mod report_file;
 mod reports;
 mod responder;
 mod shells;

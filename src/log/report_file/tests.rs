@@ -41,7 +41,7 @@ fn the_report_and_nothing_else_is_appended_in_the_log_s_format() {
         for (text, json) in [("one", "{\"a\":1}"), ("two", "{\"a\":2}")] {
             let file = file(&path, format);
             assert_eq!(log(file, Level::INFO, text, json).len(), 2);
-            assert!(file.error().is_none());
+            assert!(file.error.get().is_none());
         }
         assert_eq!(content(&path), lines);
     }
@@ -53,7 +53,7 @@ fn a_report_of_nothing_is_not_written() {
     let path = path("nothing");
     let file = file(&path, Format::Text);
     assert_eq!(log(file, Level::DEBUG, "report", "{}").len(), 2);
-    assert!(!path.exists() && file.error().is_none());
+    assert!(!path.exists() && file.error.get().is_none());
 }
 
 #[test]
@@ -65,8 +65,8 @@ fn a_text_is_shortened_and_an_object_never() {
     assert_eq!((written.len(), written.ends_with("x...\n")), (MAX_LINE, true));
     let file = file(&path, Format::Json);
     log(file, Level::INFO, &long, &long);
-    let (at, error) = file.error().unwrap();
-    assert_eq!((at, error.to_string()), (&*path, "it has more than 4096 bytes".into()));
+    let error = file.error.get().unwrap();
+    assert_eq!(error.to_string(), "it has more than 4096 bytes");
     assert!(!path.exists());
 }
 
@@ -75,6 +75,6 @@ fn what_cannot_be_written_is_an_error_and_no_wait() {
     for path in ["/nonexistent/report", "/", "/dev/full"] {
         let file = file(path.as_ref(), Format::Text);
         log(file, Level::INFO, "report", "{}");
-        assert!(file.error().is_some(), "{path}");
+        assert!(file.error.get().is_some(), "{path}");
     }
 }
