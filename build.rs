@@ -1,8 +1,11 @@
 //! Leaves the tables for unwinding out of the static binary, by a linker script: a panic aborts there,
-//! and they would add 111 KB.
+//! and they would add 111 KB. GNU ld and lld read such a script, mold does not.
 
 use std::env::var;
+use std::ffi::OsStr;
+use std::io::Write;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -12,7 +15,8 @@ fn main() {
     {
         return;
     }
-    let script = Path::new(&var("OUT_DIR").expect("cargo sets it")).join("no-unwinding.ld");
+    let folder = var("OUT_DIR").expect("cargo sets it");
+    let script = Path::new(&folder).join("no-unwinding.ld");
     // The C runtime's own objects refer to their parts of it.
     let sections = "SECTIONS { /DISCARD/ : {
         *(EXCLUDE_FILE(*crtbegin*.o *crtend*.o) .eh_frame)
@@ -20,7 +24,34 @@ fn main() {
     } } INSERT AFTER .text;";
     std::fs::write(&script, sections).expect("cargo made the folder");
     // `-T` is understood by C compilers and by bare linkers, and has no trouble with a comma in the path.
-    println!("cargo::rustc-link-arg-bins=-T{}", script.display());
+    let argument = format!("-T{}", script.display());
+    if !can_link_with(&argument, Path::new(&folder).join("linked").as_os_str()) {
+        println!(
+            "cargo::warning=the linker does not read a linker script, so the file is 111 KB larger \
+             than it has to be; GNU ld and lld do, mold does not"
+        );
+        return;
+    }
+    println!("cargo::rustc-link-arg-bins={argument}");
     // tests/size has an example that panics, built as the program is.
-    println!("cargo::rustc-link-arg-examples=-T{}", script.display());
+    println!("cargo::rustc-link-arg-examples={argument}");
+}
+
+/// Whether the linker that is configured takes an argument. Where it can link nothing at all, the
+/// program will not be linked either, and that says why.
+fn can_link_with(argument: &str, output: &OsStr) -> bool {
+    let variable = |name| var(name).unwrap_or_default();
+    let mut rustc = Command::new(variable("RUSTC"));
+    rustc.args(["--target", &variable("TARGET"), "--crate-name", "linked", "-"]);
+    if let Ok(linker) = var("RUSTC_LINKER") {
+        rustc.args(["-C", &format!("linker={linker}")]);
+    }
+    let flags = variable("CARGO_ENCODED_RUSTFLAGS");
+    rustc.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    rustc.args(["-C", &format!("link-arg={argument}"), "-C", "panic=abort", "-o"]).arg(output);
+    rustc.stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut rustc = rustc.spawn().expect("cargo has just run it");
+    let source = rustc.stdin.take().map(|mut stdin| stdin.write_all(b"fn main() {}"));
+    source.is_some_and(|written| written.is_ok())
+        && rustc.wait().is_ok_and(|status| status.success())
 }
