@@ -19,6 +19,7 @@ mod images;
 mod pressure;
 mod processes;
 mod readiness;
+mod seccomp;
 mod servers;
 mod shells;
 mod sidecars;

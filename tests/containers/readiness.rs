@@ -16,7 +16,7 @@ fn locked_down(setup: Setup) -> Setup {
 }
 
 /// Status line and body.
-fn ask(server: SocketAddr, path: &str) -> io::Result<[String; 2]> {
+pub fn ask(server: SocketAddr, path: &str) -> io::Result<[String; 2]> {
     let mut stream = TcpStream::connect_timeout(&server, seconds(5))?;
     stream.set_read_timeout(Some(seconds(5)))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: probe\r\n\r\n")?;
