@@ -61,6 +61,39 @@ fn the_code_of_the_app_is_the_code_of_the_container() {
     }
 }
 
+/// An image that names what only Kubernetes makes starts elsewhere too, and says what it cannot do.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn an_image_for_kubernetes_starts_without_its_termination_log() {
+    for (user, warnings) in [("65534", 1), ("0", 0)] {
+        let app = scratch()
+            .variable("REPRIEVE_REPORT_FILE", "/dev/termination-log")
+            .option(&["--user", user])
+            .starts();
+        app.hears("ready");
+        let warning = "warning: cannot write the report to /dev/termination-log";
+        if warnings == 1 {
+            app.hears(warning);
+        }
+        app.kill("TERM");
+        let ended = app.ends();
+        assert_eq!((ended.code, ended.times(warning)), (0, warnings), "{ended}");
+    }
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_report_file_can_be_stdout() {
+    for option in [&["--user", "65534"][..], &["--tty"]] {
+        let app = scratch().variable("REPRIEVE_REPORT_FILE", "/dev/stdout").option(option).starts();
+        app.hears("ready");
+        app.kill("TERM");
+        let ended = app.ends();
+        assert_eq!((ended.code, ended.times("warning")), (0, 0), "{ended}");
+        assert!(ended.app().iter().any(|line| line.starts_with("report: SIGTERM")), "{ended}");
+    }
+}
+
 /// The app sees none of our variables, and the container's others.
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
