@@ -52,6 +52,8 @@ fn can_link_with(argument: &str, output: &OsStr) -> bool {
     rustc.stdin(Stdio::piped()).stderr(Stdio::null());
     let mut rustc = rustc.spawn().expect("cargo has just run it");
     let source = rustc.stdin.take().map(|mut stdin| stdin.write_all(b"fn main() {}"));
-    source.is_some_and(|written| written.is_ok())
-        && rustc.wait().is_ok_and(|status| status.success())
+    let linked = source.is_some_and(|written| written.is_ok())
+        && rustc.wait().is_ok_and(|status| status.success());
+    let _ = std::fs::remove_file(output);
+    linked
 }
