@@ -267,7 +267,7 @@ impl Watch {
                 let after = self.traffic.counts(ended_at);
                 let keeper = after.keeper.or(before.keeper);
                 let Counts { open, active, .. } = before;
-                let counts = Counts { open, active, keeper, ..after };
+                let counts = Counts { keeper, open, active, ..after };
                 HoldTraffic::Seen(Seen {
                     ports,
                     udp_ports,
