@@ -42,7 +42,9 @@ fn main() {
             // Both ends need a descriptor.
             let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
             setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("more descriptors");
-            let crowd: Vec<_> = connections(port, count).collect();
+            // It keeps the listener: a port on which nobody listens is not watched.
+            let mut connections = connections(port, count);
+            let crowd: Vec<_> = connections.by_ref().collect();
             say("ready", crowd.len() as u64);
             loop {
                 thread::park();
