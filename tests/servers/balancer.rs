@@ -1,18 +1,14 @@
 //! HAProxy takes a server out by its health checks, and puts it back: what do its clients see of a
 //! restart?
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use nix::libc;
 use nix::unistd::geteuid;
 
-use crate::client::{Connection, Failure};
+use crate::load::{Tally, serves, under_load, until_served};
 use crate::shared::*;
 use crate::shutdown::version;
 
@@ -109,12 +105,8 @@ impl Replica {
         }
         let folder = self.folder.path("").display().to_string();
         let run = init.app(["nginx", "-e", "stderr", "-p", &folder, "-c", "nginx.conf"]);
-        eventually("a replica that serves", || self.serves().then_some(()));
+        eventually("a replica that serves", || serves(self.serves_at).then_some(()));
         run
-    }
-
-    fn serves(&self) -> bool {
-        Connection::open(self.serves_at).and_then(|mut replica| replica.get()).is_ok()
     }
 }
 
@@ -166,30 +158,6 @@ impl Proxy {
     }
 }
 
-/// What became of the requests.
-#[derive(Debug, Default)]
-struct Tally {
-    served: usize,
-    failed: BTreeMap<Failure, usize>,
-}
-
-/// Clients that ask without a pause: each time on a new connection, or on a kept one.
-fn ask_on(service: SocketAddr, keeps: bool, is_over: &AtomicBool, tally: &Mutex<Tally>) {
-    let mut kept: Option<Connection> = None;
-    while !is_over.load(Ordering::Relaxed) {
-        let mut connection = kept.take().map_or_else(|| Connection::open(service), Ok);
-        let answer = connection.as_mut().map_err(|failure| *failure).and_then(Connection::get);
-        let mut tally = tally.lock().expect("a lock");
-        match answer {
-            Ok(stays) => {
-                tally.served += 1;
-                kept = connection.ok().filter(|_| keeps && stays);
-            }
-            Err(failure) => *tally.failed.entry(failure).or_default() += 1,
-        }
-    }
-}
-
 /// Restarts one of two replicas, with clients that never pause.
 fn restart(checks: Checks, retries: Retries) -> Tally {
     assert!(geteuid().is_root(), "needs root: sudo -E cargo test --test servers -- --ignored");
@@ -199,49 +167,32 @@ fn restart(checks: Checks, retries: Retries) -> Tally {
     let first = &replicas[0];
     let [run, _other] = [0, 1].map(|n| replicas[n].start());
     let proxy = Proxy::start(&replicas, checks, retries);
-    let (is_over, tally) = (AtomicBool::new(false), Mutex::new(Tally::default()));
-    let serve_on = || {
-        let wanted = tally.lock().expect("a lock").served + 200;
-        eventually("requests that are served", || {
-            (tally.lock().expect("a lock").served >= wanted).then_some(())
-        });
-    };
-    let played = thread::scope(|scope| {
-        for keeps in [true, false].into_iter().cycle().take(8) {
-            let (is_over, tally, service) = (&is_over, &tally, proxy.service);
-            scope.spawn(move || ask_on(service, keeps, is_over, tally));
-        }
-        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            serve_on();
-            run.signal(libc::SIGTERM);
-            let held = run.hears(r#""event":"stop_signal""#);
-            if checks.see_the_stop_signal() {
-                proxy.comes_to(first, "DOWN");
-            }
-            serve_on();
-            let state = proxy.state(first);
-            let is_down = state.as_deref() == Some("DOWN");
-            assert_eq!(is_down, checks.see_the_stop_signal(), "{state:?}");
-            assert!(first.serves(), "it does not serve during the hold");
-            // Within a second it would be the same request.
-            wait_until(held.at + Duration::from_millis(1100));
-            run.signal(libc::SIGTERM);
-            run.hears(r#""event":"forwarded""#);
+    let clients = [(Duration::ZERO, true), (Duration::ZERO, false)].repeat(4);
+    let (_again, tally) = under_load(proxy.service, &clients, |tally| {
+        until_served(tally, 200);
+        run.signal(libc::SIGTERM);
+        let held = run.hears(r#""event":"stop_signal""#);
+        if checks.see_the_stop_signal() {
             proxy.comes_to(first, "DOWN");
-            let ended = run.ends();
-            assert_eq!(ended.code, 0, "{ended}");
-            serve_on();
-            let again = first.start();
-            proxy.comes_to(first, "UP");
-            serve_on();
-            again
-        }));
-        is_over.store(true, Ordering::Relaxed);
-        played
+        }
+        until_served(tally, 200);
+        let state = proxy.state(first);
+        let is_down = state.as_deref() == Some("DOWN");
+        assert_eq!(is_down, checks.see_the_stop_signal(), "{state:?}");
+        assert!(serves(first.serves_at), "it does not serve during the hold");
+        // Within a second it would be the same request.
+        wait_until(held.at + Duration::from_millis(1100));
+        run.signal(libc::SIGTERM);
+        run.hears(r#""event":"forwarded""#);
+        proxy.comes_to(first, "DOWN");
+        let ended = run.ends();
+        assert_eq!(ended.code, 0, "{ended}");
+        until_served(tally, 200);
+        let again = first.start();
+        proxy.comes_to(first, "UP");
+        until_served(tally, 200);
+        again
     });
-    // Not before the clients are gone.
-    let _again = played.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    let tally = tally.into_inner().expect("a lock");
     println!("HAProxy {versions}, {checks:?}, {}: {tally:?}", retries.0);
     tally
 }

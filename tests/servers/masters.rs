@@ -1,9 +1,9 @@
 //! Masters whose workers end of SIGTERM at once: a shell around them, or supervisord, is to leave the
 //! workers to them.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::{self, JoinHandle};
 
 use nix::libc;
@@ -38,9 +38,7 @@ impl Drop for Helper {
 /// Clients of a worker: they put tasks into Redis, and wait for the results.
 struct Tasks {
     broker: SocketAddr,
-    client: Helper,
-    stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    client: Visitor,
     _redis: Helper,
 }
 
@@ -54,20 +52,14 @@ impl Tasks {
         eventually("Redis", || TcpStream::connect(broker).ok());
         let mut client = Command::new("/usr/bin/python3");
         client.arg(path("tasks.py")).env("REDIS", broker.to_string());
-        client.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut client = Helper::start(&mut client, "python3-celery python3-redis");
-        let stdin = client.0.stdin.take().expect("a pipe");
-        let stdout = BufReader::new(client.0.stdout.take().expect("a pipe"));
-        Tasks { broker, client, stdin, stdout, _redis: redis }
+        client.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::piped());
+        Tasks { broker, client: Visitor::start(&mut client), _redis: redis }
     }
 
     /// What the client says to this, in one word.
     fn asks(&mut self, what: &str) -> String {
-        writeln!(self.stdin, "{what}")
-            .expect("a client: apt-get install python3-celery python3-redis");
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
+        assert!(self.client.tell(what), "the client has gone");
+        self.client.line()
     }
 
     fn redis(&self, command: &str) -> String {
@@ -98,9 +90,7 @@ impl Clients for Tasks {
     }
 
     fn are_answered(&mut self) -> bool {
-        let answer = self.asks("end released");
-        assert!(self.client.0.try_wait().expect("a child").is_none(), "the client has gone");
-        answer == "done"
+        self.asks("end released") == "done"
     }
 }
 
