@@ -1,13 +1,13 @@
-//! Real servers under the binary as PID 1: each row of the README's table is a test. And a real
-//! balancer before them, whose clients go on through a restart.
+//! Real servers under the binary as PID 1: each row of the README's table is a test. Real balancers
+//! before them, whose clients go on through a restart. And traffic of real clients in a hold.
 //!
 //!     cargo test --test servers -- --ignored --nocapture
 //!
 //! prints the rows. They need root and Debian's packages: apt-get install nginx-light haproxy
 //! apache2-bin redis-server postgresql gunicorn uvicorn nodejs golang-go python3-celery python3-redis
 //! uwsgi-core uwsgi-plugin-python3 supervisor php8.2-fpm libfcgi-bin python3-grpcio pgbouncer
-//! python3-psycopg2 openssl iproute2. Without one of them a test fails
-//! and says what is missing; none passes unseen.
+//! python3-psycopg2 openssl iproute2. Without one of them a test fails and says what is missing; none
+//! passes unseen.
 
 mod balancer;
 mod http;
