@@ -5,7 +5,7 @@ use crate::load::under_load;
 use crate::network::Network;
 
 /// What Docker gives a container by default: SYS_PTRACE is not among it.
-const DOCKERS: &str = "-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
+const DOCKERS: &str = "--bounding-set=-all,+chown,+dac_override,+fowner,+fsetid,+kill,+setgid,+setuid,+setpcap,\
                        +net_bind_service,+net_raw,+sys_chroot,+mknod,+audit_write,+setfcap";
 
 /// nginx with a root master, and workers of another user.
@@ -16,14 +16,12 @@ const NGINX: &str = "daemon off; user www-data; pid nginx.pid; error_log stderr;
 const NEIGHBOUR: &str = "setpriv --reuid=1337 --regid=1337 --clear-groups \
                          /usr/bin/python3 -m http.server --bind 127.0.0.1 15021";
 
-/// Of these options, what a hold saw of the app's own clients, with such a neighbour.
-fn traffic_beside_a_neighbour(app: &str) {
+/// The hold of an app ends when its own clients have gone, whatever such a neighbour is asked.
+fn is_alone_with_its_clients(app: &str) {
     Network::new().within(|| {
         let mut init = init("printf %s \"$FILE\" >nginx.conf; echo page >index.html; chmod 755 .");
         init = init.variable("FILE", NGINX);
-        let privileges = format!("exec setpriv --bounding-set={DOCKERS} --inh-caps=-all");
-        init.prelude.extend(["sh", "-c"].map(Into::into));
-        init.prelude.extend([format!("{privileges} -- \"$@\"").into(), "sh".into()]);
+        init.prelude.extend(["setpriv", DOCKERS, "--inh-caps=-all", "--"].map(Into::into));
         let neighbour = pid1().app(NEIGHBOUR.split_whitespace());
         until_serves(&neighbour, 15021);
         let run = serving(init, UNTIL_QUIET, app.split_whitespace().map(Into::into).collect());
@@ -53,5 +51,5 @@ fn a_neighbour_is_none_of_an_app_whose_workers_or_all_have_another_uid() {
         "setpriv --reuid=1000 --regid=1000 --clear-groups \
          /usr/bin/python3 -m http.server --bind 127.0.0.1 8080",
     ];
-    at_once(apps, traffic_beside_a_neighbour);
+    at_once(apps, is_alone_with_its_clients);
 }
