@@ -43,9 +43,11 @@ fn is_alone_with_its_clients(app: &str) {
 }
 
 #[test]
-#[ignore = "needs root and Debian's nginx-light: cargo test --test servers -- --ignored"]
+#[ignore = "needs root and Debian's haproxy and nginx-light: cargo test --test servers -- --ignored"]
 fn a_neighbour_is_none_of_an_app_whose_workers_or_all_have_another_uid() {
+    let binds_as_root = format!("haproxy -db -f {}", path("traffic/unprivileged.cfg").display());
     let apps = [
+        &binds_as_root,
         "nginx -e stderr -p /mnt -c nginx.conf",
         // As gosu does.
         "setpriv --reuid=1000 --regid=1000 --clear-groups \
