@@ -260,7 +260,7 @@ impl Supervisor {
             (_, true) => HoldEnds::WithKill,
             _ => HoldEnds::WithApp,
         };
-        let seen = watch.end(&self.family.helper_pids(), Instant::now, ends);
+        let seen = watch.end(Instant::now(), ends);
         if let (Some(kill_at), HoldEnds::WithForward) = (self.kill_at, ends) {
             let rules = &self.watched.rules;
             self.last_look = LastLook::plan(rules, &seen, Instant::now(), kill_at);

@@ -113,7 +113,8 @@ impl Watch {
         self.next_at = None;
         let Some(mut source) = self.source.take() else { return };
         if self.listening.go_on() {
-            self.look_from(&mut source, helpers, began_at);
+            self.find_servers(&mut source, helpers, began_at);
+            self.look_from(&mut source, began_at);
         }
         let now = clock();
         self.look_took = self.look_took.max(now.saturating_duration_since(began_at));
@@ -121,16 +122,20 @@ impl Watch {
         self.source = Some(source);
     }
 
-    fn look_from(&mut self, source: &mut SocketSource, helpers: &[i32], now: Instant) {
+    fn find_servers(&mut self, source: &mut SocketSource, helpers: &[i32], now: Instant) {
         // Where this fails, so does the list of connections, which says it.
         if let Ok(listing) = source.list_servers(&self.listening) {
             self.knows_owners = self.listening.refresh(listing, helpers) == Knowledge::Known;
         }
-        source.watch(&self.listening.servers().tcp_ports);
         if self.knows_owners {
             self.note(self.listening.servers().unseen.clone(), now);
             self.say_guess();
-        } else if self.has_begun {
+        }
+    }
+
+    fn look_from(&mut self, source: &mut SocketSource, now: Instant) {
+        source.watch(&self.listening.servers().tcp_ports);
+        if self.has_begun && !self.knows_owners {
             // What comes meanwhile is found once it is known where to look.
             return;
         }
@@ -242,23 +247,21 @@ impl Watch {
     }
 
     /// Ends the watch with a last look, and returns what was seen in the hold.
-    pub fn end(
-        mut self,
-        helpers: &[i32],
-        clock: impl Fn() -> Instant,
-        hold_ends: HoldEnds,
-    ) -> HoldTraffic {
-        let ended_at = clock();
+    pub fn end(mut self, ended_at: Instant, hold_ends: HoldEnds) -> HoldTraffic {
         // What the forward ends is not open any more after it.
         let before = self.traffic.counts(ended_at);
-        self.look(helpers, clock);
+        // Nor can be seen of an app that has ended whose the ports were.
+        let mut source = self.source.take();
+        if let Some(source) = &mut source {
+            self.look_from(source, ended_at);
+        }
         let unseen = self.unseen.map(|(why, _)| why.to_string());
         let servers = self.listening.servers();
         let ports = servers.tcp_ports.clone();
         let mut udp_ports: Vec<u16> = servers.udp.iter().map(|server| server.port).collect();
         udp_ports.dedup();
         let serves = !ports.is_empty() || !udp_ports.is_empty();
-        match (self.source, unseen) {
+        match (source, unseen) {
             (Some(_), _) if !self.knows_owners => {
                 HoldTraffic::Unseen("there was no time to see which ports are the app's".into())
             }
