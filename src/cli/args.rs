@@ -47,8 +47,8 @@ Example: of the 60 seconds that the orchestrator allows, hold SIGTERM back for
   reprieve --delay 15s --grace-period 60s -- node server.js";
 
 /// The command line and its environment variables, each value parsed, and not yet checked against
-/// the others.
-#[derive(Debug, Parser)]
+/// the others. The default is what clap makes of a command line without options.
+#[derive(Debug, Default, Parser)]
 #[command(
     name = "reprieve",
     version,
@@ -121,8 +121,20 @@ pub struct ShutdownArgs {
     pub rehearse: Option<Duration>,
 }
 
+impl Default for ShutdownArgs {
+    fn default() -> ShutdownArgs {
+        ShutdownArgs {
+            delay: Delay::fixed(Duration::ZERO),
+            grace_period: GracePeriod(None),
+            margin: Duration::from_secs(1),
+            on_repeat: OnRepeat::Hurry,
+            rehearse: None,
+        }
+    }
+}
+
 /// How it is decided that traffic has stopped.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Traffic, watched while the stop signal is held back")]
 pub struct TrafficArgs {
     /// The hold ends when no data comes (quiet),
@@ -188,6 +200,18 @@ pub struct SignalArgs {
     pub parent_death_signal: Option<Signal>,
 }
 
+impl Default for SignalArgs {
+    fn default() -> SignalArgs {
+        SignalArgs {
+            stop_signal: vec![Signal::TERM],
+            rewrite: Vec::new(),
+            process_group: false,
+            single_child: false,
+            parent_death_signal: None,
+        }
+    }
+}
+
 /// Leftovers, orphans and the exit code.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Processes")]
@@ -221,6 +245,18 @@ pub struct ProcessArgs {
     pub warn_on_reap: bool,
 }
 
+impl Default for ProcessArgs {
+    fn default() -> ProcessArgs {
+        ProcessArgs {
+            leftovers: Leftovers::Stop,
+            leftovers_timeout: None,
+            expect_exit: Vec::new(),
+            subreaper: false,
+            warn_on_reap: false,
+        }
+    }
+}
+
 /// The log and the report.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]
@@ -242,8 +278,14 @@ pub struct LoggingArgs {
     pub report_file: Option<PathBuf>,
 }
 
+impl Default for LoggingArgs {
+    fn default() -> LoggingArgs {
+        LoggingArgs { verbose: 0, quiet: false, log_format: Format::Text, report_file: None }
+    }
+}
+
 /// What load balancers see.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Readiness, for load balancers that check health themselves")]
 pub struct ReadinessArgs {
     /// Create this file once the app has started;
@@ -284,6 +326,12 @@ pub struct HookArgs {
     pub hook_timeout: Duration,
 }
 
+impl Default for HookArgs {
+    fn default() -> HookArgs {
+        HookArgs { on_stop: Vec::new(), on_exit: Vec::new(), hook_timeout: Duration::from_secs(10) }
+    }
+}
+
 /// Processes in other containers that the app needs, and that have to end after it.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sidecars")]
@@ -314,8 +362,20 @@ pub struct SidecarArgs {
     pub sidecar: Preset,
 }
 
+impl Default for SidecarArgs {
+    fn default() -> SidecarArgs {
+        SidecarArgs {
+            await_url: Vec::new(),
+            await_timeout: Duration::from_mins(1),
+            await_or_start: false,
+            quit_url: Vec::new(),
+            sidecar: Preset::None,
+        }
+    }
+}
+
 /// Options that print something and run no app.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Other")]
 pub struct OtherArgs {
     /// Print this help

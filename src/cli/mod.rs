@@ -2,31 +2,33 @@
 //!
 //! - `mod.rs`: the configuration that the options make, checked
 //! - `args.rs`: the options as clap declares them, and the text of `--help`
+//! - `plain.rs`: reads a plain command line without clap
+//! - `switches.rs`: the options that exclude each other
 //! - `values.rs`: parsers for the values of options
 //! - `error.rs`: clap's errors in one line
 
 pub mod args;
 mod error;
+mod plain;
+mod switches;
 pub mod values;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
 use crate::cli::args::{
-    Args, HookArgs, LoggingArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs,
-    TrafficArgs,
+    Args, HookArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs, TrafficArgs,
 };
+use crate::cli::switches::Switches;
 use crate::cli::values::{GracePeriod, Rewrite};
 use crate::exit::StartError;
 use crate::health::readiness::ReadinessConfig;
 use crate::http::url::Request;
 use crate::log::Format;
-use crate::process::inherited;
 use crate::process::target::Aim;
 use crate::shutdown::plan::{JobControl, LeftoversTimeout, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
@@ -111,22 +113,45 @@ pub struct Config {
 /// Parses and checks the command line, which begins with the name of the program, and the
 /// environment of this process. The error has one line that says what is wrong.
 pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, StartError> {
-    let (command, own_variables) = command_to_parse(arguments.first());
-    let matches = match command.try_get_matches_from(arguments) {
+    let own_variables = plain::own_variables();
+    let (args, switches) = match plain::read(&arguments) {
+        Some(read) => read,
+        None => match parse_all(arguments, &own_variables)? {
+            Parsed::Args(args, switches) => (*args, switches),
+            Parsed::Other(invocation) => return Ok(invocation),
+        },
+    };
+    let config = Config::new(args, switches, own_variables)?;
+    Ok(Invocation::Run(Box::new(config)))
+}
+
+/// What clap makes of a command line.
+enum Parsed {
+    Args(Box<Args>, Switches),
+    /// It runs no app.
+    Other(Invocation),
+}
+
+fn parse_all(arguments: Vec<OsString>, own_variables: &[String]) -> Result<Parsed, StartError> {
+    let command = command_to_parse(arguments.first(), own_variables);
+    let mut matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // The help or the version.
-        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
-        Err(error) => return Err(failed(error::one_line(&error, &own_variables))),
+        Err(error) if !error.use_stderr() => {
+            return Ok(Parsed::Other(Invocation::Print(error.to_string())));
+        }
+        Err(error) => return Err(failed(error::one_line(&error, own_variables))),
     };
     if matches!(matches.try_get_one("pause"), Ok(Some(true))) {
-        return Ok(Invocation::Pause);
+        return Ok(Parsed::Other(Invocation::Pause));
     }
-    let args = Args::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
-    if args.other.license {
-        return Ok(Invocation::Print(LICENSE.into()));
-    }
-    let config = Config::new(args, &matches, own_variables)?;
-    Ok(Invocation::Run(Box::new(config)))
+    let switches = Switches::of(&matches);
+    let args = Args::from_arg_matches_mut(&mut matches);
+    let args = args.map_err(|error| failed(error.to_string()))?;
+    Ok(match args.other.license {
+        true => Parsed::Other(Invocation::Print(LICENSE.into())),
+        false => Parsed::Args(Box::new(args), switches),
+    })
 }
 
 /// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
@@ -139,8 +164,8 @@ pub fn command() -> Command {
     })
 }
 
-/// All options, with the variables that are set and not empty; and the names of those that are set.
-fn command_to_parse(called_as: Option<&OsString>) -> (Command, Vec<String>) {
+/// All options, with those of our variables that are not empty.
+fn command_to_parse(called_as: Option<&OsString>, own_variables: &[String]) -> Command {
     let name = called_as.and_then(|path| Path::new(path).file_name());
     let mut command = Args::command();
     if name.is_some_and(|name| ["docker-init", "tini", "catatonit"].iter().any(|n| name == *n)) {
@@ -149,18 +174,14 @@ fn command_to_parse(called_as: Option<&OsString>) -> (Command, Vec<String>) {
     if name.is_some_and(|name| name == "catatonit") {
         command = with_options_of_catatonit(command);
     }
-    let mut set = Vec::new();
-    if !inherited::has_variable(VARIABLE_PREFIX) {
-        // The names alone would be some hundred allocations, and mostly for nothing.
-        return (command, set);
-    }
-    let command = command.mut_args(|option| {
-        let Some(variable) = variable_of(&option) else { return option };
-        let Some(value) = std::env::var_os(&variable) else { return option };
-        set.push(variable.clone());
-        if value.is_empty() { option } else { option.env(variable).hide_env(true) }
-    });
-    (command, set)
+    let is_set = |variable: &String| {
+        let value = std::env::var_os(variable).unwrap_or_default();
+        own_variables.contains(variable) && !value.is_empty()
+    };
+    command.mut_args(|option| match variable_of(&option).filter(is_set) {
+        Some(variable) => option.env(variable).hide_env(true),
+        None => option,
+    })
 }
 
 /// The two options of catatonit that we lack. podman runs `catatonit -P` as the infra container of a pod.
@@ -186,11 +207,11 @@ fn variable(long: &str) -> String {
 impl Config {
     fn new(
         args: Args,
-        matches: &ArgMatches,
+        switches: Switches,
         own_variables: Vec<String>,
     ) -> Result<Config, StartError> {
-        let aim = aim(matches)?;
-        let log_level = args.logging.level(matches)?;
+        let aim = switches.aim()?;
+        let log_level = switches.level(args.logging.verbose)?;
         let mut watched = args.traffic.watched(&args.shutdown)?;
         // Requests for our own health are not traffic of the app.
         watched.ignored_ports.extend(args.readiness.health_listen.map(|address| address.port()));
@@ -355,86 +376,6 @@ impl SidecarArgs {
         };
         (await_, self.quit_url.into_iter().chain(preset.quit()).collect())
     }
-}
-
-impl LoggingArgs {
-    fn level(&self, matches: &ArgMatches) -> Result<Level, StartError> {
-        let [verbose, quiet] = one_of(matches, ["verbose", "quiet"])?;
-        match (verbose, quiet) {
-            (true, _) if self.verbose > 1 => Ok(Level::TRACE),
-            (true, _) => Ok(Level::DEBUG),
-            (_, true) => Ok(Level::WARN),
-            _ => match variable_of_another("TINI_VERBOSITY") {
-                Some(text) => tini_level(&text),
-                None if debugs_as_dumb_init() => Ok(Level::DEBUG),
-                None => Ok(Level::INFO),
-            },
-        }
-    }
-}
-
-/// The level for a value of `TINI_VERBOSITY`, which tini counts from 0 (errors) to 4.
-fn tini_level(text: &str) -> Result<Level, StartError> {
-    match text.trim().parse() {
-        Ok(0u8) => Ok(Level::ERROR),
-        Ok(1) => Ok(Level::WARN),
-        Ok(2) => Ok(Level::INFO),
-        Ok(3) => Ok(Level::DEBUG),
-        Ok(_) => Ok(Level::TRACE),
-        Err(_) => {
-            let right = "write 0 (errors only) to 4 (everything), as for tini";
-            Err(failed(format!("TINI_VERBOSITY: '{text}' is not a number; {right}")))
-        }
-    }
-}
-
-/// Whom signals are forwarded to.
-fn aim(matches: &ArgMatches) -> Result<Aim, StartError> {
-    Ok(match one_of(matches, ["process_group", "single_child"])? {
-        [true, _] => Aim::ProcessGroup,
-        [_, true] => Aim::MainChild,
-        _ if variable_of_another("TINI_KILL_PROCESS_GROUP").is_some() => Aim::ProcessGroup,
-        // dumb-init signals a group unless this is 0; any other value means nothing to it.
-        _ if variable_of_another("DUMB_INIT_SETSID").is_some_and(|value| value == "0") => {
-            Aim::MainChild
-        }
-        _ => Aim::Automatic,
-    })
-}
-
-/// Which of two options that exclude each other is on. One on the command line wins over a
-/// variable; two on the command line, or two variables, are an error.
-fn one_of(matches: &ArgMatches, ids: [&str; 2]) -> Result<[bool; 2], StartError> {
-    let sources = ids.map(|id| {
-        let on = match matches.try_get_one::<bool>(id) {
-            Ok(on) => on.copied().unwrap_or_default(),
-            Err(_) => matches.get_count(id) > 0,
-        };
-        matches.value_source(id).filter(|source| on && *source != ValueSource::DefaultValue)
-    });
-    match sources {
-        [Some(one), Some(other)] if one == other => {
-            let [one, other] = ids.map(|id| match one {
-                ValueSource::EnvVariable => variable(id),
-                _ => format!("--{}", id.replace('_', "-")),
-            });
-            Err(failed(format!("{one} and {other} exclude each other: give only one of them")))
-        }
-        [Some(ValueSource::CommandLine), _] => Ok([true, false]),
-        [_, Some(ValueSource::CommandLine)] => Ok([false, true]),
-        [one, other] => Ok([one.is_some(), other.is_some()]),
-    }
-}
-
-/// dumb-init logs more where this is 1; any other value means nothing to it.
-fn debugs_as_dumb_init() -> bool {
-    variable_of_another("DUMB_INIT_DEBUG").is_some_and(|value| value == "1")
-}
-
-/// The value of a variable of another init, unless it is empty.
-fn variable_of_another(name: &str) -> Option<String> {
-    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
-    (!value.is_empty()).then_some(value)
 }
 
 /// The path from the root: later we leave the working directory.

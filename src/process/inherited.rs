@@ -110,10 +110,14 @@ pub fn environment(without: &[String]) -> Vec<&'static CStr> {
     entries().filter(is_kept).collect()
 }
 
-/// Whether the environment has a variable whose name begins with this. With std we would copy all
-/// of the environment to see that.
-pub fn has_variable(prefix: &str) -> bool {
-    entries().any(|entry| name(entry).starts_with(prefix.as_bytes()))
+/// The variables whose names begin with this: what follows it in the name, and the value. With std we
+/// would copy all of the environment to see them.
+pub fn variables(prefix: &'static str) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
+    entries().filter_map(move |entry| {
+        let name = name(entry);
+        let value = entry.to_bytes().get(name.len() + 1..)?;
+        Some((name.strip_prefix(prefix.as_bytes())?, value))
+    })
 }
 
 /// The name in an entry of the environment: what stands before its `=`.
