@@ -67,7 +67,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
         Ok(inherited) => inherited,
         Err(error) => return fail_early(&error),
     };
-    match cli::parse(arguments.collect()) {
+    match cli::parse(arguments.collect(), inherited::environment()) {
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::Pause) => waiting().map_or_else(|error| fail_early(&error), pause::run),
         Ok(Invocation::Run(mut config)) => {
@@ -99,7 +99,7 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let plan = Plan { job_control, ..config.plan };
     let mut wait = waiting()?;
     orphans::adopt(config.parent_death_signal);
-    let environment = inherited::environment(&config.own_variables);
+    let environment = config.environment;
     let app = Program::new(&config.command);
     let tasks = config.tasks.prepare(&environment, &inherited)?;
     let readiness = config.readiness.prepare()?;

@@ -167,14 +167,13 @@ pub struct TrafficArgs {
 }
 
 /// Which signals are forwarded, as what, and to whom.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Signals")]
 pub struct SignalArgs {
     /// The signals that begin the shutdown, for
     /// example an image's STOPSIGNAL;
-    /// repeatable
-    #[arg(verbatim_doc_comment)]
-    #[arg(long, value_name = "SIG[,SIG]", default_value = "SIGTERM")]
+    /// repeatable [default: SIGTERM]
+    #[arg(verbatim_doc_comment, long, value_name = "SIG[,SIG]")]
     #[arg(value_delimiter = ',', value_parser = values::forwardable_signal)]
     pub stop_signal: Vec<Signal>,
     /// Forward the second signal in place of the
@@ -198,18 +197,6 @@ pub struct SignalArgs {
     /// process dies
     #[arg(verbatim_doc_comment, short, long, value_name = "SIG", value_parser = values::signal)]
     pub parent_death_signal: Option<Signal>,
-}
-
-impl Default for SignalArgs {
-    fn default() -> SignalArgs {
-        SignalArgs {
-            stop_signal: vec![Signal::TERM],
-            rewrite: Vec::new(),
-            process_group: false,
-            single_child: false,
-            parent_death_signal: None,
-        }
-    }
 }
 
 /// Leftovers, orphans and the exit code.

@@ -1,26 +1,28 @@
 //! clap's errors, each in one line that names the variable if the wrong value came from one.
 
+use std::ffi::CStr;
+
+use clap::Arg;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::variable;
+use crate::cli::{command, plain, variable};
 
-/// The message for an error of clap's. `variables` are the names of our environment variables that
-/// are set.
-pub fn one_line(error: &clap::Error, variables: &[String]) -> String {
-    let text = message(error, variables);
-    match culprit(error, variables) {
+/// The message for an error of clap's, which has read the variables in this environment.
+pub fn one_line(error: &clap::Error, environment: &[&CStr]) -> String {
+    let text = message(error, environment);
+    match culprit(error, environment) {
         Some(variable) => format!("{variable}: {text} (see reprieve --help)"),
         None => format!("{text} (see reprieve --help)"),
     }
 }
 
-fn message(error: &clap::Error, variables: &[String]) -> String {
+fn message(error: &clap::Error, environment: &[&CStr]) -> String {
     let option = context(error, ContextKind::InvalidArg);
     match error.kind() {
         ErrorKind::MissingRequiredArgument => {
             "no command is given; write reprieve [OPTIONS] -- COMMAND [ARG]...".into()
         }
-        ErrorKind::InvalidUtf8 => match variables.iter().find(|name| is_not_utf8(name)) {
+        ErrorKind::InvalidUtf8 => match not_utf8(environment) {
             Some(variable) => format!("{variable}: its value is not UTF-8"),
             None => "the value of an option is not UTF-8".into(),
         },
@@ -33,25 +35,24 @@ fn message(error: &clap::Error, variables: &[String]) -> String {
 }
 
 /// The variable that the wrong value came from, if it is not from the command line.
-fn culprit(error: &clap::Error, variables: &[String]) -> Option<String> {
+fn culprit(error: &clap::Error, environment: &[&CStr]) -> Option<String> {
     // clap names an option as `--delay <D>` or `--verbose...`.
     let option = context(error, ContextKind::InvalidArg);
-    let variable = variable(option.split([' ', '.']).next()?.strip_prefix("--")?);
-    if !variables.contains(&variable) {
-        return None;
-    }
+    let long = option.split([' ', '.']).next()?.strip_prefix("--")?;
     // An option on the command line hides the variable, which may have another value.
     let invalid = context(error, ContextKind::InvalidValue);
-    let value = std::env::var_os(&variable)?;
-    let value = value.to_string_lossy();
+    let value = String::from_utf8_lossy(plain::variable_of(long, environment)?);
     let is_from_here = value == invalid || value.split(',').any(|part| part == invalid);
-    is_from_here.then_some(variable)
+    is_from_here.then(|| variable(long))
 }
 
-/// Whether this variable is one that has to be UTF-8 and is not: clap does not say which one.
-fn is_not_utf8(variable: &str) -> bool {
-    let is_path = ["REPRIEVE_REPORT_FILE", "REPRIEVE_READY_FILE"].contains(&variable);
-    !is_path && std::env::var_os(variable).is_some_and(|value| value.to_str().is_none())
+/// The first of our variables that has to be UTF-8 and is not: clap does not say which one.
+fn not_utf8(environment: &[&CStr]) -> Option<String> {
+    let command = command();
+    let longs = command.get_arguments().filter_map(Arg::get_long);
+    let mut texts = longs.filter(|long| !["report-file", "ready-file"].contains(long));
+    let is_not_utf8 = |value| str::from_utf8(value).is_err();
+    texts.find(|long| plain::variable_of(long, environment).is_some_and(is_not_utf8)).map(variable)
 }
 
 /// clap's own text without the usage that follows it.

@@ -13,17 +13,18 @@ mod plain;
 mod switches;
 pub mod values;
 
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
 use crate::cli::args::{
     Args, HookArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs, TrafficArgs,
 };
-use crate::cli::switches::Switches;
+use crate::cli::switches::{Source, Switches};
 use crate::cli::values::{GracePeriod, Rewrite};
 use crate::exit::StartError;
 use crate::health::readiness::ReadinessConfig;
@@ -106,66 +107,62 @@ pub struct Config {
     pub await_: Await,
     /// The app and its arguments, at least one word.
     pub command: Vec<OsString>,
-    /// The names of our own environment variables that are set; the app does not get them.
-    pub own_variables: Vec<String>,
+    /// The environment of the app, which is ours without the variables that set options.
+    pub environment: Vec<&'static CStr>,
 }
 
-/// Parses and checks the command line, which begins with the name of the program, and the
-/// environment of this process. The error has one line that says what is wrong.
-pub fn parse(arguments: Vec<OsString>) -> Result<Invocation, StartError> {
-    let own_variables = plain::own_variables();
-    let (args, switches) = match plain::read(&arguments) {
-        Some(read) => read,
-        None => match parse_all(arguments, &own_variables)? {
-            Parsed::Args(args, switches) => (*args, switches),
-            Parsed::Other(invocation) => return Ok(invocation),
-        },
-    };
-    let config = Config::new(args, switches, own_variables)?;
-    Ok(Invocation::Run(Box::new(config)))
+/// Parses and checks the command line, which begins with the name of the program, and the variables
+/// in the environment, which is that of this process. The error has one line that says what is wrong.
+pub fn parse(
+    arguments: Vec<OsString>,
+    environment: Vec<&'static CStr>,
+) -> Result<Invocation, StartError> {
+    match plain::read(&arguments, &environment) {
+        Some((args, switches)) => Config::new(args, switches, environment),
+        None => parse_with_clap(arguments, environment),
+    }
 }
 
-/// What clap makes of a command line.
-enum Parsed {
-    Args(Box<Args>, Switches),
-    /// It runs no app.
-    Other(Invocation),
-}
-
-fn parse_all(arguments: Vec<OsString>, own_variables: &[String]) -> Result<Parsed, StartError> {
-    let command = command_to_parse(arguments.first(), own_variables);
-    let mut matches = match command.try_get_matches_from(arguments) {
+/// The same for any command line, by clap alone.
+pub fn parse_with_clap(
+    arguments: Vec<OsString>,
+    environment: Vec<&'static CStr>,
+) -> Result<Invocation, StartError> {
+    let command = command_to_parse(arguments.first(), &environment);
+    let matches = match command.try_get_matches_from(arguments) {
         Ok(matches) => matches,
         // The help or the version.
-        Err(error) if !error.use_stderr() => {
-            return Ok(Parsed::Other(Invocation::Print(error.to_string())));
-        }
-        Err(error) => return Err(failed(error::one_line(&error, own_variables))),
+        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
+        Err(error) => return Err(failed(error::one_line(&error, &environment))),
     };
     if matches!(matches.try_get_one("pause"), Ok(Some(true))) {
-        return Ok(Parsed::Other(Invocation::Pause));
+        return Ok(Invocation::Pause);
     }
-    let switches = Switches::of(&matches);
-    let args = Args::from_arg_matches_mut(&mut matches);
-    let args = args.map_err(|error| failed(error.to_string()))?;
-    Ok(match args.other.license {
-        true => Parsed::Other(Invocation::Print(LICENSE.into())),
-        false => Parsed::Args(Box::new(args), switches),
-    })
+    let args = Args::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
+    if args.other.license {
+        return Ok(Invocation::Print(LICENSE.into()));
+    }
+    let source = |long: &str| match matches.value_source(&long.replace('-', "_")) {
+        Some(ValueSource::EnvVariable) => Source::Variable,
+        _ => Source::CommandLine,
+    };
+    let switches = Switches::new(&args, source);
+    Config::new(args, switches, environment)
 }
 
 /// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
 /// or a check of names. clap reads the variables of this process when this is called; what reprieve
 /// itself parses with leaves out those that are empty, see [`parse`].
 pub fn command() -> Command {
-    Args::command().mut_args(|option| match variable_of(&option) {
+    let has_variable = |long: &&str| !WITHOUT_VARIABLE.contains(long);
+    Args::command().mut_args(|option| match option.get_long().filter(has_variable).map(variable) {
         Some(variable) => option.env(variable),
         None => option,
     })
 }
 
 /// All options, with those of our variables that are not empty.
-fn command_to_parse(called_as: Option<&OsString>, own_variables: &[String]) -> Command {
+fn command_to_parse(called_as: Option<&OsString>, environment: &[&CStr]) -> Command {
     let name = called_as.and_then(|path| Path::new(path).file_name());
     let mut command = Args::command();
     if name.is_some_and(|name| ["docker-init", "tini", "catatonit"].iter().any(|n| name == *n)) {
@@ -174,11 +171,9 @@ fn command_to_parse(called_as: Option<&OsString>, own_variables: &[String]) -> C
     if name.is_some_and(|name| name == "catatonit") {
         command = with_options_of_catatonit(command);
     }
-    let is_set = |variable: &String| {
-        let value = std::env::var_os(variable).unwrap_or_default();
-        own_variables.contains(variable) && !value.is_empty()
-    };
-    command.mut_args(|option| match variable_of(&option).filter(is_set) {
+    let is_set =
+        |long: &&str| plain::variable_of(long, environment).is_some_and(|value| !value.is_empty());
+    command.mut_args(|option| match option.get_long().filter(is_set).map(variable) {
         Some(variable) => option.env(variable).hide_env(true),
         None => option,
     })
@@ -194,11 +189,6 @@ fn with_options_of_catatonit(command: Command) -> Command {
         .mut_arg("license", |license| license.short_alias('L'))
 }
 
-/// The name of the variable that sets this option, if one does.
-fn variable_of(option: &Arg) -> Option<String> {
-    option.get_long().filter(|long| !WITHOUT_VARIABLE.contains(long)).map(variable)
-}
-
 /// The name of the variable for the long name of an option.
 fn variable(long: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
@@ -208,18 +198,19 @@ impl Config {
     fn new(
         args: Args,
         switches: Switches,
-        own_variables: Vec<String>,
-    ) -> Result<Config, StartError> {
-        let aim = switches.aim()?;
-        let log_level = switches.level(args.logging.verbose)?;
+        mut environment: Vec<&'static CStr>,
+    ) -> Result<Invocation, StartError> {
+        let aim = switches.aim(&environment)?;
+        let log_level = switches.level(args.logging.verbose, &environment)?;
         let mut watched = args.traffic.watched(&args.shutdown)?;
         // Requests for our own health are not traffic of the app.
         watched.ignored_ports.extend(args.readiness.health_listen.map(|address| address.port()));
-        let (await_, quit) = args.sidecars.requests();
+        let (await_, quit) = args.sidecars.requests(&environment);
         let readiness = args.readiness.config()?;
         let tasks = args.hooks.tasks(quit);
         let parent_death_signal = args.signals.parent_death_signal;
-        Ok(Config {
+        environment.retain(|entry| !plain::is_own(entry));
+        let config = Config {
             plan: plan(&args.shutdown, args.signals, &args.processes, &tasks)?,
             watched,
             aim,
@@ -233,8 +224,9 @@ impl Config {
             tasks,
             await_,
             command: args.command,
-            own_variables,
-        })
+            environment,
+        };
+        Ok(Invocation::Run(Box::new(config)))
     }
 
     /// What was asked of the watch over traffic and has no effect, each with the reason.
@@ -277,7 +269,10 @@ fn plan(
         delay: shutdown.delay,
         grace_period: given.or(shutdown.rehearse.map(|_| REHEARSED_GRACE_PERIOD)),
         margin: shutdown.margin,
-        stop_signals: signals.stop_signal,
+        stop_signals: match signals.stop_signal.is_empty() {
+            true => vec![Signal::TERM],
+            false => signals.stop_signal,
+        },
         rewrites: rewrites.collect(),
         on_repeat: shutdown.on_repeat,
         leftovers: processes.leftovers,
@@ -365,9 +360,9 @@ impl TrafficArgs {
 
 impl SidecarArgs {
     /// What has to be ready before the app is started, and the requests to send after its end.
-    fn requests(self) -> (Await, Vec<Request>) {
+    fn requests(self, environment: &[&CStr]) -> (Await, Vec<Request>) {
         // A machine without the mesh overrides what an image has on its command line.
-        let is_off = std::env::var_os(variable("sidecar")).is_some_and(|name| name == "none");
+        let is_off = plain::variable_of("sidecar", environment) == Some(b"none");
         let preset = if is_off { Preset::None } else { self.sidecar };
         let await_ = Await {
             urls: self.await_url.into_iter().chain(preset.ready()).collect(),

@@ -1,186 +1,147 @@
 //! Reads a plain command line without clap, which builds all of its options anew at each start: that
 //! took more time than the rest of the start together. Whatever is not plainly right is left to clap,
-//! with all of the command line, so that errors and the help are clap's alone. A test holds that both
-//! read the same.
+//! with all of the command line, so that errors and the help are clap's alone. tests/options holds
+//! that both read the same.
 
-use std::ffi::{OsStr, OsString};
-use std::mem::take;
+use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::args::{Args, SignalArgs};
+use crate::cli::VARIABLE_PREFIX;
+use crate::cli::args::Args;
 use crate::cli::switches::{Source, Switches};
 use crate::cli::values;
-use crate::cli::{VARIABLE_PREFIX, variable};
-use crate::process::inherited;
 use crate::tasks::task::Hooks;
 
-/// Takes in a value that is right.
-type Take = fn(&mut Args, &str) -> Option<()>;
-
-/// What an option takes.
-enum Takes {
-    /// A value; of several the last one counts.
-    Value(Take),
-    /// Several values, separated by commas, or by repeating the option.
-    List(Take),
-    /// Commands, one a line, or by repeating the option.
-    Commands(fn(&mut Args) -> &mut Vec<Hooks>),
-    Path(fn(&mut Args) -> &mut Option<PathBuf>),
-    /// Nothing; in a variable whether it is on.
-    Switch(fn(&mut Args) -> &mut bool),
-    /// Nothing, and it may be repeated; in a variable how often it is.
-    Count(fn(&mut Args) -> &mut u8),
-}
-
+/// An option as clap declares it, by its names.
 struct Known {
     long: &'static str,
     short: Option<u8>,
-    takes: Takes,
+    /// Takes it in, once for each time that it is given. None where clap has to look.
+    take: Take,
 }
 
-/// An option that sets this field of [`Args`] to what a value is parsed to.
-macro_rules! value {
-    ($($field:ident).+, $parse:expr) => {
-        Value(|args, text| put(&mut args.$($field).+, $parse(text)))
-    };
-}
-
-/// The same, where the field is an `Option`.
-macro_rules! some {
-    ($($field:ident).+, $parse:expr) => {
-        Value(|args, text| put(&mut args.$($field).+, $parse(text).map(Some)))
-    };
-}
-
-/// An option that adds what a value is parsed to.
-macro_rules! list {
-    ($($field:ident).+, $parse:expr) => {
-        List(|args, text| push(&mut args.$($field).+, $parse(text)))
-    };
-}
+type Take = fn(&mut Args, &mut Given) -> Option<()>;
 
 /// All options but those that print something and run no app, in the order of the help.
-#[rustfmt::skip]
-const OPTIONS: [Known; 34] = {
-    use Takes::{Commands, Count, List, Path, Switch, Value};
-    [
-        long("delay", value!(shutdown.delay, values::delay)),
-        long("grace-period", value!(shutdown.grace_period, values::grace_period)),
-        long("margin", value!(shutdown.margin, values::duration)),
-        long("on-repeat", value!(shutdown.on_repeat, named)),
-        long("rehearse", some!(shutdown.rehearse, values::duration)),
-        long("quiet-window", some!(traffic.quiet_window, values::duration)),
-        long("traffic-port", list!(traffic.traffic_port, values::port)),
-        long("ignore-port", list!(traffic.ignore_port, values::port)),
-        long("ignore-peer", list!(traffic.ignore_peer, values::network)),
-        long("stop-signal", list!(signals.stop_signal, values::forwardable_signal)),
-        short(b'r', "rewrite", list!(signals.rewrite, values::rewrite)),
-        short(b'g', "process-group", Switch(|args| &mut args.signals.process_group)),
-        short(b'c', "single-child", Switch(|args| &mut args.signals.single_child)),
-        short(b'p', "parent-death-signal", some!(signals.parent_death_signal, values::signal)),
-        long("leftovers", value!(processes.leftovers, named)),
-        long("leftovers-timeout", some!(processes.leftovers_timeout, values::leftovers_timeout)),
-        short(b'e', "expect-exit", list!(processes.expect_exit, values::exit_code)),
-        short(b's', "subreaper", Switch(|args| &mut args.processes.subreaper)),
-        short(b'w', "warn-on-reap", Switch(|args| &mut args.processes.warn_on_reap)),
-        short(b'v', "verbose", Count(|args| &mut args.logging.verbose)),
-        short(b'q', "quiet", Switch(|args| &mut args.logging.quiet)),
-        long("log-format", value!(logging.log_format, named)),
-        long("report-file", Path(|args| &mut args.logging.report_file)),
-        long("ready-file", Path(|args| &mut args.readiness.ready_file)),
-        long("health-listen", some!(readiness.health_listen, values::listen_address)),
-        long("health-upstream", some!(readiness.health_upstream, str::parse)),
-        long("on-stop", Commands(|args| &mut args.hooks.on_stop)),
-        long("on-exit", Commands(|args| &mut args.hooks.on_exit)),
-        long("hook-timeout", value!(hooks.hook_timeout, values::duration)),
-        long("await-url", list!(sidecars.await_url, str::parse)),
-        long("await-timeout", value!(sidecars.await_timeout, values::duration)),
-        long("await-or-start", Switch(|args| &mut args.sidecars.await_or_start)),
-        long("quit-url", list!(sidecars.quit_url, str::parse)),
-        long("sidecar", value!(sidecars.sidecar, named)),
-    ]
-};
+static OPTIONS: [Known; 34] = [
+    long("delay", |args, given| given.set(&mut args.shutdown.delay, values::delay)),
+    long("grace-period", |args, given| {
+        given.set(&mut args.shutdown.grace_period, values::grace_period)
+    }),
+    long("margin", |args, given| given.set(&mut args.shutdown.margin, values::duration)),
+    long("on-repeat", |args, given| given.set(&mut args.shutdown.on_repeat, named)),
+    long("rehearse", |args, given| given.set_some(&mut args.shutdown.rehearse, values::duration)),
+    long("quiet-window", |args, given| {
+        given.set_some(&mut args.traffic.quiet_window, values::duration)
+    }),
+    long("traffic-port", |args, given| given.add(&mut args.traffic.traffic_port, values::port)),
+    long("ignore-port", |args, given| given.add(&mut args.traffic.ignore_port, values::port)),
+    long("ignore-peer", |args, given| given.add(&mut args.traffic.ignore_peer, values::network)),
+    long("stop-signal", |args, given| {
+        given.add(&mut args.signals.stop_signal, values::forwardable_signal)
+    }),
+    short(b'r', "rewrite", |args, given| given.add(&mut args.signals.rewrite, values::rewrite)),
+    short(b'g', "process-group", |args, given| given.switch(&mut args.signals.process_group)),
+    short(b'c', "single-child", |args, given| given.switch(&mut args.signals.single_child)),
+    short(b'p', "parent-death-signal", |args, given| {
+        given.set_some(&mut args.signals.parent_death_signal, values::signal)
+    }),
+    long("leftovers", |args, given| given.set(&mut args.processes.leftovers, named)),
+    long("leftovers-timeout", |args, given| {
+        given.set_some(&mut args.processes.leftovers_timeout, values::leftovers_timeout)
+    }),
+    short(b'e', "expect-exit", |args, given| {
+        given.add(&mut args.processes.expect_exit, values::exit_code)
+    }),
+    short(b's', "subreaper", |args, given| given.switch(&mut args.processes.subreaper)),
+    short(b'w', "warn-on-reap", |args, given| given.switch(&mut args.processes.warn_on_reap)),
+    short(b'v', "verbose", |args, given| given.count(&mut args.logging.verbose)),
+    short(b'q', "quiet", |args, given| given.switch(&mut args.logging.quiet)),
+    long("log-format", |args, given| given.set(&mut args.logging.log_format, named)),
+    long("report-file", |args, given| given.path(&mut args.logging.report_file)),
+    long("ready-file", |args, given| given.path(&mut args.readiness.ready_file)),
+    long("health-listen", |args, given| {
+        given.set_some(&mut args.readiness.health_listen, values::listen_address)
+    }),
+    long("health-upstream", |args, given| {
+        given.set_some(&mut args.readiness.health_upstream, str::parse)
+    }),
+    long("on-stop", |args, given| given.command(&mut args.hooks.on_stop)),
+    long("on-exit", |args, given| given.command(&mut args.hooks.on_exit)),
+    long("hook-timeout", |args, given| given.set(&mut args.hooks.hook_timeout, values::duration)),
+    long("await-url", |args, given| given.add(&mut args.sidecars.await_url, str::parse)),
+    long("await-timeout", |args, given| {
+        given.set(&mut args.sidecars.await_timeout, values::duration)
+    }),
+    long("await-or-start", |args, given| given.switch(&mut args.sidecars.await_or_start)),
+    long("quit-url", |args, given| given.add(&mut args.sidecars.quit_url, str::parse)),
+    long("sidecar", |args, given| given.set(&mut args.sidecars.sidecar, named)),
+];
 
-const fn long(long: &'static str, takes: Takes) -> Known {
-    Known { long, short: None, takes }
+const fn long(long: &'static str, take: Take) -> Known {
+    Known { long, short: None, take }
 }
 
-const fn short(letter: u8, long: &'static str, takes: Takes) -> Known {
-    Known { long, short: Some(letter), takes }
-}
-
-fn put<T, E>(field: &mut T, value: Result<T, E>) -> Option<()> {
-    *field = value.ok()?;
-    Some(())
-}
-
-fn push<T, E>(list: &mut Vec<T>, value: Result<T, E>) -> Option<()> {
-    list.push(value.ok()?);
-    Some(())
+const fn short(letter: u8, long: &'static str, take: Take) -> Known {
+    Known { long, short: Some(letter), take }
 }
 
 fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
     T::from_str(text, false)
 }
 
-/// The names of our variables that are set, empty ones too.
-pub fn own_variables() -> Vec<String> {
-    let set = inherited::variables(VARIABLE_PREFIX);
-    let known = set.filter_map(|(name, _)| OPTIONS.iter().find(|option| option.has_variable(name)));
-    known.map(|option| variable(option.long)).collect()
+/// Whether an entry of the environment is a variable that sets one of the options.
+pub fn is_own(entry: &CStr) -> bool {
+    own(entry).is_some()
 }
 
-/// Reads the command line, which begins with the name of the program, and the variables of this process.
-/// None where anything is not plainly right.
-pub fn read(arguments: &[OsString]) -> Option<(Args, Switches)> {
-    let default = take(&mut Args::default().signals.stop_signal);
-    let signals = SignalArgs { stop_signal: Vec::new(), ..SignalArgs::default() };
-    let args = Args { signals, ..Args::default() };
-    let mut reader = Reader { args, given: 0 };
+/// What the environment sets this option to, by its long name. Of two variables of one name the first
+/// counts, as for getenv(3).
+pub fn variable_of<'a>(long: &str, environment: &[&'a CStr]) -> Option<&'a [u8]> {
+    let mut own = environment.iter().filter_map(|entry| own(entry));
+    own.find(|(at, _)| OPTIONS[*at].long == long).map(|(_, value)| value)
+}
+
+/// The place in the table of the option that this entry of the environment sets, and its value.
+fn own(entry: &CStr) -> Option<(usize, &[u8])> {
+    let entry = entry.to_bytes().strip_prefix(VARIABLE_PREFIX.as_bytes())?;
+    let end = entry.iter().position(|byte| *byte == b'=')?;
+    let at = OPTIONS.iter().position(|option| option.has_variable(&entry[..end]))?;
+    Some((at, &entry[end + 1..]))
+}
+
+/// Reads the command line, which begins with the name of the program, and the variables in the
+/// environment. None where anything is not plainly right.
+pub fn read(arguments: &[OsString], environment: &[&CStr]) -> Option<(Args, Switches)> {
+    let mut reader = Reader { args: Args::default(), given: 0 };
     let mut words = arguments.get(1..)?;
-    while let [word, rest @ ..] = words {
+    let command = loop {
+        let (word, rest) = words.split_first()?;
         words = match word.as_bytes() {
-            [b'-', b'-'] => {
-                words = rest;
-                break;
-            }
+            b"--" => break rest,
             [b'-', b'-', option @ ..] => reader.long(option, rest)?,
             [b'-', letters @ ..] if !letters.is_empty() => reader.short(letters, rest)?,
-            _ => break,
+            _ => break words,
         };
-    }
+    };
     let on_command_line = reader.given;
-    for (name, value) in inherited::variables(VARIABLE_PREFIX).filter(|(_, v)| !v.is_empty()) {
+    for (at, value) in environment.iter().filter_map(|entry| own(entry)) {
         // The command line counts, and of two variables of one name the first.
-        if let Some(at) = OPTIONS.iter().position(|option| option.has_variable(name))
-            && reader.given & 1 << at == 0
-        {
-            reader.take(at, Some(value))?;
+        if reader.given & 1 << at == 0 {
+            reader.variable(at, value)?;
         }
     }
     let mut args = reader.args;
-    if args.signals.stop_signal.is_empty() {
-        args.signals.stop_signal = default;
-    }
-    args.command = words.to_vec();
-    let source = |long, is_on: bool| {
-        let at = OPTIONS.iter().position(|option| option.long == long)?;
-        let source = match on_command_line & 1 << at {
-            0 => Source::Variable,
-            _ => Source::CommandLine,
-        };
-        is_on.then_some(source)
+    args.command = command.to_vec();
+    let source = |long| match OPTIONS.iter().position(|option| option.long == long) {
+        Some(at) if on_command_line & 1 << at != 0 => Source::CommandLine,
+        _ => Source::Variable,
     };
-    let switches = Switches {
-        process_group: source("process-group", args.signals.process_group),
-        single_child: source("single-child", args.signals.single_child),
-        verbose: source("verbose", args.logging.verbose > 0),
-        quiet: source("quiet", args.logging.quiet),
-    };
-    (!args.command.is_empty()).then_some((args, switches))
+    let switches = Switches::new(&args, source);
+    (!command.is_empty()).then_some((args, switches))
 }
 
 struct Reader {
@@ -190,72 +151,41 @@ struct Reader {
 }
 
 impl Reader {
-    /// `name` or `name=value`. Returns the words that follow.
-    fn long<'a>(&mut self, word: &[u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
-        let name = word.split(|byte| *byte == b'=').next()?;
+    /// `name` or `name=value`, without the dashes. Returns the words that follow.
+    fn long<'a>(&mut self, word: &'a [u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
+        let mut parts = word.splitn(2, |byte| *byte == b'=');
+        let name = parts.next()?;
         let at = OPTIONS.iter().position(|option| option.long.as_bytes() == name)?;
-        let value = word.get(name.len() + 1..);
-        match (OPTIONS[at].takes.is_nothing(), value) {
-            (true, None) => self.take(at, None).map(|()| rest),
-            (true, Some(_)) => None,
-            (false, Some(value)) => self.take(at, Some(value)).map(|()| rest),
-            (false, None) => self.take_next(at, rest),
-        }
+        let mut given = Given { place: Place::Long, attached: parts.next(), rest };
+        self.take(at, &mut given)?;
+        // A switch takes no value.
+        given.attached.is_none().then_some(given.rest)
     }
 
-    /// `gv`, `e3`, `e=3` or `e`. Returns the words that follow.
-    fn short<'a>(&mut self, letters: &[u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
-        let [letter, more @ ..] = letters else { return Some(rest) };
-        let at = OPTIONS.iter().position(|option| option.short == Some(*letter))?;
-        if OPTIONS[at].takes.is_nothing() {
-            self.take(at, None)?;
-            return self.short(more, rest);
+    /// Letters without the dash: `gv`, `e3`, `e=3` or `e`. Returns the words that follow.
+    fn short<'a>(&mut self, mut letters: &'a [u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
+        let mut given = Given { place: Place::Short, attached: None, rest };
+        while let [letter, more @ ..] = letters {
+            let at = OPTIONS.iter().position(|option| option.short == Some(*letter))?;
+            given.attached = (!more.is_empty()).then_some(more);
+            self.take(at, &mut given)?;
+            letters = given.attached.unwrap_or_default();
         }
-        match more {
-            [] => self.take_next(at, rest),
-            [b'=', value @ ..] | value => self.take(at, Some(value)).map(|()| rest),
-        }
+        Some(given.rest)
     }
 
-    fn take_next<'a>(&mut self, at: usize, rest: &'a [OsString]) -> Option<&'a [OsString]> {
-        let (value, rest) = rest.split_first()?;
-        let value = value.as_bytes();
-        // It may be the next option, or a value: clap knows.
-        let is_plain = !value.starts_with(b"-");
-        is_plain.then(|| self.take(at, Some(value)))?.map(|()| rest)
+    fn variable(&mut self, at: usize, value: &[u8]) -> Option<()> {
+        if value.is_empty() {
+            // It hides a second one of its name, and sets nothing.
+            self.given |= 1 << at;
+            return Some(());
+        }
+        self.take(at, &mut Given { place: Place::Variable, attached: Some(value), rest: &[] })
     }
 
-    /// Takes in an option that was given once; where it has no value, as a word of the command line.
-    fn take(&mut self, at: usize, value: Option<&[u8]>) -> Option<()> {
-        let args = &mut self.args;
-        let text =
-            || value.filter(|text| !text.is_empty()).and_then(|text| str::from_utf8(text).ok());
-        match OPTIONS.get(at)?.takes {
-            Takes::Value(take) => take(args, text()?)?,
-            Takes::List(take) => text()?.split(',').try_for_each(|text| take(args, text))?,
-            Takes::Commands(field) => field(args).push(Hooks::parse(text()?).ok()?),
-            Takes::Path(field) => {
-                let path = value.filter(|path| !path.is_empty())?;
-                *field(args) = Some(OsStr::from_bytes(path).into());
-            }
-            Takes::Switch(field) => {
-                *field(args) = value.is_none() || values::switch(text()?).ok()?
-            }
-            Takes::Count(field) => {
-                *field(args) = match value {
-                    None => field(args).saturating_add(1),
-                    Some(_) => values::count(text()?).ok()?,
-                }
-            }
-        }
+    fn take(&mut self, at: usize, given: &mut Given) -> Option<()> {
         self.given |= 1 << at;
-        Some(())
-    }
-}
-
-impl Takes {
-    fn is_nothing(&self) -> bool {
-        matches!(self, Takes::Switch(_) | Takes::Count(_))
+        (OPTIONS.get(at)?.take)(&mut self.args, given)
     }
 }
 
@@ -265,6 +195,98 @@ impl Known {
     fn has_variable(&self, name: &[u8]) -> bool {
         let letter = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
         name.iter().copied().eq(self.long.bytes().map(letter))
+    }
+}
+
+/// Where an option is given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Long,
+    Short,
+    Variable,
+}
+
+/// An option as it is given. Each method takes it in for one kind of option; None where clap has to
+/// look.
+struct Given<'a> {
+    place: Place,
+    /// What stands beside it in the same word, or is in the variable. A method that takes it leaves
+    /// None.
+    attached: Option<&'a [u8]>,
+    /// The words that follow.
+    rest: &'a [OsString],
+}
+
+impl<'a> Given<'a> {
+    /// A value; of several the last one counts.
+    fn set<T, E>(&mut self, field: &mut T, parse: fn(&str) -> Result<T, E>) -> Option<()> {
+        *field = parse(self.text()?).ok()?;
+        Some(())
+    }
+
+    fn set_some<T, E>(
+        &mut self,
+        field: &mut Option<T>,
+        parse: fn(&str) -> Result<T, E>,
+    ) -> Option<()> {
+        *field = Some(parse(self.text()?).ok()?);
+        Some(())
+    }
+
+    /// Several values, separated by commas, or by repeating the option.
+    fn add<T, E>(&mut self, list: &mut Vec<T>, parse: fn(&str) -> Result<T, E>) -> Option<()> {
+        for text in self.text()?.split(',') {
+            list.push(parse(text).ok()?);
+        }
+        Some(())
+    }
+
+    /// Commands, one a line, or by repeating the option.
+    fn command(&mut self, list: &mut Vec<Hooks>) -> Option<()> {
+        list.push(Hooks::parse(self.text()?).ok()?);
+        Some(())
+    }
+
+    /// A path, which need not be UTF-8.
+    fn path(&mut self, field: &mut Option<PathBuf>) -> Option<()> {
+        *field = Some(OsStr::from_bytes(self.value()?).into());
+        Some(())
+    }
+
+    /// No value; in a variable whether it is on.
+    fn switch(&mut self, field: &mut bool) -> Option<()> {
+        *field = self.place != Place::Variable || values::switch(self.text()?).ok()?;
+        Some(())
+    }
+
+    /// No value, and it may be repeated; in a variable how often it is.
+    fn count(&mut self, field: &mut u8) -> Option<()> {
+        *field = match self.place {
+            Place::Variable => values::count(self.text()?).ok()?,
+            _ => field.saturating_add(1),
+        };
+        Some(())
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        self.value().and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The value, which is not empty: what is attached, or else the next word.
+    fn value(&mut self) -> Option<&'a [u8]> {
+        let value = match self.attached.take() {
+            Some(attached) if self.place == Place::Short => {
+                attached.strip_prefix(b"=").unwrap_or(attached)
+            }
+            Some(attached) => attached,
+            None => {
+                let (next, rest) = self.rest.split_first()?;
+                self.rest = rest;
+                // With a dash it may be the next option: clap knows.
+                Some(next.as_bytes()).filter(|next| !next.starts_with(b"-"))?
+            }
+        };
+        (!value.is_empty()).then_some(value)
     }
 }
 

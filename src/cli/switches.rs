@@ -1,11 +1,13 @@
 //! The options that exclude each other, and what they decide together with the variables of other inits.
 
-use clap::ArgMatches;
-use clap::parser::ValueSource;
+use std::ffi::CStr;
+
 use tracing::Level;
 
+use crate::cli::args::Args;
 use crate::cli::{failed, variable};
 use crate::exit::StartError;
+use crate::process::inherited;
 use crate::process::target::Aim;
 
 /// Where an option was given.
@@ -25,30 +27,31 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// What clap has found.
-    pub fn of(matches: &ArgMatches) -> Switches {
-        let source = |id, is_on: bool| match matches.value_source(id).filter(|_| is_on)? {
-            ValueSource::EnvVariable => Some(Source::Variable),
-            _ => Some(Source::CommandLine),
-        };
+    /// Those that are on, with where each of them was given, by its long name.
+    pub fn new(args: &Args, source: impl Fn(&'static str) -> Source) -> Switches {
+        let source = |long, is_on: bool| is_on.then(|| source(long));
         Switches {
-            process_group: source("process_group", matches.get_flag("process_group")),
-            single_child: source("single_child", matches.get_flag("single_child")),
-            verbose: source("verbose", matches.get_count("verbose") > 0),
-            quiet: source("quiet", matches.get_flag("quiet")),
+            process_group: source("process-group", args.signals.process_group),
+            single_child: source("single-child", args.signals.single_child),
+            verbose: source("verbose", args.logging.verbose > 0),
+            quiet: source("quiet", args.logging.quiet),
         }
     }
 
     /// Whom signals are forwarded to.
-    pub fn aim(self) -> Result<Aim, StartError> {
+    pub fn aim(self, environment: &[&CStr]) -> Result<Aim, StartError> {
         let [group, single] =
             one_of([("process-group", self.process_group), ("single-child", self.single_child)])?;
         Ok(match (group, single) {
             (true, _) => Aim::ProcessGroup,
             (_, true) => Aim::MainChild,
-            _ if variable_of_another("TINI_KILL_PROCESS_GROUP").is_some() => Aim::ProcessGroup,
+            _ if variable_of_another(environment, "TINI_KILL_PROCESS_GROUP").is_some() => {
+                Aim::ProcessGroup
+            }
             // dumb-init signals a group unless this is 0; any other value means nothing to it.
-            _ if variable_of_another("DUMB_INIT_SETSID").is_some_and(|value| value == "0") => {
+            _ if variable_of_another(environment, "DUMB_INIT_SETSID")
+                .is_some_and(|value| value == "0") =>
+            {
                 Aim::MainChild
             }
             _ => Aim::Automatic,
@@ -56,14 +59,14 @@ impl Switches {
     }
 
     /// The least important level that is logged, where `--verbose` was given so often.
-    pub fn level(self, verbosity: u8) -> Result<Level, StartError> {
+    pub fn level(self, verbosity: u8, environment: &[&CStr]) -> Result<Level, StartError> {
         match one_of([("verbose", self.verbose), ("quiet", self.quiet)])? {
             [true, _] if verbosity > 1 => Ok(Level::TRACE),
             [true, _] => Ok(Level::DEBUG),
             [_, true] => Ok(Level::WARN),
-            _ => match variable_of_another("TINI_VERBOSITY") {
+            _ => match variable_of_another(environment, "TINI_VERBOSITY") {
                 Some(text) => tini_level(&text),
-                None if debugs_as_dumb_init() => Ok(Level::DEBUG),
+                None if debugs_as_dumb_init(environment) => Ok(Level::DEBUG),
                 None => Ok(Level::INFO),
             },
         }
@@ -103,12 +106,12 @@ fn tini_level(text: &str) -> Result<Level, StartError> {
 }
 
 /// dumb-init logs more where this is 1; any other value means nothing to it.
-fn debugs_as_dumb_init() -> bool {
-    variable_of_another("DUMB_INIT_DEBUG").is_some_and(|value| value == "1")
+fn debugs_as_dumb_init(environment: &[&CStr]) -> bool {
+    variable_of_another(environment, "DUMB_INIT_DEBUG").is_some_and(|value| value == "1")
 }
 
 /// The value of a variable of another init, unless it is empty.
-fn variable_of_another(name: &str) -> Option<String> {
-    let value = std::env::var_os(name)?.to_string_lossy().into_owned();
-    (!value.is_empty()).then_some(value)
+fn variable_of_another(environment: &[&CStr], name: &str) -> Option<String> {
+    let value = inherited::value(environment, name).filter(|value| !value.is_empty())?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }

@@ -102,27 +102,18 @@ pub fn set_mask(mask: SignalSet) -> SignalSet {
     former
 }
 
-/// The inherited environment without these variables. Entries without a `=` are in it too, which std
-/// leaves out.
-pub fn environment(without: &[String]) -> Vec<&'static CStr> {
-    let is_kept =
-        |entry: &&CStr| !without.iter().any(|variable| name(entry) == variable.as_bytes());
-    entries().filter(is_kept).collect()
+/// The inherited environment. Entries without a `=` are in it too, which std leaves out.
+pub fn environment() -> Vec<&'static CStr> {
+    entries().collect()
 }
 
-/// The variables whose names begin with this: what follows it in the name, and the value. With std we
-/// would copy all of the environment to see them.
-pub fn variables(prefix: &'static str) -> impl Iterator<Item = (&'static [u8], &'static [u8])> {
-    entries().filter_map(move |entry| {
-        let name = name(entry);
-        let value = entry.to_bytes().get(name.len() + 1..)?;
-        Some((name.strip_prefix(prefix.as_bytes())?, value))
-    })
-}
-
-/// The name in an entry of the environment: what stands before its `=`.
-fn name(entry: &CStr) -> &[u8] {
-    entry.to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default()
+/// The value of a variable in an environment; of two of one name the first counts, as for getenv(3).
+pub fn value<'a>(environment: &[&'a CStr], name: &str) -> Option<&'a [u8]> {
+    let of_it = |entry: &&'a CStr| {
+        let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
+        rest.strip_prefix(b"=")
+    };
+    environment.iter().find_map(of_it)
 }
 
 fn entries() -> impl Iterator<Item = &'static CStr> {

@@ -1,0 +1,53 @@
+//! The two readers of the options agree: whatever `cli::parse` reads without clap, clap reads alike, and
+//! says the same of what is wrong. It is a program with one test, since clap reads the variables of its
+//! process, which are changed here.
+
+mod lines;
+
+use std::ffi::{CStr, CString, OsString, c_char};
+use std::ptr::null;
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use reprieve::cli;
+
+/// Runs this with these variables as the environment of the process.
+fn within<T>(environment: &[&CStr], run: impl FnOnce() -> T) -> T {
+    unsafe extern "C" {
+        static mut environ: *const *const c_char;
+    }
+    let mut entries: Vec<*const c_char> = environment.iter().map(|entry| entry.as_ptr()).collect();
+    entries.push(null());
+    // SAFETY: it is a list of C strings that ends with null (environ(7)). There is no other test, and
+    // the thread that waits for this one does not read it.
+    unsafe {
+        let former = environ;
+        environ = entries.as_ptr();
+        let result = run();
+        environ = former;
+        result
+    }
+}
+
+/// What both readers make of it: the configuration, the text to print or the error.
+fn read(arguments: &[OsString], entries: &[CString]) -> [String; 2] {
+    let environment: Vec<&CStr> = entries.iter().map(CString::as_c_str).collect();
+    within(&environment, || {
+        [cli::parse, cli::parse_with_clap]
+            .map(|read| format!("{:?}", read(arguments.to_vec(), environment.clone())))
+    })
+}
+
+#[test]
+fn both_readers_agree() {
+    let persistence = FileFailurePersistence::WithSource("options");
+    let config = ProptestConfig {
+        cases: 1_000,
+        failure_persistence: Some(Box::new(persistence)),
+        ..ProptestConfig::default()
+    };
+    proptest!(config, |(arguments in lines::arguments(), environment in lines::environment())| {
+        let [ours, of_clap] = read(&arguments, &environment);
+        prop_assert_eq!(ours, of_clap);
+    });
+}
