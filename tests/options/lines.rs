@@ -3,9 +3,9 @@
 use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
-use clap::{Arg, ArgAction};
+use clap::Arg;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::select;
 use reprieve::cli;
 
 /// Values of an option by what stands for its value in the help: right ones, and then wrong ones.
@@ -61,22 +61,23 @@ fn value(option: &Arg) -> BoxedStrategy<Vec<u8>> {
     prop_oneof![9 => right, 1 => select(wrong.collect::<Vec<_>>())].boxed()
 }
 
-/// An option with a value for it.
-fn option() -> impl Strategy<Value = (Arg, Vec<u8>)> {
+/// An option with values for it.
+fn option() -> impl Strategy<Value = (Arg, Vec<Vec<u8>>)> {
     // Those of which two exclude each other, more often than the others.
     let exclusive = ["process-group", "single-child", "verbose", "quiet"];
     let is_exclusive = |option: &Arg| option.get_long().is_some_and(|l| exclusive.contains(&l));
     let exclusive: Vec<Arg> = options().into_iter().filter(is_exclusive).collect();
     let option = prop_oneof![4 => select(options()), 1 => select(exclusive)];
     option.prop_flat_map(|option| {
-        let value = value(&option);
-        (Just(option), value)
+        let values = prop::collection::vec(value(&option), 1..3);
+        (Just(option), values)
     })
 }
 
 /// The words by which an option is given, in one of its forms.
 fn words() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    (option(), 0..10u8).prop_map(|((option, value), form)| {
+    (option(), 0..10u8).prop_map(|((option, mut values), form)| {
+        let value = values.swap_remove(0);
         let long = option.get_long().expect("a long name");
         let letter = option.get_short().filter(|_| form < 6);
         let name = letter.map_or(format!("--{long}"), |letter| format!("-{letter}")).into_bytes();
@@ -148,9 +149,10 @@ pub fn arguments() -> impl Strategy<Value = Vec<OsString>> {
 
 /// An environment with some of our variables, which may be there twice, and with those of other inits.
 pub fn environment() -> impl Strategy<Value = Vec<CString>> {
-    let own = option().prop_map(|(option, value)| {
+    let own = option().prop_map(|(option, values)| {
         let long = option.get_long().expect("a long name").to_uppercase().replace('-', "_");
-        [format!("REPRIEVE_{long}=").as_bytes(), &value].concat()
+        let entry = |value: &Vec<u8>| [format!("REPRIEVE_{long}=").as_bytes(), value].concat();
+        values.iter().map(entry).collect::<Vec<_>>()
     });
     let others = select(vec![
         "PATH=/bin",
@@ -165,15 +167,12 @@ pub fn environment() -> impl Strategy<Value = Vec<CString>> {
         "REPRIEVE_=1",
         "NAME",
     ]);
-    let entry = prop_oneof![3 => own, 1 => others.prop_map(|entry| entry.as_bytes().to_vec())];
-    // An environment without our variables is the usual one.
-    let some = prop::collection::vec(entry, 1..4);
-    let some = (some, any::<Option<Index>>()).prop_map(|(mut entries, twice)| {
-        if let Some(twice) = twice {
-            let again = twice.get(&entries).clone();
-            entries.push(again);
-        }
-        entries.into_iter().map(|entry| CString::new(entry).expect("no NUL")).collect()
+    let others = others.prop_map(|entry| vec![entry.as_bytes().to_vec()]);
+    let some = prop::collection::vec(prop_oneof![3 => own, 1 => others], 1..4);
+    let some = some.prop_map(|entries| {
+        let entries = entries.into_iter().flatten();
+        entries.map(|entry| CString::new(entry).expect("no NUL")).collect()
     });
+    // An environment without our variables is the usual one.
     prop_oneof![1 => Just(Vec::new()), 2 => some]
 }

@@ -30,8 +30,10 @@ fn within<T>(environment: &[&CStr], run: impl FnOnce() -> T) -> T {
 }
 
 /// What both readers make of it: the configuration, the text to print or the error.
-fn read(arguments: &[OsString], entries: &[CString]) -> [String; 2] {
-    let environment: Vec<&CStr> = entries.iter().map(CString::as_c_str).collect();
+fn read(arguments: &[OsString], environment: Vec<CString>) -> [String; 2] {
+    // The configuration has the environment for good, so it is never freed.
+    let environment: Vec<&CStr> =
+        environment.into_iter().map(|entry| &*Box::leak(entry.into_boxed_c_str())).collect();
     within(&environment, || {
         [cli::parse, cli::parse_with_clap]
             .map(|read| format!("{:?}", read(arguments.to_vec(), environment.clone())))
@@ -42,12 +44,12 @@ fn read(arguments: &[OsString], entries: &[CString]) -> [String; 2] {
 fn both_readers_agree() {
     let persistence = FileFailurePersistence::WithSource("options");
     let config = ProptestConfig {
-        cases: 1_000,
+        cases: 2_000,
         failure_persistence: Some(Box::new(persistence)),
         ..ProptestConfig::default()
     };
     proptest!(config, |(arguments in lines::arguments(), environment in lines::environment())| {
-        let [ours, of_clap] = read(&arguments, &environment);
+        let [ours, of_clap] = read(&arguments, environment);
         prop_assert_eq!(ours, of_clap);
     });
 }
