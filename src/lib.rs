@@ -57,7 +57,6 @@ use crate::process::wait::Wait;
 use crate::report::journal::ReportOptions;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::{JobControl, Plan};
-use crate::size::stack;
 use crate::supervise::{Parts, Supervisor};
 use crate::tasks::sidecar::{self, Awaited};
 
@@ -100,7 +99,7 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let mut wait = waiting()?;
     orphans::adopt(config.parent_death_signal);
     let environment = config.environment;
-    let app = Program::new(&config.command);
+    let app = Program::new(&config.command, &environment);
     let tasks = config.tasks.prepare(&environment, &inherited)?;
     let readiness = config.readiness.prepare()?;
     let started = match config.await_.wait(&mut wait, &plan.stop_signals) {
@@ -120,7 +119,6 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
 
     let ours = [tty.as_ref().map(Tty::descriptor), log.stderr.descriptor(), readiness.descriptor()];
     inherited::let_go(ours.into_iter().flatten().collect());
-    stack::give_back();
     slice::shorten();
     let family = Family::new(main, config.aim, config.warn_on_reap, tty.is_some());
     let report = ReportOptions { expected: config.expected_codes, report_file: log.report_file };

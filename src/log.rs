@@ -11,7 +11,7 @@ mod output;
 mod report_file;
 mod stderr;
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
@@ -33,11 +33,9 @@ pub struct Log {
 /// Sends all events of this level and above to stderr from now on, and for good, and the report to
 /// a file too, if one is named.
 pub fn start(level: Level, format: Format, report_file: Option<PathBuf>) -> Log {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let color = format == Format::Text && !no_color && io::stderr().is_terminal();
     // They are needed to the end of the program.
     let shared: &'static io::Stderr = Box::leak(Box::new(io::stderr()));
-    let stderr: &'static Stderr = Box::leak(Box::new(Stderr::new(shared.as_fd(), format, color)));
+    let stderr: &'static Stderr = Box::leak(Box::new(Stderr::new(shared.as_fd(), format)));
     let report_file = report_file.map(|path| &*Box::leak(Box::new(ReportFile::new(path, format))));
     // The file comes after stderr, so it is written after the report's line.
     let subscriber = NoSpans

@@ -7,13 +7,11 @@ use nix::libc;
 use crate::process::wait::Wait;
 use crate::process::{inherited, orphans};
 use crate::signal::Signal;
-use crate::size::stack;
 
 /// Reaps whatever becomes our child, until SIGTERM or SIGINT comes. Other signals mean nothing to it.
 pub fn run(mut wait: Wait) -> u8 {
     orphans::adopt(None);
     inherited::let_go(Vec::new());
-    stack::give_back();
     let mut reaping = true;
     loop {
         // One child for each look at the signals: no crowd of orphans keeps us from the end.

@@ -118,7 +118,7 @@ pub fn parse(
     environment: Vec<&'static CStr>,
 ) -> Result<Invocation, StartError> {
     match plain::read(&arguments, &environment) {
-        Some((args, switches)) => Config::new(args, switches, environment),
+        Some((args, switches)) => Invocation::run(args, switches, environment),
         None => parse_with_clap(arguments, environment),
     }
 }
@@ -147,7 +147,7 @@ pub fn parse_with_clap(
         _ => Source::CommandLine,
     };
     let switches = Switches::new(&args, source);
-    Config::new(args, switches, environment)
+    Invocation::run(args, switches, environment)
 }
 
 /// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
@@ -194,12 +194,22 @@ fn variable(long: &str) -> String {
     format!("{VARIABLE_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
 }
 
+impl Invocation {
+    fn run(
+        args: Args,
+        switches: Switches,
+        environment: Vec<&'static CStr>,
+    ) -> Result<Invocation, StartError> {
+        Ok(Invocation::Run(Box::new(Config::new(args, switches, environment)?)))
+    }
+}
+
 impl Config {
     fn new(
         args: Args,
         switches: Switches,
         mut environment: Vec<&'static CStr>,
-    ) -> Result<Invocation, StartError> {
+    ) -> Result<Config, StartError> {
         let aim = switches.aim(&environment)?;
         let log_level = switches.level(args.logging.verbose, &environment)?;
         let mut watched = args.traffic.watched(&args.shutdown)?;
@@ -210,7 +220,7 @@ impl Config {
         let tasks = args.hooks.tasks(quit);
         let parent_death_signal = args.signals.parent_death_signal;
         environment.retain(|entry| !plain::is_own(entry));
-        let config = Config {
+        Ok(Config {
             plan: plan(&args.shutdown, args.signals, &args.processes, &tasks)?,
             watched,
             aim,
@@ -225,8 +235,7 @@ impl Config {
             await_,
             command: args.command,
             environment,
-        };
-        Ok(Invocation::Run(Box::new(config)))
+        })
     }
 
     /// What was asked of the watch over traffic and has no effect, each with the reason.

@@ -1,5 +1,6 @@
 //! The layer that writes events to stderr: each as a whole line, or not at all.
 
+use std::io::IsTerminal;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,10 +20,11 @@ const TERMINAL_TIMEOUT: u8 = 10;
 /// counted, and the count is logged before the next line that it takes.
 pub struct Stderr {
     format: Format,
-    color: bool,
     shared: BorrowedFd<'static>,
     /// Opened at the first line: most runs have none.
     output: OnceLock<Output>,
+    /// Whether lines have colors, found out at the first one too.
+    color: OnceLock<bool>,
     /// The lines that were dropped since the last one that was written.
     dropped: AtomicU64,
     /// The last line has no newline yet, since only a part of it was written.
@@ -37,12 +39,12 @@ impl<S: Subscriber> Layer<S> for &'static Stderr {
 
 impl Stderr {
     /// For this descriptor, which is shared with the app.
-    pub fn new(shared: BorrowedFd<'static>, format: Format, color: bool) -> Stderr {
+    pub fn new(shared: BorrowedFd<'static>, format: Format) -> Stderr {
         Stderr {
             format,
-            color,
             shared,
             output: OnceLock::new(),
+            color: OnceLock::new(),
             dropped: AtomicU64::new(0),
             is_cut: AtomicBool::new(false),
         }
@@ -71,9 +73,14 @@ impl Stderr {
 
     fn line(&self, level: Level, fields: &Fields) -> String {
         match self.format {
-            Format::Text => line::text(level, fields, self.color),
+            Format::Text => line::text(level, fields, *self.color.get_or_init(|| self.has_color())),
             Format::Json => line::json(level, fields),
         }
+    }
+
+    fn has_color(&self) -> bool {
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        !no_color && self.shared.is_terminal()
     }
 
     /// Writes a line, and returns whether that worked. It did too where only the newline is missing:

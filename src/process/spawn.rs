@@ -6,11 +6,12 @@
 //! That saves the copy of our page tables, and the child can leave us the error of a failed exec in a
 //! variable. There is one thread, and all signals are blocked.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -25,11 +26,11 @@ use crate::process::inherited::{self, Inherited, set_mask};
 use crate::process::tty::Tty;
 
 /// Where a name without a slash is looked for when there is no PATH.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// The size in bytes of the stack on which the child runs until it executes the app. It is a part of
-/// our own stack that the parsing of the options has used before, so no page of it is new.
-const STACK: usize = 32 * 1024;
+/// The size in bytes of the stack on which the child runs until it executes the app; the pages that it
+/// does not touch cost nothing.
+const STACK: usize = 128 * 1024;
 
 /// A command, ready to be executed.
 pub struct Program {
@@ -41,11 +42,12 @@ pub struct Program {
 
 impl Program {
     /// The program that the first word names, with all of the words as its arguments (from `argv[0]`
-    /// on). It is searched in PATH, unless it contains a slash.
-    pub fn new<S: AsRef<OsStr>>(words: &[S]) -> Program {
+    /// on). It is searched in the PATH of the environment, unless it contains a slash.
+    pub fn new<S: AsRef<OsStr>>(words: &[S], environment: &[&CStr]) -> Program {
         let name = words.first().map(|word| word.as_ref().to_owned()).unwrap_or_default();
-        let candidates = candidates(&name).iter().map(|file| c_string(file)).collect();
-        let arguments = words.iter().map(|word| c_string(word.as_ref())).collect();
+        let path = inherited::value(environment, "PATH").unwrap_or(DEFAULT_PATH);
+        let candidates = candidates(name.as_bytes(), path);
+        let arguments = words.iter().map(|word| c_string(word.as_ref().as_bytes())).collect();
         Program { name, candidates, arguments }
     }
 
@@ -73,8 +75,7 @@ impl Program {
             exec_error = Some(errno);
             0
         };
-        #[expect(clippy::large_stack_arrays, reason = "it is memory in use already: see STACK")]
-        let mut stack = [0; STACK];
+        let mut stack = vec![0; STACK];
         let flags = CloneFlags::CLONE_VM | CloneFlags::CLONE_VFORK;
         // SAFETY: our one thread sleeps until the child has executed the app or has ended; meanwhile
         // nobody else uses our memory, and the child has a stack of its own. What it allocates for exec
@@ -176,7 +177,7 @@ impl Program {
 
 /// By these systemd names the process that is to take its descriptors (sd_listen_fds(3)), or to send
 /// it signs of life (sd_watchdog_enabled(3)). Any other process ignores them.
-const NAME_A_PID: [&str; 2] = ["LISTEN_PID=", "WATCHDOG_PID="];
+const NAME_A_PID: [&[u8]; 2] = [b"LISTEN_PID=", b"WATCHDOG_PID="];
 
 /// Names the same process as `LISTEN_PID` by the inode of its pidfd, which sd_listen_fds(3) compares
 /// where it is set. That of the app is not known here, so it goes where the other is changed.
@@ -184,40 +185,44 @@ const PIDFD_ID: &[u8] = b"LISTEN_PIDFDID=";
 
 /// In the app's process just before exec: the environment with its pid in those of systemd's variables
 /// that name us. What is made is never freed.
-fn readdressed<'a>(environment: &[&'a CStr]) -> Vec<&'a CStr> {
-    let named_by = |entry: &CStr| {
-        let names_us = |name: &&str| {
-            let pid = entry.to_bytes().strip_prefix(name.as_bytes());
-            pid.is_some_and(|pid| pid == getppid().to_string().as_bytes())
-        };
-        NAME_A_PID.into_iter().find(names_us)
-    };
-    let to_listen = environment.iter().any(|entry| named_by(entry) == Some(NAME_A_PID[0]));
+fn readdressed<'a>(environment: &'a [&'a CStr]) -> Cow<'a, [&'a CStr]> {
+    if !environment.iter().any(|entry| pid_in(entry).is_some()) {
+        return Cow::Borrowed(environment);
+    }
+    let us = getppid().to_string();
+    let named_by = |entry| pid_in(entry).filter(|(_, pid)| *pid == us.as_bytes());
+    let to_listen =
+        environment.iter().any(|e| named_by(e).is_some_and(|(n, _)| n == NAME_A_PID[0]));
     let is_kept = |entry: &&&CStr| !(to_listen && entry.to_bytes().starts_with(PIDFD_ID));
-    let readdressed = environment.iter().filter(is_kept).map(|entry| {
-        let renamed = named_by(entry).map(|name| CString::new(format!("{name}{}", getpid())));
-        match renamed {
-            Some(Ok(renamed)) => &*Box::leak(renamed.into_boxed_c_str()),
-            _ => *entry,
+    let readdressed = environment.iter().filter(is_kept).map(|entry| match named_by(entry) {
+        Some((name, _)) => {
+            let renamed = c_string(&[name, getpid().to_string().as_bytes()].concat());
+            &*Box::leak(renamed.into_boxed_c_str())
         }
+        None => *entry,
     });
     readdressed.collect()
 }
 
+/// The pid in an entry of the environment that is one of systemd's variables, and which of them it is.
+fn pid_in(entry: &CStr) -> Option<(&'static [u8], &[u8])> {
+    NAME_A_PID.into_iter().find_map(|name| Some((name, entry.to_bytes().strip_prefix(name)?)))
+}
+
 /// The files that a name stands for: one in each folder of PATH, or itself if it contains a slash.
-fn candidates(name: &OsStr) -> Vec<OsString> {
-    if name.as_bytes().contains(&b'/') {
-        return vec![name.to_owned()];
+fn candidates(name: &[u8], path: &[u8]) -> Vec<CString> {
+    if name.contains(&b'/') {
+        return vec![c_string(name)];
     }
     if name.is_empty() {
         return Vec::new();
     }
-    let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
     let in_folder = |folder: &[u8]| match folder {
-        b"" => Path::new(".").join(name).into_os_string(),
-        _ => Path::new(OsStr::from_bytes(folder)).join(name).into_os_string(),
+        b"" => c_string(&[b"./", name].concat()),
+        [.., b'/'] => c_string(&[folder, name].concat()),
+        _ => c_string(&[folder, b"/", name].concat()),
     };
-    path.as_bytes().split(|byte| *byte == b':').map(in_folder).collect()
+    path.split(|byte| *byte == b':').map(in_folder).collect()
 }
 
 fn path(file: &CStr) -> &Path {
@@ -225,8 +230,8 @@ fn path(file: &CStr) -> &Path {
 }
 
 /// The words came from the kernel as C strings, so none contains a NUL.
-fn c_string(text: &OsStr) -> CString {
-    CString::new(text.to_owned().into_vec()).unwrap_or_default()
+fn c_string(text: &[u8]) -> CString {
+    CString::new(text).unwrap_or_default()
 }
 
 /// Whether a file that the kernel refused may be a script. In a program for another machine there is

@@ -1,5 +1,4 @@
 //! What keeps the binary and the memory of PID 1 small.
 
-pub mod stack;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 pub mod unwind;

@@ -17,8 +17,8 @@ use crate::tasks::task::{Hook, Occasion};
 
 impl Hook {
     /// An error where its program cannot be found.
-    pub fn check(&self, occasion: Occasion) -> Result<(), StartError> {
-        let checked = Program::new(&self.0).check();
+    pub fn check(&self, occasion: Occasion, environment: &[&CStr]) -> Result<(), StartError> {
+        let checked = Program::new(&self.0, environment).check();
         checked.map_err(|error| StartError::Failed(format!("--{occasion}: {error}")))
     }
 }
@@ -80,7 +80,7 @@ impl Place {
             .copied()
             .chain(variables.iter().map(CString::as_c_str))
             .collect();
-        let program = Program::new(&hook.0);
+        let program = Program::new(&hook.0, &environment);
         helper::start(c"reprieve-hook", Signal::CHLD, |output| {
             let become_hook = || -> Result<Infallible, StartError> {
                 let failed =

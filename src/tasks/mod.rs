@@ -48,8 +48,8 @@ impl TasksConfig {
         let tasks = |occasion, hooks: Vec<Hook>| -> Vec<Task> {
             hooks.into_iter().map(|hook| Task::Hook(occasion, hook)).collect()
         };
-        self.on_stop.iter().try_for_each(|hook| hook.check(Occasion::OnStop))?;
-        self.on_exit.iter().try_for_each(|hook| hook.check(Occasion::OnExit))?;
+        self.on_stop.iter().try_for_each(|hook| hook.check(Occasion::OnStop, environment))?;
+        self.on_exit.iter().try_for_each(|hook| hook.check(Occasion::OnExit, environment))?;
         let place = match self.on_stop.is_empty() && self.on_exit.is_empty() {
             true => None,
             false => Some(Place::here(environment, inherited)?),

@@ -4,15 +4,19 @@ use std::ffi::{CString, OsString};
 use std::os::unix::ffi::OsStringExt;
 
 use clap::Arg;
+use clap::builder::Str;
 use proptest::prelude::*;
 use proptest::sample::select;
 use reprieve::cli;
 
-/// Values of an option by what stands for its value in the help: right ones, and then wrong ones.
-const VALUES: [(&str, &[&str], &[&str]); 16] = [
+/// Values of an option, by its long name or by what stands for its value in the help: right ones, and
+/// then wrong ones.
+const VALUES: [(&str, &[&str], &[&str]); 18] = [
     ("D|MIN..MAX", &["0", "5s", "5s..20s", " 3s "], &["5s..", "20s..5s", "1y"]),
     ("D", &["10", "500ms", "1m30s"], &["none", "soon", "366days"]),
-    ("HOW", &["hurry", "ignore", "stop", "wait", "kill"], &["Stop", "sto"]),
+    ("on-repeat", &["hurry", "ignore"], &["Hurry", "wait"]),
+    ("leftovers", &["stop", "wait", "kill"], &["sto"]),
+    ("sidecar", &["none", "linkerd", "cloud-sql-proxy"], &["envoy"]),
     ("WHAT", &["quiet", "no-new", "closed"], &["Quiet", "open"]),
     ("PORT[,PORT]", &["80", "1,65535", "8080,8080"], &["0", "80,", "65536", ",80", "80, 81"]),
     ("CIDR[,CIDR]", &["10.0.0.0/8", "::1,1.2.3.4"], &["10.0.0.1/8", "node"]),
@@ -28,11 +32,9 @@ const VALUES: [(&str, &[&str], &[&str]); 16] = [
     ("[METHOD=]URL", &["http://h/", "GET=http://h,http://i"], &["GET=h"]),
 ];
 
-/// The names of sidecars, of which the help has only one.
-const SIDECARS: [&str; 3] = ["none", "linkerd", "cloud-sql-proxy"];
-
-/// The values of the variables of options without a value.
-const SWITCHED: [&str; 10] = ["1", "true", "Yes", "on", "0", "no", "2", "255", "256", "maybe"];
+/// The same for the variables of options without a value.
+const SWITCHED: (&[&str], &[&str]) =
+    (&["1", "true", "Yes", "on", "0", "no", "off", "TRUE", "2", "255"], &["256", "maybe"]);
 
 fn options() -> Vec<Arg> {
     let command = cli::command();
@@ -45,20 +47,16 @@ fn is_switch(option: &Arg) -> bool {
 
 /// A value for this option, mostly a right one.
 fn value(option: &Arg) -> BoxedStrategy<Vec<u8>> {
-    let name = option.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
-    let of_name = |name| VALUES.iter().find(|(of, ..)| *of == name);
-    let (right, wrong) = match (is_switch(option), name) {
-        (true, _) => (&SWITCHED[..], &[""][..]),
-        (false, Some("NAME")) => (&SIDECARS[..], &["envoy"][..]),
-        (false, name) => {
-            let (_, right, wrong) = name.and_then(of_name).expect("values for this option");
-            (*right, *wrong)
-        }
-    };
+    let name = option.get_value_names().and_then(|names| names.first()).map(Str::as_str);
+    let is_of_it = |of: &str| option.get_long() == Some(of) || name == Some(of);
+    let values = VALUES.iter().find(|(of, ..)| is_of_it(of));
+    let values = values.map(|(_, right, wrong)| (*right, *wrong));
+    let (right, wrong) = if is_switch(option) { Some(SWITCHED) } else { values }.expect("values");
     let right = select(right).prop_map(|text| text.as_bytes().to_vec());
-    let unusual: Vec<&[u8]> = vec![b"", b"-", b"-5", b"--", b"--delay", b"\xff", b"\xff,80", b"="];
+    let unusual: [&[u8]; 7] = [b"-", b"-5", b"--", b"--delay", b"\xff", b"\xff,80", b"="];
     let wrong = wrong.iter().map(|text| text.as_bytes()).chain(unusual).map(<[u8]>::to_vec);
-    prop_oneof![9 => right, 1 => select(wrong.collect::<Vec<_>>())].boxed()
+    let wrong = select(wrong.collect::<Vec<_>>());
+    prop_oneof![20 => right, 1 => wrong, 1 => Just(Vec::new())].boxed()
 }
 
 /// An option with values for it.
@@ -67,17 +65,21 @@ fn option() -> impl Strategy<Value = (Arg, Vec<Vec<u8>>)> {
     let exclusive = ["process-group", "single-child", "verbose", "quiet"];
     let is_exclusive = |option: &Arg| option.get_long().is_some_and(|l| exclusive.contains(&l));
     let exclusive: Vec<Arg> = options().into_iter().filter(is_exclusive).collect();
-    let option = prop_oneof![4 => select(options()), 1 => select(exclusive)];
+    let option = prop_oneof![9 => select(options()), 1 => select(exclusive)];
     option.prop_flat_map(|option| {
-        let values = prop::collection::vec(value(&option), 1..3);
+        // Of two, the first one now and then empty.
+        let one = value(&option).prop_map(|value| vec![value]);
+        let two = (prop_oneof![value(&option), Just(Vec::new())], value(&option));
+        let values =
+            prop_oneof![3 => one, 1 => two.prop_map(|(first, second)| vec![first, second])];
         (Just(option), values)
     })
 }
 
 /// The words by which an option is given, in one of its forms.
 fn words() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    (option(), 0..10u8).prop_map(|((option, mut values), form)| {
-        let value = values.swap_remove(0);
+    (option(), 0..10u8).prop_map(|((option, values), form)| {
+        let value = values.into_iter().next_back().unwrap_or_default();
         let long = option.get_long().expect("a long name");
         let letter = option.get_short().filter(|_| form < 6);
         let name = letter.map_or(format!("--{long}"), |letter| format!("-{letter}")).into_bytes();
@@ -125,7 +127,7 @@ fn unusual() -> impl Strategy<Value = Vec<Vec<u8>>> {
 /// A command line, which begins with the name of the program.
 pub fn arguments() -> impl Strategy<Value = Vec<OsString>> {
     let program = select(vec!["reprieve", "/sbin/docker-init", "tini", "catatonit", ""]);
-    let option = prop_oneof![12 => words(), 3 => cluster(), 1 => unusual()];
+    let option = prop_oneof![30 => words(), 3 => cluster(), 1 => unusual()];
     let options = prop::collection::vec(option, 0..5);
     let separator = select(vec![None, Some("--")]);
     let command: [&[&str]; 8] = [
@@ -138,7 +140,7 @@ pub fn arguments() -> impl Strategy<Value = Vec<OsString>> {
         &["-"],
         &[],
     ];
-    let command = prop_oneof![3 => Just(command[0]), 2 => select(command.to_vec())];
+    let command = prop_oneof![2 => Just(command[0]), 1 => select(command.to_vec())];
     (program, options, separator, command).prop_map(|(program, options, separator, command)| {
         let text = |word: &str| word.as_bytes().to_vec();
         let words = options.into_iter().flatten().chain(separator.map(text));

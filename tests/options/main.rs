@@ -8,7 +8,6 @@ use std::ffi::{CStr, CString, OsString, c_char};
 use std::ptr::null;
 
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
 use reprieve::cli;
 
 /// Runs this with these variables as the environment of the process.
@@ -42,13 +41,7 @@ fn read(arguments: &[OsString], environment: Vec<CString>) -> [String; 2] {
 
 #[test]
 fn both_readers_agree() {
-    let persistence = FileFailurePersistence::WithSource("options");
-    let config = ProptestConfig {
-        cases: 2_000,
-        failure_persistence: Some(Box::new(persistence)),
-        ..ProptestConfig::default()
-    };
-    proptest!(config, |(arguments in lines::arguments(), environment in lines::environment())| {
+    proptest!(ProptestConfig::with_cases(2_000), |(arguments in lines::arguments(), environment in lines::environment())| {
         let [ours, of_clap] = read(&arguments, environment);
         prop_assert_eq!(ours, of_clap);
     });

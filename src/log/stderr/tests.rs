@@ -11,7 +11,7 @@ use crate::log::capture::logged_with;
 
 fn stderr(to: impl Into<OwnedFd>, format: Format) -> &'static Stderr {
     let to: &'static OwnedFd = Box::leak(Box::new(to.into()));
-    Box::leak(Box::new(Stderr::new(to.as_fd(), format, false)))
+    Box::leak(Box::new(Stderr::new(to.as_fd(), format)))
 }
 
 fn info(message: &str) -> Fields {
