@@ -104,27 +104,23 @@ pub fn set_mask(mask: SignalSet) -> SignalSet {
 
 /// The inherited environment. Entries without a `=` are in it too, which std leaves out.
 pub fn environment() -> Vec<&'static CStr> {
-    entries().collect()
-}
-
-/// The value of a variable in an environment; of two of one name the first counts, as for getenv(3).
-pub fn value<'a>(environment: &[&'a CStr], name: &str) -> Option<&'a [u8]> {
-    let of_it = |entry: &&'a CStr| {
-        let rest = entry.to_bytes().strip_prefix(name.as_bytes())?;
-        rest.strip_prefix(b"=")
-    };
-    environment.iter().find_map(of_it)
-}
-
-fn entries() -> impl Iterator<Item = &'static CStr> {
     unsafe extern "C" {
         static environ: *const *const c_char;
     }
     // SAFETY: a list of C strings that ends with null (environ(7)), which nothing here changes.
     unsafe {
-        let entries = (0..).map(|index| *environ.add(index)).take_while(|entry| !entry.is_null());
-        entries.map(|entry| CStr::from_ptr(entry))
+        let mut count = 0;
+        while !(*environ.add(count)).is_null() {
+            count += 1;
+        }
+        (0..count).map(|index| CStr::from_ptr(*environ.add(index))).collect()
     }
+}
+
+/// The value of a variable in an environment; of two of one name the first counts, as for getenv(3).
+pub fn value<'a>(environment: &[&'a CStr], name: &str) -> Option<&'a [u8]> {
+    let rest = |entry: &&'a CStr| entry.to_bytes().strip_prefix(name.as_bytes());
+    environment.iter().filter_map(rest).find_map(|rest| rest.strip_prefix(b"="))
 }
 
 /// Leaves the working directory for `/`, and returns it for the app to go back to. It is done before

@@ -7,8 +7,7 @@
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use nix::errno::Errno;
@@ -31,12 +30,12 @@ pub struct Tty {
 impl Tty {
     /// The controlling terminal if we have one, on a descriptor that the app does not inherit.
     pub fn open() -> Option<Tty> {
-        let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+        // Not by std's stdin and stdout, which come with buffers of 8 KiB and 1 KiB.
+        // SAFETY: what of them was closed has become /dev/null, and nobody closes them.
+        let standard = [0, 1, 2].map(|fd| unsafe { BorrowedFd::borrow_raw(fd) });
         // tcgetpgrp(3) fails for every terminal but the controlling one.
-        let standard = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]
-            .into_iter()
-            .find(|fd| tcgetpgrp(fd).is_ok())
-            .map(|fd| fd.try_clone_to_owned());
+        let standard = standard.into_iter().find(|fd| tcgetpgrp(fd).is_ok());
+        let standard = standard.map(|fd| fd.try_clone_to_owned());
         let open = || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).custom_flags(libc::O_NOCTTY);
