@@ -11,6 +11,7 @@ use nix::libc;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use crate::output::quantile;
 use crate::pid1::{Pid1, now};
@@ -24,10 +25,52 @@ const WARM_UP: usize = 50;
 /// No init makes this exit code up by itself.
 const CODE: i32 = 42;
 
-/// Microseconds from the exec of an init to `main` of its app; the median.
-pub fn start(init: &[String], runs: usize) -> Result<[f64; 1], String> {
+/// What is said to reprieve at its start. The others find its variables too, and leave them alone.
+pub struct Said {
+    pub name: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    options: &'static [&'static str],
+}
+
+/// How reprieve is started: bare, and as people start it.
+pub const STARTS: [Said; 3] = [
+    Said { name: "bare", variables: &[], options: &[] },
+    Said {
+        name: "with two variables",
+        variables: &[("REPRIEVE_DELAY", "5s..20s"), ("REPRIEVE_GRACE_PERIOD", "60s")],
+        options: &[],
+    },
+    Said {
+        name: "with two options",
+        variables: &[],
+        options: &["--delay", "5s..20s", "--grace-period", "60s"],
+    },
+];
+
+/// Microseconds from the exec of an init to `main` of its app, for each of [`STARTS`]; the medians.
+/// `ours` is the program that takes the options.
+pub fn starts(init: &[String], ours: &str, runs: usize) -> Result<[f64; 3], String> {
+    let mut medians = [0.0; STARTS.len()];
+    for (median, said) in medians.iter_mut().zip(&STARTS) {
+        *median = start(&said.command(init, ours), said.variables, runs)?;
+    }
+    Ok(medians)
+}
+
+impl Said {
+    /// The command line of an init, with the options if it is ours.
+    fn command(&self, init: &[String], ours: &str) -> Vec<String> {
+        let is_ours = init.first().is_some_and(|program| program == ours);
+        let options = if is_ours { self.options } else { &[] };
+        let mut command = init.to_vec();
+        command.splice(1..1, options.iter().map(|word| (*word).to_owned()));
+        command
+    }
+}
+
+fn start(init: &[String], variables: &[(&str, &str)], runs: usize) -> Result<f64, String> {
     let start = |_| {
-        let mut pid1 = Pid1::start(init, &["stamp"], false)?;
+        let mut pid1 = Pid1::start(init, &["stamp"], variables, false)?;
         let exec_at = pid1.hears("exec")?;
         let delay = pid1.hears("began")? - exec_at;
         pid1.ends(0)?;
@@ -35,7 +78,7 @@ pub fn start(init: &[String], runs: usize) -> Result<[f64; 1], String> {
     };
     let delays: Vec<f64> = (0..=runs).map(start).collect::<Result<_, String>>()?;
     // The first one warms the caches.
-    Ok([quantile(&delays[1..], 0.5)])
+    Ok(quantile(&delays[1..], 0.5))
 }
 
 /// What forwarding SIGUSR1 takes, in microseconds: of the init's CPU time, a wake-up included; and
@@ -122,42 +165,67 @@ impl Idler {
 /// The event message of a stop before a system call, not after it (`linux/ptrace.h`); Linux 5.3.
 const AT_ENTRY: libc::c_long = 1;
 
-/// System calls from the exec of an init to that of its app: those of the init up to its fork, and
-/// those of the new process up to its exec.
-pub fn calls_to_spawn(init: &[String]) -> Result<[f64; 1], String> {
-    let mut pid1 = Pid1::start(init, &["stamp"], true)?;
+/// From the exec of an init to that of its app, for each of [`STARTS`]: the instructions, and the system
+/// calls; those of the init up to its fork, and those of the new process up to its exec.
+pub fn steps_to_spawn(init: &[String], ours: &str) -> Result<[f64; 2 * STARTS.len()], String> {
+    let mut steps = [0.0; 2 * STARTS.len()];
+    let (instructions, calls) = steps.split_at_mut(STARTS.len());
+    for ((instructions, calls), said) in instructions.iter_mut().zip(calls).zip(&STARTS) {
+        let command = said.command(init, ours);
+        let count = |go, is_counted| count_to_spawn(&command, said.variables, go, is_counted);
+        *instructions =
+            count(ptrace::step, |stop| matches!(stop, WaitStatus::Stopped(_, Signal::SIGTRAP)))?;
+        *calls = count(ptrace::syscall, |stop| {
+            let entry = |pid| ptrace::getevent(pid) == Ok(AT_ENTRY);
+            matches!(stop, WaitStatus::PtraceSyscall(pid) if entry(*pid))
+        })?;
+    }
+    Ok(steps)
+}
+
+/// Lets a process go on to its next stop, with a signal if there is one for it.
+type Go = fn(Pid, Option<Signal>) -> nix::Result<()>;
+
+/// How many of the stops that `go` leads to are counted up to the exec of the app.
+fn count_to_spawn(
+    init: &[String],
+    variables: &[(&str, &str)],
+    go: Go,
+    is_counted: fn(&WaitStatus) -> bool,
+) -> Result<f64, String> {
+    let mut pid1 = Pid1::start(init, &["stamp"], variables, true)?;
     waitpid(pid1.pid, None).expect("a stop after the exec");
     let forks =
         Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
     let others = Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_TRACESYSGOOD;
     ptrace::setoptions(pid1.pid, forks | others | Options::PTRACE_O_EXITKILL).expect("ptrace");
-    ptrace::syscall(pid1.pid, None).expect("ptrace");
+    go(pid1.pid, None).expect("ptrace");
 
-    let (mut calls, mut has_forked, mut has_spawned) = (0, false, false);
+    let (mut count, mut has_forked, mut has_spawned) = (0, false, false);
     loop {
         let stop = waitpid(None, Some(WaitPidFlag::__WALL)).expect("a child");
         let pid = stop.pid().expect("a pid");
+        let counts = !has_spawned && (pid != pid1.pid || !has_forked);
+        count += usize::from(counts && is_counted(&stop));
         let mut signal = None;
         match stop {
-            WaitStatus::PtraceSyscall(_) => {
-                let is_entry = ptrace::getevent(pid).expect("ptrace") == AT_ENTRY;
-                let counts = !has_spawned && (pid != pid1.pid || !has_forked);
-                calls += usize::from(counts && is_entry);
-            }
             WaitStatus::PtraceEvent(.., libc::PTRACE_EVENT_EXEC) => has_spawned = true,
             WaitStatus::PtraceEvent(..) => has_forked = true,
-            // So a new process begins.
-            WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
+            // By the second one a new process begins.
+            WaitStatus::PtraceSyscall(_)
+            | WaitStatus::Stopped(_, Signal::SIGTRAP | Signal::SIGSTOP) => {}
             WaitStatus::Stopped(_, sent) => signal = Some(sent),
             _ if pid == pid1.pid => {
                 pid1.is_over = true;
-                let calls = has_spawned.then_some([calls as f64]);
-                return calls.ok_or_else(|| pid1.failure("it starts nothing"));
+                return match has_spawned {
+                    true => Ok(count as f64),
+                    false => Err(pid1.failure("it starts nothing")),
+                };
             }
             _ => continue,
         }
-        // It may have been killed meanwhile.
-        let _ = ptrace::syscall(pid, signal);
+        // After the exec no step counts. It may have been killed meanwhile.
+        let _ = if has_spawned { ptrace::cont(pid, signal) } else { go(pid, signal) };
     }
 }
 

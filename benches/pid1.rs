@@ -41,14 +41,20 @@ pub struct Pid1 {
 }
 
 impl Pid1 {
-    /// Starts an init, whose command line ends with the probe's path, and the probe in this role.
-    /// Traced, it stops after its exec and waits for us (ptrace(2)).
-    pub fn start(command: &[String], role: &[&str], is_traced: bool) -> Result<Pid1, String> {
+    /// Starts an init, whose command line ends with the probe's path, and the probe in this role, with
+    /// these environment variables. Traced, it stops after its exec and waits for us (ptrace(2)).
+    pub fn start(
+        command: &[String],
+        role: &[&str],
+        variables: &[(&str, &str)],
+        is_traced: bool,
+    ) -> Result<Pid1, String> {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
         let theirs = OwnedFd::from(theirs);
         ours.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut init = Command::new(&command[0]);
         init.args(&command[1..]).args(role).env_clear().env("PATH", PATH);
+        init.envs(variables.iter().copied());
         init.stdin(theirs.try_clone().expect("a descriptor")).stdout(theirs).stderr(Stdio::piped());
         // So that nobody can end us before the init is bound to end with us.
         let former = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).expect("a mask");
@@ -79,7 +85,7 @@ impl Pid1 {
 
     /// Starts an init, and waits until it and the probe are at rest.
     pub fn at_rest(command: &[String], role: &[&str]) -> Result<Pid1, String> {
-        let mut pid1 = Pid1::start(command, role, false)?;
+        let mut pid1 = Pid1::start(command, role, &[], false)?;
         pid1.hears("ready")?;
         // Nothing tells when an init has come to rest after its spawn.
         std::thread::sleep(Duration::from_millis(20));
