@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Command, CommandFactory, Parser};
 
 use crate::cli::values::{self, GracePeriod, Rewrite};
 use crate::health::upstream::Upstream;
@@ -45,6 +45,28 @@ is not found; 1 if a rehearsal failed.
 Example: of the 60 seconds that the orchestrator allows, hold SIGTERM back for
 15, then forward it
   reprieve --delay 15s --grace-period 60s -- node server.js";
+
+/// The name of an option's variable is this and the option's long name.
+pub const VARIABLE_PREFIX: &str = "REPRIEVE_";
+
+/// The long names of the options that no variable sets.
+pub const WITHOUT_VARIABLE: [&str; 3] = ["help", "version", "license"];
+
+/// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
+/// or a check of names. clap reads the variables of this process when this is called; what reprieve
+/// itself parses with leaves out those that are empty, see [`parse`].
+pub fn command() -> Command {
+    let has_variable = |long: &&str| !WITHOUT_VARIABLE.contains(long);
+    Args::command().mut_args(|option| match option.get_long().filter(has_variable).map(variable) {
+        Some(variable) => option.env(variable),
+        None => option,
+    })
+}
+
+/// The name of the variable for the long name of an option.
+pub fn variable(long: &str) -> String {
+    format!("{VARIABLE_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
+}
 
 /// The command line and its environment variables, each value parsed, and not yet checked against
 /// the others. The default is what clap makes of a command line without options.

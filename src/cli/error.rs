@@ -5,7 +5,8 @@ use std::ffi::CStr;
 use clap::Arg;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::{command, plain, variable};
+use crate::cli::args::{command, variable};
+use crate::cli::plain;
 
 /// The message for an error of clap's, which has read the variables in this environment.
 pub fn one_line(error: &clap::Error, environment: &[&CStr]) -> String {

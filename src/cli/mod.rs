@@ -21,8 +21,10 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
+pub use crate::cli::args::command;
 use crate::cli::args::{
     Args, HookArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs, TrafficArgs,
+    variable,
 };
 use crate::cli::switches::{Source, Switches};
 use crate::cli::values::{GracePeriod, Rewrite};
@@ -40,12 +42,6 @@ use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
 use crate::traffic::quiet::Rules;
 use crate::traffic::servers::Ports;
 use crate::traffic::watch::{QUIET_WINDOW, WatchConfig};
-
-/// The name of an option's variable is this and the option's long name.
-const VARIABLE_PREFIX: &str = "REPRIEVE_";
-
-/// The long names of the options that no variable sets.
-const WITHOUT_VARIABLE: [&str; 3] = ["help", "version", "license"];
 
 /// The version as dockerd expects it of its init, which is as tini prints it. `docker info` shows
 /// only the commit, so the commit is our version again. With a dot inside dockerd would not find
@@ -150,17 +146,6 @@ pub fn parse_with_clap(
     Invocation::run(args, switches, environment)
 }
 
-/// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
-/// or a check of names. clap reads the variables of this process when this is called; what reprieve
-/// itself parses with leaves out those that are empty, see [`parse`].
-pub fn command() -> Command {
-    let has_variable = |long: &&str| !WITHOUT_VARIABLE.contains(long);
-    Args::command().mut_args(|option| match option.get_long().filter(has_variable).map(variable) {
-        Some(variable) => option.env(variable),
-        None => option,
-    })
-}
-
 /// All options, with those of our variables that are not empty.
 fn command_to_parse(called_as: Option<&OsString>, environment: &[&CStr]) -> Command {
     let name = called_as.and_then(|path| Path::new(path).file_name());
@@ -187,11 +172,6 @@ fn with_options_of_catatonit(command: Command) -> Command {
         .arg(pause)
         .mut_arg("command", |command| command.required_unless_present("pause"))
         .mut_arg("license", |license| license.short_alias('L'))
-}
-
-/// The name of the variable for the long name of an option.
-fn variable(long: &str) -> String {
-    format!("{VARIABLE_PREFIX}{}", long.to_ascii_uppercase().replace('-', "_"))
 }
 
 impl Invocation {

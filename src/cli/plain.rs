@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::cli::VARIABLE_PREFIX;
-use crate::cli::args::Args;
+use crate::cli::args::{Args, VARIABLE_PREFIX};
 use crate::cli::switches::{Source, Switches};
 use crate::cli::values;
 use crate::tasks::task::Hooks;

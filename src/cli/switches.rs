@@ -4,8 +4,7 @@ use std::ffi::CStr;
 
 use tracing::Level;
 
-use crate::cli::args::Args;
-use crate::cli::{failed, variable};
+use crate::cli::args::{Args, variable};
 use crate::exit::StartError;
 use crate::process::inherited;
 use crate::process::target::Aim;
@@ -82,7 +81,9 @@ fn one_of(options: [(&str, Option<Source>); 2]) -> Result<[bool; 2], StartError>
                 Source::Variable => variable(long),
                 Source::CommandLine => format!("--{long}"),
             });
-            Err(failed(format!("{one} and {other} exclude each other: give only one of them")))
+            Err(StartError::Failed(format!(
+                "{one} and {other} exclude each other: give only one of them"
+            )))
         }
         [Some(Source::CommandLine), _] => Ok([true, false]),
         [_, Some(Source::CommandLine)] => Ok([false, true]),
@@ -100,7 +101,7 @@ fn tini_level(text: &str) -> Result<Level, StartError> {
         Ok(_) => Ok(Level::TRACE),
         Err(_) => {
             let right = "write 0 (errors only) to 4 (everything), as for tini";
-            Err(failed(format!("TINI_VERBOSITY: '{text}' is not a number; {right}")))
+            Err(StartError::Failed(format!("TINI_VERBOSITY: '{text}' is not a number; {right}")))
         }
     }
 }

@@ -3,7 +3,7 @@ use std::ffi::CString;
 use clap::{ArgAction, CommandFactory, Parser};
 
 use super::*;
-use crate::cli::{WITHOUT_VARIABLE, command};
+use crate::cli::args::{WITHOUT_VARIABLE, command};
 
 fn words(line: &str) -> Vec<OsString> {
     line.split(' ').map(OsString::from).collect()
