@@ -277,7 +277,7 @@ impl Supervisor {
         self.check_group(now);
         let actions = self.shutdown.handle(event, now);
         self.family.look_until(self.shutdown.kill_due());
-        for action in actions {
+        for action in actions.in_order() {
             self.perform(action, received, now)?;
         }
         ControlFlow::Continue(())
@@ -437,11 +437,12 @@ impl Supervisor {
         self.start_tasks(now);
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "each step is recorded once")]
     fn record(&mut self, step: Step, now: Instant) {
         if self.journal.logs(&step) {
             self.journal.rename_app(self.family.main_name());
         }
-        self.journal.record(step, now);
+        self.journal.record(&step, now);
     }
 
     /// Gives everything back and publishes the report; only then it is waited for what is ours.

@@ -66,9 +66,8 @@ impl Journal {
     }
 
     /// Records a step, and logs it.
-    #[expect(clippy::needless_pass_by_value, reason = "each step is recorded once")]
-    pub fn record(&mut self, step: Step, now: Instant) {
-        match &step {
+    pub fn record(&mut self, step: &Step, now: Instant) {
+        match step {
             Step::Forwarded { signal, maybe_stop, .. } => {
                 self.forwarded.insert(*signal);
                 self.maybe_stop = self.suspect(*maybe_stop, now).or(self.maybe_stop);
@@ -78,9 +77,9 @@ impl Journal {
             Step::MainEnded(ending) => self.explain(*ending, now),
             _ => {}
         }
-        self.timeline.record(&step, now);
-        if self.logs(&step) {
-            self.log(&step, now);
+        self.timeline.record(step, now);
+        if self.logs(step) {
+            self.log(step, now);
         }
     }
 

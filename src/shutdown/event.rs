@@ -103,14 +103,10 @@ impl Actions {
 
     /// Nothing is to be done.
     pub const NONE: Actions = Actions([None; 3]);
-}
 
-impl IntoIterator for Actions {
-    type Item = Action;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<Action>, 3>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter().flatten()
+    /// They stay where they are: to move them all costs more than most signals do.
+    pub fn in_order(&self) -> impl Iterator<Item = Action> {
+        self.0.iter().flatten().copied()
     }
 }
 

@@ -67,7 +67,7 @@ impl Story {
     }
 
     fn when(&mut self, seconds: f64, event: Event) -> Vec<Action> {
-        self.core.handle(event, self.at(seconds)).into_iter().collect()
+        self.core.handle(event, self.at(seconds)).in_order().collect()
     }
 
     /// The main child ends after the forward, and nobody stands for it. What is done about leftovers.
