@@ -70,7 +70,7 @@ impl Said {
 
 fn start(init: &[String], variables: &[(&str, &str)], runs: usize) -> Result<f64, String> {
     let start = |_| {
-        let mut pid1 = Pid1::start(init, &["stamp"], variables, false)?;
+        let mut pid1 = Pid1::start_with(variables, init, &["stamp"], false)?;
         let exec_at = pid1.hears("exec")?;
         let delay = pid1.hears("began")? - exec_at;
         pid1.ends(0)?;
@@ -193,7 +193,7 @@ fn count_to_spawn(
     go: Go,
     is_counted: fn(&WaitStatus) -> bool,
 ) -> Result<f64, String> {
-    let mut pid1 = Pid1::start(init, &["stamp"], variables, true)?;
+    let mut pid1 = Pid1::start_with(variables, init, &["stamp"], true)?;
     waitpid(pid1.pid, None).expect("a stop after the exec");
     let forks =
         Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;

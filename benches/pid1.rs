@@ -41,12 +41,17 @@ pub struct Pid1 {
 }
 
 impl Pid1 {
-    /// Starts an init, whose command line ends with the probe's path, and the probe in this role, with
-    /// these environment variables. Traced, it stops after its exec and waits for us (ptrace(2)).
-    pub fn start(
+    /// Starts an init, whose command line ends with the probe's path, and the probe in this role.
+    /// Traced, it stops after its exec and waits for us (ptrace(2)).
+    pub fn start(command: &[String], role: &[&str], is_traced: bool) -> Result<Pid1, String> {
+        Pid1::start_with(&[], command, role, is_traced)
+    }
+
+    /// The same with these environment variables.
+    pub fn start_with(
+        variables: &[(&str, &str)],
         command: &[String],
         role: &[&str],
-        variables: &[(&str, &str)],
         is_traced: bool,
     ) -> Result<Pid1, String> {
         let (ours, theirs) = UnixStream::pair().expect("sockets");
@@ -85,7 +90,7 @@ impl Pid1 {
 
     /// Starts an init, and waits until it and the probe are at rest.
     pub fn at_rest(command: &[String], role: &[&str]) -> Result<Pid1, String> {
-        let mut pid1 = Pid1::start(command, role, &[], false)?;
+        let mut pid1 = Pid1::start(command, role, false)?;
         pid1.hears("ready")?;
         // Nothing tells when an init has come to rest after its spawn.
         std::thread::sleep(Duration::from_millis(20));

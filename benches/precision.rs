@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<bool, String> {
         eprintln!("measuring with {load}");
         let spin = |cpu: &usize| {
             room::stay_on(&[*cpu]);
-            Pid1::start(&probe, &["spin"], &[], false)
+            Pid1::start(&probe, &["spin"], false)
         };
         let _spinners: Vec<Pid1> = busy.iter().map(spin).collect::<Result<_, _>>()?;
         room::stay_on(&cpus);

@@ -25,7 +25,7 @@ struct Known {
 type Take = fn(&mut Args, &mut Given) -> Option<()>;
 
 /// All options but those that print something and run no app, in the order of the help.
-static OPTIONS: [Known; 34] = [
+static OPTIONS: [Known; 35] = [
     long("delay", |args, given| given.set(&mut args.shutdown.delay, values::delay)),
     long("grace-period", |args, given| {
         given.set(&mut args.shutdown.grace_period, values::grace_period)
@@ -33,6 +33,7 @@ static OPTIONS: [Known; 34] = [
     long("margin", |args, given| given.set(&mut args.shutdown.margin, values::duration)),
     long("on-repeat", |args, given| given.set(&mut args.shutdown.on_repeat, named)),
     long("rehearse", |args, given| given.set_some(&mut args.shutdown.rehearse, values::duration)),
+    long("hold-until", |args, given| given.set_some(&mut args.traffic.hold_until, named)),
     long("quiet-window", |args, given| {
         given.set_some(&mut args.traffic.quiet_window, values::duration)
     }),
