@@ -71,6 +71,10 @@ const PEERS: [(&str, &str); 4] = [
     ("catatonit", "catatonit"),
 ];
 
+/// A tini in Rust, where it is installed. It used a whole CPU while it idled, and with a real-time
+/// priority it kept its own child from running. So it is measured after the others, without one.
+const APART: &str = "tino=tino --";
+
 /// More at once take the kernel quadratic time to make.
 const ZOMBIES: usize = 5_000;
 const STORM_SIGNALS: usize = 50_000;
@@ -98,6 +102,7 @@ fn run(options: Options) -> Result<bool, String> {
         Init { name: "none".into(), command: vec![] },
         Init { name: "reprieve".into(), command: vec![] },
     ];
+    let apart = (options.inits.is_empty() && !options.check).then(|| init(APART)).transpose()?;
     let debian = PEERS.map(|(name, _)| init(&format!("{name}={name} --")));
     inits.extend(match options.inits.is_empty() {
         true => debian.into_iter().collect::<Result<_, _>>()?,
@@ -120,6 +125,13 @@ fn run(options: Options) -> Result<bool, String> {
         move_in(init, &Path::new(room::FOLDER).join(column.to_string()))?;
     }
     inits.iter_mut().for_each(|init| init.command.push(probe.clone()));
+
+    let apart = apart.map(|mut peer| {
+        resolve(&mut peer)?;
+        move_in(&mut peer, &Path::new(room::FOLDER).join("apart"))?;
+        peer.command.push(probe);
+        Ok::<_, String>(peer)
+    });
 
     let is_realtime = room::schedule(libc::SCHED_FIFO);
     let mut bench = Bench { inits, errors: Vec::new() };
@@ -147,7 +159,23 @@ fn run(options: Options) -> Result<bool, String> {
             json!({ "about": about, "inits": commands, "figures": figures, "errors": errors });
         output::write(file, &all)?;
     }
+    match apart {
+        Some(Ok(peer)) => measure_apart([&inits[..=OURS], &[peer]].concat()),
+        Some(Err(missing)) => println!("# not measured: {missing}: cargo install tino@0.1.24"),
+        None => {}
+    }
     Ok(is_fine)
+}
+
+/// Measures ours and another one with an ordinary priority, in a table of their own.
+fn measure_apart(inits: Vec<Init>) {
+    room::schedule(libc::SCHED_OTHER);
+    let mut bench = Bench { inits, errors: Vec::new() };
+    let figures = bench.measure(true);
+    let names: Vec<&str> = bench.inits.iter().map(|init| init.name.as_str()).collect();
+    println!("# apart, and without a real-time priority");
+    print!("{}", figure::table(&names, &figures));
+    bench.errors.iter().for_each(|error| println!("ERROR {error}"));
 }
 
 /// Finds the program of an init as a shell would, or says what is missing.

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use tracing::Level;
 
 pub use crate::cli::args::command;
@@ -113,37 +113,63 @@ pub fn parse(
     arguments: Vec<OsString>,
     environment: Vec<&'static CStr>,
 ) -> Result<Invocation, StartError> {
-    match plain::read(&arguments, &environment) {
-        Some((args, switches)) => Invocation::run(args, switches, environment),
-        None => parse_with_clap(arguments, environment),
+    if let Some((args, switches)) = plain::read(&arguments, &environment) {
+        return Invocation::run(args, switches, environment);
+    }
+    match Judged::by_clap(arguments, &environment)? {
+        Judged::Other(invocation) => Ok(invocation),
+        // None of the lines that are tried in tests/options leads here.
+        Judged::App(_) => Err(failed("the options cannot be read (see reprieve --help)".into())),
     }
 }
 
-/// The same for any command line, by clap alone.
+/// The same by clap alone, for comparison: the program never calls it, as what clap needs to hand out
+/// values is 20 KB.
 pub fn parse_with_clap(
     arguments: Vec<OsString>,
     environment: Vec<&'static CStr>,
 ) -> Result<Invocation, StartError> {
-    let command = command_to_parse(arguments.first(), &environment);
-    let matches = match command.try_get_matches_from(arguments) {
-        Ok(matches) => matches,
-        // The help or the version.
-        Err(error) if !error.use_stderr() => return Ok(Invocation::Print(error.to_string())),
-        Err(error) => return Err(failed(error::one_line(&error, &environment))),
+    let matches = match Judged::by_clap(arguments, &environment)? {
+        Judged::Other(invocation) => return Ok(invocation),
+        Judged::App(matches) => matches,
     };
-    if matches!(matches.try_get_one("pause"), Ok(Some(true))) {
-        return Ok(Invocation::Pause);
-    }
     let args = Args::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
-    if args.other.license {
-        return Ok(Invocation::Print(LICENSE.into()));
-    }
     let source = |long: &str| match matches.value_source(&long.replace('-', "_")) {
         Some(ValueSource::EnvVariable) => Source::Variable,
         _ => Source::CommandLine,
     };
     let switches = Switches::new(&args, source);
     Invocation::run(args, switches, environment)
+}
+
+/// What clap finds right.
+enum Judged {
+    /// An app is to run, with these options.
+    App(ArgMatches),
+    /// No app is to run.
+    Other(Invocation),
+}
+
+impl Judged {
+    fn by_clap(arguments: Vec<OsString>, environment: &[&CStr]) -> Result<Judged, StartError> {
+        let command = command_to_parse(arguments.first(), environment);
+        let matches = match command.try_get_matches_from(arguments) {
+            Ok(matches) => matches,
+            // The help or the version.
+            Err(error) if !error.use_stderr() => {
+                return Ok(Judged::Other(Invocation::Print(error.to_string())));
+            }
+            Err(error) => return Err(failed(error::one_line(&error, environment))),
+        };
+        let has = |id| matches!(matches.try_get_one(id), Ok(Some(true)));
+        Ok(if has("pause") {
+            Judged::Other(Invocation::Pause)
+        } else if has("license") {
+            Judged::Other(Invocation::Print(LICENSE.into()))
+        } else {
+            Judged::App(matches)
+        })
+    }
 }
 
 /// All options, with those of our variables that are not empty.

@@ -1,7 +1,7 @@
-//! Reads a plain command line without clap, which builds all of its options anew at each start: that
-//! took more time than the rest of the start together. Whatever is not plainly right is left to clap,
-//! with all of the command line, so that errors and the help are clap's alone. tests/options holds
-//! that both read the same.
+//! Reads a command line that is right without clap, which builds all of its options anew at each start:
+//! that took more time than the rest of the start together. Any other one is left to clap, so that
+//! errors and the help are clap's alone. tests/options holds that both take the same for right, and
+//! read the same in it.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -18,7 +18,7 @@ use crate::tasks::task::Hooks;
 struct Known {
     long: &'static str,
     short: Option<u8>,
-    /// Takes it in, once for each time that it is given. None where clap has to look.
+    /// Takes it in, once for each time that it is given. None where that is wrong.
     take: Take,
 }
 
@@ -114,7 +114,7 @@ fn own(entry: &CStr) -> Option<(usize, &[u8])> {
 }
 
 /// Reads the command line, which begins with the name of the program, and the variables in the
-/// environment. None where anything is not plainly right.
+/// environment. None where anything is wrong, or no app is to run.
 pub fn read(arguments: &[OsString], environment: &[&CStr]) -> Option<(Args, Switches)> {
     let mut reader = Reader { args: Args::default(), given: 0 };
     let mut words = arguments.get(1..)?;
@@ -206,8 +206,7 @@ enum Place {
     Variable,
 }
 
-/// An option as it is given. Each method takes it in for one kind of option; None where clap has to
-/// look.
+/// An option as it is given. Each method takes it in for one kind of option; None where it is wrong.
 struct Given<'a> {
     place: Place,
     /// What stands beside it in the same word, or is in the variable. A method that takes it leaves
@@ -282,8 +281,8 @@ impl<'a> Given<'a> {
             None => {
                 let (next, rest) = self.rest.split_first()?;
                 self.rest = rest;
-                // With a dash it may be the next option: clap knows.
-                Some(next.as_bytes()).filter(|next| !next.starts_with(b"-"))?
+                // With a dash it is the next option, and clap says that the value is missing.
+                Some(next.as_bytes()).filter(|next| *next == b"-" || !next.starts_with(b"-"))?
             }
         };
         (!value.is_empty()).then_some(value)

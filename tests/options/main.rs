@@ -41,7 +41,7 @@ fn read(arguments: &[OsString], environment: Vec<CString>) -> [String; 2] {
 
 #[test]
 fn both_readers_agree() {
-    proptest!(ProptestConfig::with_cases(2_000), |(arguments in lines::arguments(), environment in lines::environment())| {
+    proptest!(ProptestConfig::with_cases(3_000), |(arguments in lines::arguments(), environment in lines::environment())| {
         let [ours, of_clap] = read(&arguments, environment);
         prop_assert_eq!(ours, of_clap);
     });
