@@ -141,11 +141,7 @@ fn run(options: Options) -> Result<bool, String> {
     let mut about = output::about();
     about["realtime"] = json!(is_realtime);
     println!("# {about}");
-    println!(
-        "# median ±spread (half the distance of the quartiles) xRATIO to the best of the others"
-    );
-    print!("{}", figure::table(&names, &figures));
-    errors.iter().for_each(|error| println!("ERROR {error}"));
+    print(&names, &figures, &errors);
     let mut is_fine = errors.is_empty();
     if options.check {
         for (is_within, words) in figures.iter().filter_map(|figure| figure.verdict(ALLOWANCE)) {
@@ -174,8 +170,15 @@ fn measure_apart(inits: Vec<Init>) {
     let figures = bench.measure(true);
     let names: Vec<&str> = bench.inits.iter().map(|init| init.name.as_str()).collect();
     println!("# apart, and without a real-time priority");
-    print!("{}", figure::table(&names, &figures));
-    bench.errors.iter().for_each(|error| println!("ERROR {error}"));
+    print(&names, &figures, &bench.errors);
+}
+
+fn print(names: &[&str], figures: &[Figure], errors: &[String]) {
+    println!(
+        "# median ±spread (half the distance of the quartiles) xRATIO to the best of the others"
+    );
+    print!("{}", figure::table(names, figures));
+    errors.iter().for_each(|error| println!("ERROR {error}"));
 }
 
 /// Finds the program of an init as a shell would, or says what is missing.
