@@ -3,10 +3,10 @@
 use super::ports::sidecar;
 use super::*;
 
-/// What it has of its own, in KiB.
+/// What it has of its own, in KiB; nothing once it has ended.
 fn memory(pid: i32) -> u64 {
-    let memory = status(pid, "RssAnon").unwrap_or_default();
-    memory.trim_end_matches(" kB").parse().expect("a number")
+    let memory = status(pid, "RssAnon");
+    memory.map_or(0, |memory| memory.trim_end_matches(" kB").parse().expect("a number"))
 }
 
 /// The most that it had until the hold was over, beyond what it had before, while this is done
