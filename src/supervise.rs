@@ -129,7 +129,7 @@ impl Supervisor {
         self.on_deadlines(now)?;
         self.check_tasks(now)?;
         if !self.shutdown.holds() {
-            self.end_watch();
+            self.end_watch(now);
         }
         ControlFlow::Continue(())
     }
@@ -253,17 +253,18 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    fn end_watch(&mut self) {
+    fn end_watch(&mut self, now: Instant) {
         let Some(watch) = self.watch.take() else { return };
         let ends = match (self.journal.was_forwarded(), self.journal.killed()) {
             (true, _) => HoldEnds::WithForward,
             (_, true) => HoldEnds::WithKill,
             _ => HoldEnds::WithApp,
         };
-        let seen = watch.end(Instant::now(), ends);
+        let look_took = watch.look_took();
+        let seen = watch.end(now, ends);
         if let (Some(kill_at), HoldEnds::WithForward) = (self.kill_at, ends) {
             let rules = &self.watched.rules;
-            self.last_look = LastLook::plan(rules, &seen, Instant::now(), kill_at);
+            self.last_look = LastLook::plan(rules, &seen, look_took, kill_at);
         }
         self.journal.record_traffic(seen);
     }
@@ -346,7 +347,7 @@ impl Supervisor {
             Action::Suspend(signal) => self.suspend(signal),
             Action::Resume(signal) => self.resume(signal),
             Action::StartOnExit(ending) => {
-                self.end_watch();
+                self.end_watch(now);
                 self.journal.correct_killed(self.family.killed());
                 self.journal.judge(ending);
                 self.tasks.add_on_exit();
@@ -365,6 +366,7 @@ impl Supervisor {
         now: Instant,
     ) -> ControlFlow<Option<Ending>> {
         if why != Why::Passing {
+            self.watch.iter_mut().for_each(Watch::stop);
             let (target, looked) = self.family.forward_stop(signal, now);
             self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
             return self.handle(Event::Looked(looked), None, now);
@@ -448,7 +450,7 @@ impl Supervisor {
     /// Gives everything back and publishes the report; only then it is waited for what is ours.
     fn finish(mut self, ending: Option<Ending>, wait: &mut Wait) -> u8 {
         let now = Instant::now();
-        self.end_watch();
+        self.end_watch(now);
         if let Some(tty) = &self.tty {
             tty.give_back(self.family.main_group());
         }

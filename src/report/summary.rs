@@ -214,13 +214,14 @@ impl Timeline {
         }
     }
 
-    /// Whether a delay that covers the last data that was seen would have covered all: none came, or
-    /// the silence after it was long. Where the hold cut the traffic off, nobody knows.
+    /// Whether a delay that covers the last data that was seen would have covered all: the silence
+    /// after it was long. Where the hold cut the traffic off, nobody knows. What has a gap came twice.
     fn is_sufficient(&self, seen: &Seen) -> bool {
-        let Counts { last_data, longest_gap, .. } = seen.counts;
-        let is_long =
-            |silence| silence >= seen.quiet_window || silence > longest_gap.saturating_mul(4);
-        last_data.is_none() || self.silence(last_data).is_some_and(is_long)
+        let Counts { last_data, longest_gap, data, .. } = seen.counts;
+        let is_long = |silence| {
+            silence >= seen.quiet_window || data > 1 && silence > longest_gap.saturating_mul(4)
+        };
+        self.silence(last_data).is_some_and(is_long)
     }
 
     /// How long nothing had come in when the hold ended.

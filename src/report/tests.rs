@@ -282,9 +282,10 @@ fn the_traffic_of_a_hold() {
 /// The advice is given where the silence after the last data was long.
 #[test]
 fn which_delay_would_have_been_enough() {
-    let advice = |gap: u64, held| {
+    let advice = |gap: u64, held, data| {
         let seen = |t0| {
             let mut seen = seen(0, 0, 1, t0);
+            seen.counts.data = data;
             seen.counts.longest_gap = Duration::from_millis(gap);
             seen
         };
@@ -296,11 +297,24 @@ fn which_delay_would_have_been_enough() {
         delay
     };
     // As long as the window, 3 s.
-    assert_eq!(advice(6000, 9), Value::Null);
-    assert_eq!(advice(6000, 10), 7000);
-    // Longer than four of the gaps.
-    assert_eq!(advice(375, 8), Value::Null);
-    assert_eq!(advice(374, 8), 7000);
+    assert_eq!(advice(6000, 9, 2), Value::Null);
+    assert_eq!(advice(6000, 10, 1), 7000);
+    // Longer than four of the gaps, if there was one between two data.
+    assert_eq!(advice(375, 8, 2), Value::Null);
+    assert_eq!(advice(374, 8, 2), 7000);
+    assert_eq!(advice(374, 8, 1), Value::Null);
+}
+
+/// Where nothing came, that was for long enough or not.
+#[test]
+fn whether_no_delay_would_have_been_enough() {
+    let advice = |held| with_traffic(|t0| seen(0, 0, 0, t0), Why::DelayOver, held);
+    let (text, json) = advice(2);
+    assert_eq!(json["traffic"]["sufficient_delay_ms"], Value::Null, "{json}");
+    assert!(text.contains("too short to know"), "{text}");
+    let (text, json) = advice(3);
+    assert_eq!(json["traffic"]["sufficient_delay_ms"], 0, "{json}");
+    assert!(!text.contains("too short"), "{text}");
 }
 
 #[test]

@@ -217,6 +217,10 @@ fn traffic(seen: &Traffic, limits: Limits) -> Vec<String> {
             ),
         });
     }
+    let is_short = seen.last_data.is_none() && seen.sufficient_delay.is_none();
+    if is_short && seen.missed_because.is_none() {
+        parts.push("the hold was too short to know that no delay is needed".into());
+    }
     if let Some(why) = seen.missed_because {
         parts.push(format!("some may have been missed: {}", limits.short(why)));
     }

@@ -69,6 +69,8 @@ pub struct Counts {
     pub last_arrival: Option<Arrival>,
     /// The last data, on a new connection or an old one, or in a datagram.
     pub last_data: Option<Arrival>,
+    /// How often data was seen: on so many connections, at so many looks.
+    pub data: u64,
     /// The longest time without data from the stop signal to the last data, as far as it was seen.
     pub longest_gap: Duration,
     /// Whose data keeps the hold from ending, or whose open connection.
@@ -142,6 +144,7 @@ impl Record {
 
     /// Something has brought data: a connection, or datagrams.
     pub fn bring_data(&mut self, data: Arrival) {
+        self.counts.data += 1;
         self.after_gap = self.after_gap.saturating_add(1);
         self.data_at = self.data_at.max(data.at);
         self.counts.last_data = self.counts.last_data.max(Some(data));

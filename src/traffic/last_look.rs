@@ -6,7 +6,7 @@ use crate::traffic::quiet::{Rules, Traffic};
 use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen, Source};
 use crate::traffic::sources::{Sighting, SocketSource};
 
-/// So long before SIGKILL it comes, not to be in its way.
+/// At least so long before SIGKILL it comes, not to be in its way.
 const BEFORE_KILL: Duration = Duration::from_millis(500);
 
 /// A look that is to come while the app drains.
@@ -18,16 +18,17 @@ pub struct LastLook {
 }
 
 impl LastLook {
-    /// Plans it after a hold in which this was seen. Where there is no time before SIGKILL, what was
+    /// Plans it after a hold in which this was seen, by looks that took so long. Where there is no time before SIGKILL, what was
     /// found at the forward counts.
     pub fn plan(
         rules: &Rules,
         seen: &HoldTraffic,
-        now: Instant,
+        look_took: Duration,
         kill_at: Instant,
     ) -> Option<LastLook> {
         let HoldTraffic::Seen(Seen { ports, at_forward, .. }) = seen else { return None };
-        let at = kill_at.checked_sub(BEFORE_KILL).filter(|at| *at > now);
+        let at = kill_at.checked_sub(BEFORE_KILL.max(look_took * 4));
+        let at = at.filter(|at| *at > Instant::now());
         let (rules, ports) = (rules.clone(), ports.clone());
         Some(LastLook { at, rules, ports, found: *at_forward })
     }

@@ -1,8 +1,6 @@
 //! What the app listens on, from look to look of one hold. Whose a socket is, is searched for when it
 //! is new, and never where ports are named.
 
-use std::fs;
-
 use nix::unistd::geteuid;
 
 use crate::sorted::{SortedMap, SortedSet};
@@ -43,7 +41,7 @@ impl Listening {
     /// Begins. Nothing is opened.
     pub fn new(ports: Ports, ignored: Vec<u16>) -> Listening {
         Listening {
-            scope: Scope { ports, ignored, ephemeral: ephemeral_ports() },
+            scope: Scope { ports, ignored, ephemeral: proc_net::ephemeral_ports() },
             us: std::process::id() as i32,
             search: None,
             owned: Owned::default(),
@@ -94,6 +92,11 @@ impl Listening {
             None => Knowledge::Known,
             Some(_) => Knowledge::Searching,
         }
+    }
+
+    /// Whether a search is on.
+    pub fn is_searching(&self) -> bool {
+        self.search.is_some()
     }
 
     /// Takes the search further, for about a millisecond. Whether none is on any more: then a new
@@ -167,28 +170,21 @@ impl Listening {
 
     /// Keeps what counts at later looks too.
     fn keep(&mut self) {
+        // An app that listens on one port after the other has few of them at a time.
+        const MAX_ONCE: usize = 64;
         if self.servers.guessed {
             return;
         }
-        self.once.clone_from(&self.servers.tcp_ports);
+        self.once.clone_from(&self.servers.served);
+        if self.once.len() > MAX_ONCE {
+            self.once.clear();
+        }
         // Who does not listen yet may do so later.
         let lasts = |why: &UnseenReason| !matches!(why, UnseenReason::NobodyListens(_));
         if self.unseen.is_none() {
             self.unseen = self.servers.unseen.clone().filter(lasts);
         }
     }
-}
-
-/// The first and the last port that the kernel gives to a socket that asks for none in particular
-/// (ip_local_port_range in ip(7)), and else its default.
-fn ephemeral_ports() -> (u16, u16) {
-    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    range.ok().and_then(|range| parse_range(&range)).unwrap_or((32768, 60999))
-}
-
-fn parse_range(range: &str) -> Option<(u16, u16)> {
-    let mut ports = range.split_ascii_whitespace().map(str::parse);
-    Some((ports.next()?.ok()?, ports.next()?.ok()?))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Which sockets are the app's servers, and whether what they receive can be seen. No system call,
 //! no clock.
 
+use std::ops::RangeInclusive;
+
 use crate::sorted::{SortedMap, SortedSet};
 use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket};
 use crate::traffic::unseen::UnseenReason;
@@ -20,7 +22,7 @@ pub struct Scope {
     /// Those of `--ignore-port`, and that of the responder.
     pub ignored: Vec<u16>,
     /// The first and the last port that the kernel gives to clients.
-    pub ephemeral: (u16, u16),
+    pub ephemeral: RangeInclusive<u16>,
 }
 
 /// A socket that may be a server's.
@@ -58,6 +60,7 @@ pub struct UnixServer {
 pub struct Listing {
     pub tcp: Vec<Candidate>,
     pub udp: Vec<Candidate>,
+    /// In the order of their names.
     pub unix: Vec<UnixServer>,
     /// The ports of connected UDP sockets.
     udp_connected: SortedSet<u16>,
@@ -65,6 +68,8 @@ pub struct Listing {
     udp_queued: SortedSet<u16>,
     /// There is a UDP socket that can be no server's.
     udp_other: bool,
+    /// The ports of the TCP sockets.
+    tcp_ports: SortedSet<u16>,
 }
 
 impl Listing {
@@ -72,18 +77,17 @@ impl Listing {
     pub fn add_tcp(&mut self, scope: &Scope, socket: &ListedSocket) {
         if socket.state == LISTEN && scope.covers(socket.port) {
             self.tcp.push(socket.into());
+            self.tcp_ports.insert(socket.port);
         }
     }
 
     /// Takes in a UDP socket. One that is not connected is a client's where the kernel chose its port,
     /// unless TCP is served on that port too (HTTP/3).
     pub fn add_udp(&mut self, scope: &Scope, socket: &ListedSocket) {
-        let (first, last) = scope.ephemeral;
         let is_chosen = match scope.ports {
             Ports::Named(_) => true,
             Ports::OfFamily => {
-                !(first..=last).contains(&socket.port)
-                    || self.tcp.iter().any(|tcp| tcp.port == socket.port)
+                !scope.ephemeral.contains(&socket.port) || self.tcp_ports.contains(socket.port)
             }
         };
         if socket.queued > 0 {
@@ -100,14 +104,16 @@ impl Listing {
 
     /// Takes in a Unix socket that takes what others send. Where ports are named it is not asked for.
     pub fn add_unix(&mut self, inode: u64, name: &[u8]) {
+        let at = self.unix.partition_point(|server| server.name.as_slice() < name);
         let (name, peers) = (name.to_vec(), Vec::new());
-        self.unix.push(UnixServer { inode, name, reach: None, peers });
+        self.unix.insert(at, UnixServer { inode, name, reach: None, peers });
     }
 
     /// Takes in what is connected to the Unix socket with this name, by its inode.
     pub fn add_unix_peer(&mut self, name: &[u8], peer: u64) {
         const MAX_PEERS: usize = 64;
-        let named = self.unix.iter_mut().filter(|server| server.name == name);
+        let first = self.unix.partition_point(|server| server.name.as_slice() < name);
+        let named = self.unix.iter_mut().skip(first).take_while(|server| server.name == name);
         named.filter(|server| server.peers.len() < MAX_PEERS).for_each(|s| s.peers.push(peer));
     }
 
@@ -196,8 +202,10 @@ pub struct UdpServer {
 /// The servers whose traffic is watched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Servers {
-    /// The TCP ports on which they listen, sorted.
+    /// The TCP ports whose connections count: those that are named, or on which they listen. Sorted.
     pub tcp_ports: Vec<u16>,
+    /// Those on which they listen, or did at an earlier look. Sorted.
+    pub served: Vec<u16>,
     /// Sorted.
     pub udp: Vec<UdpServer>,
     /// Something waits to be read on a UDP socket of theirs.
@@ -231,13 +239,14 @@ pub fn servers(
         Ports::Named(ports) => {
             let mut servers = listed(listing, once, |_| true);
             let named = ports.iter().filter(|port| scope.covers(**port));
-            let unserved = named.copied().find(|port| !servers.tcp_ports.contains(port));
+            let unserved = named.clone().copied().find(|port| !servers.served.contains(port));
             let is_udp = |port| listing.udp.iter().any(|udp| udp.port == port);
             let missing = unserved.map(|port| match is_udp(port) {
                 true => UnseenReason::OnlyUdp(port),
                 false => UnseenReason::NobodyListens(port),
             });
             servers.unseen = missing.or(servers.unseen);
+            servers.tcp_ports = named.copied().collect::<SortedSet<u16>>().into_vec();
             servers
         }
         Ports::OfFamily => {
@@ -254,7 +263,7 @@ pub fn servers(
 /// What TCP and UDP servers there are, if these candidates are theirs.
 fn listed(listing: &Listing, once: &[u16], is_theirs: impl Fn(&Candidate) -> bool) -> Servers {
     let tcp = listing.tcp.iter().filter(|candidate| is_theirs(candidate));
-    let tcp_ports: SortedSet<u16> =
+    let served: SortedSet<u16> =
         tcp.map(|candidate| candidate.port).chain(once.iter().copied()).collect();
     let (theirs, others): (Vec<&Candidate>, Vec<_>) =
         listing.udp.iter().partition(|candidate| is_theirs(candidate));
@@ -266,8 +275,8 @@ fn listed(listing: &Listing, once: &[u16], is_theirs: impl Fn(&Candidate) -> boo
         listing.udp_other || !others.is_empty() || !listing.udp_connected.iter().all(belongs);
     let unseen = udp.first().filter(|_| other_udp).map(|server| UnseenReason::Udp(server.port));
     let udp_queued = listing.udp_queued.iter().any(belongs);
-    let tcp_ports = tcp_ports.into_vec();
-    Servers { tcp_ports, udp, udp_queued, other_udp, unseen, guessed: false }
+    let (served, guessed) = (served.into_vec(), false);
+    Servers { tcp_ports: served.clone(), served, udp, udp_queued, other_udp, unseen, guessed }
 }
 
 fn evidence(listing: &Listing, owned: &Owned, our_uid: u32) -> Evidence {

@@ -100,6 +100,13 @@ impl SocketSource {
         }
     }
 
+    /// Of what ends from now on nothing is wanted any more.
+    pub fn stop(&self) {
+        if let Backend::Events(_, events) = &self.backend {
+            events.stop();
+        }
+    }
+
     /// Hands out what is open now, and then what ended since the last look. Returns why something may
     /// have come and gone that is not in it.
     pub fn look(&mut self, each: &mut dyn FnMut(Sighting)) -> Option<Missed> {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::FileTypeExt;
 
 use crate::traffic::mounts::Mounts;
 use crate::traffic::proc_net::UnixListener;
@@ -18,14 +19,18 @@ pub fn reach(socket: UnixListener, owner: Option<i32>, mounts: &Mounts) -> Reach
         return Reach::Private;
     }
     let mut path = name.to_vec();
-    if !name.starts_with(b"/") {
+    let is_relative = !name.starts_with(b"/");
+    if is_relative {
         let Some(folder) = owner.and_then(|pid| read_link(format!("/proc/{pid}/cwd").as_bytes()))
         else {
             return Reach::Shared;
         };
         path = [&folder, b"/".as_slice(), name].concat();
     }
-    match mounts.root_has(&path, &mut read_link) {
+    // Where it is relative, the owner may have changed its folder since: then no socket is there.
+    let is_socket = |file: fs::Metadata| file.file_type().is_socket();
+    let is_there = || fs::symlink_metadata(OsStr::from_bytes(&path)).is_ok_and(is_socket);
+    match mounts.root_has(&path, &mut read_link) && (!is_relative || is_there()) {
         true => Reach::Private,
         false => Reach::Shared,
     }

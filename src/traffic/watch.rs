@@ -19,8 +19,9 @@ use crate::traffic::unseen::UnseenReason;
 /// How long it has to be quiet until traffic has stopped, unless `--quiet-window` says otherwise.
 pub const QUIET_WINDOW: Duration = Duration::from_secs(3);
 
-/// The pause between two parts of a search for the owners of sockets.
-const SEARCH_PAUSE: Duration = Duration::from_millis(10);
+/// The pause between two parts of a search for the owners of sockets: of the first one, which a hold that
+/// may end waits for, and of later ones, for what listens since.
+const SEARCH_PAUSES: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(50)];
 
 /// What is to be watched.
 #[derive(Clone, Debug)]
@@ -36,6 +37,12 @@ pub struct Times {
     pub began_at: Instant,
     pub may_end_at: Instant,
     pub ends_at: Instant,
+}
+
+impl Times {
+    fn may_end_early(&self) -> bool {
+        self.may_end_at < self.ends_at
+    }
 }
 
 /// How a hold ends.
@@ -56,7 +63,7 @@ pub struct Watch {
     /// None where neither netlink nor /proc/net can be read.
     source: Option<SocketSource>,
     listening: Listening,
-    /// Whether it is known which ports are the app's.
+    /// Whether it is known which ports are the app's, or was at a look before.
     knows_owners: bool,
     traffic: Traffic,
     /// What was open at the stop signal has been taken in.
@@ -93,6 +100,7 @@ impl Watch {
             Ok(source) => {
                 watch.source = Some(source);
                 watch.look(helpers, || began_at);
+                watch.look_took = began_at.elapsed();
                 if times.may_end_at <= began_at && watch.traffic_has_stopped(began_at) {
                     watch.next_at = Some(began_at);
                 }
@@ -107,13 +115,22 @@ impl Watch {
         self.next_at
     }
 
+    /// The longest time that a look took.
+    pub fn look_took(&self) -> Duration {
+        self.look_took
+    }
+
     /// Looks once. It takes a millisecond, and more where there are thousands of connections.
     pub fn look(&mut self, helpers: &[i32], clock: impl Fn() -> Instant) {
         let began_at = clock();
         self.next_at = None;
         let Some(mut source) = self.source.take() else { return };
-        if self.listening.go_on() {
+        // Until a search is done, what is new counts as the app's.
+        let is_over = self.listening.go_on();
+        if is_over {
             self.find_servers(&mut source, helpers, began_at);
+        }
+        if is_over || self.knows_owners {
             self.look_from(&mut source, began_at);
         }
         let now = clock();
@@ -124,10 +141,9 @@ impl Watch {
 
     fn find_servers(&mut self, source: &mut SocketSource, helpers: &[i32], now: Instant) {
         // Where this fails, so does the list of connections, which says it.
-        if let Ok(listing) = source.list_servers(&self.listening) {
-            self.knows_owners = self.listening.refresh(listing, helpers) == Knowledge::Known;
-        }
-        if self.knows_owners {
+        let Ok(listing) = source.list_servers(&self.listening) else { return };
+        if self.listening.refresh(listing, helpers) == Knowledge::Known {
+            self.knows_owners = true;
             self.note(self.listening.servers().unseen.clone(), now);
             self.say_guess();
         }
@@ -175,14 +191,14 @@ impl Watch {
 
     /// Notes whether traffic can be seen, and says it where it cannot.
     fn note(&mut self, unseen: Option<UnseenReason>, now: Instant) {
-        let Times { began_at, may_end_at, ends_at } = self.times;
+        let Times { began_at, ends_at, .. } = self.times;
         let Some(why) = unseen else {
             if let Some((_, until)) = &mut self.unseen {
                 until.get_or_insert(now);
             }
             return;
         };
-        if self.unseen.is_none() && may_end_at < ends_at {
+        if self.unseen.is_none() && self.times.may_end_early() {
             let latest = Span(ends_at.saturating_duration_since(began_at));
             warn!(
                 event = "unseen",
@@ -195,7 +211,7 @@ impl Watch {
     /// Says that the traffic of others may hold the stop signal back too.
     fn say_guess(&mut self) {
         let servers = self.listening.servers();
-        let matters = self.times.may_end_at < self.times.ends_at && !servers.tcp_ports.is_empty();
+        let matters = self.times.may_end_early() && !servers.tcp_ports.is_empty();
         if servers.guessed && matters && !self.guess_said {
             self.guess_said = true;
             let ports: Vec<String> = servers.tcp_ports.iter().map(u16::to_string).collect();
@@ -212,17 +228,23 @@ impl Watch {
     /// not so shortly that it could be in its way; one more comes after the forward.
     fn next_look(&self, source: &SocketSource, now: Instant) -> Option<Instant> {
         const IN_THE_WAY: Duration = Duration::from_millis(50);
-        if !self.knows_owners {
-            return Some(now + SEARCH_PAUSE);
-        }
-        let paused_until = now + source.pause();
+        let in_the_way = IN_THE_WAY.max(self.look_took * 2);
+        let pause = match (self.listening.is_searching(), self.knows_owners) {
+            (true, false) => return Some(now + SEARCH_PAUSES[0]),
+            (true, true) => SEARCH_PAUSES[1].max(self.look_took * 50),
+            (false, _) => source.pause(),
+        };
+        let paused_until = now + pause;
         let may_stop_at = self.stops_at().map(|at| at.max(self.times.may_end_at));
         let next_at = match may_stop_at.filter(|at| *at > now) {
             Some(at) => at.min(paused_until),
             None => paused_until,
         };
-        let last_at = self.times.ends_at.checked_sub(IN_THE_WAY)?;
-        (now < last_at).then_some(next_at.min(last_at))
+        let last_at = self.times.ends_at.checked_sub(in_the_way)?;
+        // With a fixed delay only the report wants to know, and then the last look is enough.
+        let is_idle = self.listening.servers().are_none() && !self.times.may_end_early();
+        let next_at = if is_idle { last_at } else { next_at.min(last_at) };
+        (now < last_at).then_some(next_at)
     }
 
     /// When traffic will have stopped, if no more comes than was seen at the last look.
@@ -244,6 +266,13 @@ impl Watch {
     /// Whether nothing has come in for the quiet window.
     pub fn traffic_has_stopped(&self, now: Instant) -> bool {
         self.stops_at().is_some_and(|at| at <= now)
+    }
+
+    /// The hold ends now: what ends after it is of no interest, and may be very much.
+    pub fn stop(&mut self) {
+        if let Some(source) = &self.source {
+            source.stop();
+        }
     }
 
     /// Ends the watch with a last look, and returns what was seen in the hold.

@@ -48,6 +48,7 @@ const MAY_IMPORT: &[(&str, &str)] = &[
     ("", "std::fmt"),
     ("", "std::iter"),
     ("", "std::mem::take"),
+    ("", "std::ops::RangeInclusive"),
     ("", "std::str::FromStr"),
     ("", "serde"),
     ("report/json.rs", "serde_json::to_string"),

@@ -1,6 +1,7 @@
 use std::net::TcpListener;
 
 use super::*;
+use crate::traffic::tests::eventually;
 
 fn upstream(text: &str) -> Result<Upstream, ParseUpstreamError> {
     text.parse()
@@ -68,7 +69,8 @@ fn somebody_listens_or_nobody() {
         listener.set_nonblocking(true).unwrap();
         assert!(listener.accept().is_err(), "{address}: it has connected");
         drop(listener);
-        assert!(!is_listened_at(&server), "{address}");
+        // A process that another test has forked has a copy for a moment.
+        eventually("nobody listens", || (!is_listened_at(&server)).then_some(()));
     }
 }
 

@@ -121,12 +121,3 @@ fn what_was_not_seen_once_stays_unseen() {
     listening.refresh(Listing::default(), &[]);
     assert_eq!(listening.servers().unseen, why);
 }
-
-#[test]
-fn the_range_of_ports_for_clients() {
-    assert_eq!(parse_range("32768\t60999\n"), Some((32768, 60999)));
-    assert_eq!(parse_range("32768"), None);
-    assert_eq!(parse_range("a b"), None);
-    let (first, last) = ephemeral_ports();
-    assert!(0 < first && first <= last);
-}

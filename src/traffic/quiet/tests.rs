@@ -190,6 +190,7 @@ fn probes_are_counted_apart_from_clients() {
         // It arrived before it sent data, and the last data came on one that had been open before.
         last_arrival: arrival(1, 2),
         last_data: arrival(4, 1),
+        data: 2,
         longest_gap: Duration::from_secs(3),
         keeper: arrival(4, 1).map(|data| data.from),
         missed: None,

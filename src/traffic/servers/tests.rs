@@ -8,7 +8,7 @@ const APP: u32 = 1000;
 const NEIGHBOUR: u32 = 1337;
 
 fn of_family() -> Scope {
-    Scope { ports: Ports::OfFamily, ignored: vec![9], ephemeral: (32768, 60999) }
+    Scope { ports: Ports::OfFamily, ignored: vec![9], ephemeral: 32768..=60999 }
 }
 
 fn named(ports: &[u16]) -> Scope {
@@ -53,7 +53,8 @@ fn what_is_found_is_theirs_and_nothing_else() {
     let tcp = [(8080, 1, APP), (8080, 2, APP), (9090, 3, APP), (15021, 4, NEIGHBOUR), (9, 5, APP)];
     let listing = listing(&of_family(), &tcp, &[]);
     let found = of_family_in(&listing, &owned(&listing, &[1, 2, 5]));
-    assert_eq!(found, Servers { tcp_ports: vec![8080], ..Servers::default() });
+    let tcp_ports = vec![8080];
+    assert_eq!(found, Servers { served: tcp_ports.clone(), tcp_ports, ..Servers::default() });
     let none = of_family_in(&listing, &owned(&listing, &[]));
     assert!(none.are_none() && !none.guessed);
 }
@@ -129,7 +130,8 @@ fn udp_outside_the_ephemeral_ports_is_a_server_beside_tcp() {
     let listing = listing(&of_family(), &dns, &sockets);
     let found = of_family_in(&listing, &owned(&listing, &[1, 2, 3, 4]));
     let (tcp_ports, udp) = (vec![53, 9153], vec![udp(53, 3), udp(53, 4)]);
-    assert_eq!(found, Servers { tcp_ports, udp, ..Servers::default() });
+    let served = tcp_ports.clone();
+    assert_eq!(found, Servers { tcp_ports, served, udp, ..Servers::default() });
 }
 
 #[test]

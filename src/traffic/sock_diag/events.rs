@@ -52,6 +52,14 @@ impl EventSocket {
         Ok(())
     }
 
+    /// Receives nothing more. What was received before is still there to be drained.
+    pub fn stop(&self) {
+        if let Some(mut filter) = PortRanges::new(&[]).socket_filter() {
+            // Where it is refused, more is received than is needed.
+            let _ = attach(&self.socket, &mut filter);
+        }
+    }
+
     /// Hands out the sockets that ended since the last call; they have no inode and uid 0. Whether
     /// the events of some were lost.
     pub fn drain(&self, each: &mut dyn FnMut(ListedSocket)) -> bool {
