@@ -262,7 +262,7 @@ fn a_helper_that_cannot_end_does_not_hold_up_our_end() {
 fn what_has_ended_before_sigkill_is_not_killed_by_it() {
     let script = "trap '' TERM; sh -c 'exit 3' & sh -c 'kill -KILL $$' & exec sleep 1000";
     for init in [pid1(), laptop()] {
-        let options = "--grace-period 900ms --margin 400ms --log-format json";
+        let options = "--grace-period 3s --margin 400ms --log-format json";
         let run = init.options(options).shell(&["sh"], script);
         let app = run.main_pid();
         eventually("two zombies of the app", || {
