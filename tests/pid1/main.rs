@@ -39,6 +39,7 @@ mod traffic;
 mod shared {
     pub mod at_once;
     pub mod ended;
+    pub mod entering;
     pub mod folder;
     pub mod init;
     pub mod lateness;

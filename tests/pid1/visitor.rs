@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use crate::programs::{network, proxy};
 use crate::shared::init::Run;
@@ -33,13 +33,7 @@ impl Run {
     }
 
     fn join(&self, namespaces: &[&str], words: &[&str], stdin: Stdio) -> Visitor {
-        let pid = self.pid().to_string();
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &pid]).args(namespaces);
-        if !nix::unistd::geteuid().is_root() {
-            command.args(["--user", "--preserve-credentials"]);
-        }
-        Visitor::start(command.args(words).stdin(stdin).stderr(Stdio::null()))
+        Visitor::start(self.nsenter(namespaces).args(words).stdin(stdin).stderr(Stdio::null()))
     }
 }
 
