@@ -9,6 +9,8 @@ mod entry;
 mod escape;
 #[doc(hidden)]
 pub mod exit;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 #[doc(hidden)]
 pub mod health;
 #[doc(hidden)]

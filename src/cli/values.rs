@@ -173,5 +173,8 @@ pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     Ok(Rewrite(forwardable_signal(from)?, to))
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -152,5 +152,8 @@ impl Response {
     }
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -255,5 +255,8 @@ fn status(mut bytes: &[u8]) -> Result<Option<u16>, RequestError> {
     }
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

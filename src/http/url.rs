@@ -237,5 +237,8 @@ pub fn path_of_target(target: &str) -> Option<&str> {
     (is_http && !authority.is_empty()).then_some(path)
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

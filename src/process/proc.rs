@@ -290,5 +290,8 @@ pub fn writes_to(pid: i32, fifo: Fifo, descriptors: &mut usize) -> bool {
     })
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

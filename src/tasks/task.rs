@@ -129,5 +129,8 @@ fn unquote(
     Err("a quote is not closed".into())
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -85,5 +85,8 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     plain
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

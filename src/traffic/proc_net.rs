@@ -292,5 +292,8 @@ fn parse_port_range(text: &str) -> Option<RangeInclusive<u16>> {
     Some(ports.next()?.parse().ok()?..=ports.next()?.parse().ok()?)
 }
 
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
+
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@
 mod dump;
 mod events;
 mod filter;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod inet;
 mod message;
 mod netlink;
