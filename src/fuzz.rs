@@ -2,6 +2,7 @@
 //! takes any bytes, and panics where a promise of the parser does not hold. The unit tests run them on
 //! the files in fuzz/corpus.
 
+pub use crate::cli::fuzz::command_line;
 pub use crate::cli::values::fuzz::values;
 pub use crate::health::probe::fuzz::request;
 pub use crate::http::client::fuzz::response;

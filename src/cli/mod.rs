@@ -9,6 +9,8 @@
 
 pub mod args;
 mod error;
+#[cfg(any(fuzzing, test))]
+pub mod fuzz;
 mod plain;
 mod switches;
 pub mod values;

@@ -30,4 +30,16 @@ macro_rules! targets {
     };
 }
 
-targets!(hooks, mountinfo, netlink, proc_net, request, response, stat, status, url, values);
+targets!(
+    command_line,
+    hooks,
+    mountinfo,
+    netlink,
+    proc_net,
+    request,
+    response,
+    stat,
+    status,
+    url,
+    values
+);
