@@ -5,6 +5,7 @@
 //! A helper is a copy of us. It inherits that all signals are blocked, SIGPIPE too: a write to a pipe
 //! or socket that the other side has closed fails with EPIPE and does not kill it.
 
+use std::cell::UnsafeCell;
 use std::ffi::CStr;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsRawFd;
@@ -28,8 +29,15 @@ use crate::signal::Signal;
 /// those where too many signals are queued (RLIMIT_SIGPENDING), and the end would go unnoticed.
 pub const END: Signal = Signal::STKFLT;
 
-/// The size of a helper's stack in bytes; the pages that it does not touch cost nothing.
-const STACK: usize = 256 * 1024;
+/// The stack of helpers. Each has its own copy of it, so in our memory only what clone(2) writes onto it
+/// is ever touched; and none is refused when a helper is needed.
+#[repr(align(64))]
+struct Stack(UnsafeCell<[u8; 256 * 1024]>);
+
+// SAFETY: only `start` uses it, which runs in one thread, and in no helper.
+unsafe impl Sync for Stack {}
+
+static STACK: Stack = Stack(UnsafeCell::new([0; 256 * 1024]));
 
 /// The longest output of a helper that is read, in bytes.
 const MAX_OUTPUT: u64 = 512;
@@ -70,6 +78,8 @@ pub fn reap(pid: i32) -> bool {
 /// output.
 ///
 /// It is fork(2) with a choice of that signal: the helper has a copy of our memory and our one thread.
+/// A helper starts none itself, since it runs on the stack that it would give away: it forks
+/// ([`fork_task`]).
 pub fn start(
     name: &CStr,
     end: Signal,
@@ -88,11 +98,12 @@ pub fn start(
         let code = die_with(us).map_or(FAILED, |()| work(&mut writer));
         isize::from(code)
     };
-    let mut stack = vec![0; STACK];
     // SAFETY: the memory is copied, so nothing is shared; there is one thread, so no other holds a
-    // lock. The stack is large enough for what helpers do.
-    let child =
-        unsafe { clone(Box::new(in_child), &mut stack, CloneFlags::empty(), Some(end.number())) }?;
+    // lock, or the stack, which is large enough for what helpers do.
+    let child = unsafe {
+        let stack = &mut *STACK.0.get();
+        clone(Box::new(in_child), stack, CloneFlags::empty(), Some(end.number()))
+    }?;
     // The child does it too: whoever runs first, its group is there before we signal it.
     let _ = setpgid(child, child);
     Ok((child.as_raw(), Output(reader)))
