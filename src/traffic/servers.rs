@@ -70,13 +70,15 @@ pub struct Listing {
     udp_other: bool,
     /// The ports of the TCP sockets.
     tcp_ports: SortedSet<u16>,
+    /// There was no memory for all of them.
+    pub is_cut: bool,
 }
 
 impl Listing {
     /// Takes in a TCP socket that listens. All of them come before the first of UDP.
     pub fn add_tcp(&mut self, scope: &Scope, socket: &ListedSocket) {
         if socket.state == LISTEN && scope.covers(socket.port) {
-            self.tcp.push(socket.into());
+            self.is_cut |= !add(&mut self.tcp, socket.into());
             self.tcp_ports.insert(socket.port);
         }
     }
@@ -96,7 +98,7 @@ impl Listing {
         if socket.state != CLOSE {
             self.udp_connected.insert(socket.port);
         } else if is_chosen && scope.covers(socket.port) {
-            self.udp.push(socket.into());
+            self.is_cut |= !add(&mut self.udp, socket.into());
         } else {
             self.udp_other = true;
         }
@@ -106,7 +108,11 @@ impl Listing {
     pub fn add_unix(&mut self, inode: u64, name: &[u8]) {
         let at = self.unix.partition_point(|server| server.name.as_slice() < name);
         let (name, peers) = (name.to_vec(), Vec::new());
-        self.unix.insert(at, UnixServer { inode, name, reach: None, peers });
+        if self.unix.try_reserve(1).is_ok() {
+            self.unix.insert(at, UnixServer { inode, name, reach: None, peers });
+        } else {
+            self.is_cut = true;
+        }
     }
 
     /// Takes in what is connected to the Unix socket with this name, by its inode.
@@ -127,6 +133,15 @@ impl Listing {
     pub fn peers(&self) -> impl Iterator<Item = u64> {
         self.unix.iter().flat_map(|server| server.peers.iter().copied())
     }
+}
+
+/// Adds a socket, of which there may be thousands. False where there is no memory for it.
+fn add<T>(sockets: &mut Vec<T>, socket: T) -> bool {
+    let has_room = sockets.try_reserve(1).is_ok();
+    if has_room {
+        sockets.push(socket);
+    }
+    has_room
 }
 
 impl From<&ListedSocket> for Candidate {

@@ -85,7 +85,10 @@ impl SocketSource {
         if !listing.unix.is_empty() {
             self.backend.list_unix_peers(&mut listing);
         }
-        Ok(listing)
+        match listing.is_cut {
+            true => Err(ErrorKind::OutOfMemory.into()),
+            false => Ok(listing),
+        }
     }
 
     /// Lists the connections to these TCP ports from now on.

@@ -28,7 +28,10 @@ pub struct DumpSocket {
 
 impl DumpSocket {
     pub fn open() -> io::Result<DumpSocket> {
-        Ok(DumpSocket { socket: open_socket()?, buffer: vec![0; MAX_DATAGRAM], sequence: 0 })
+        let mut buffer = Vec::new();
+        buffer.try_reserve_exact(MAX_DATAGRAM)?;
+        buffer.resize(MAX_DATAGRAM, 0);
+        Ok(DumpSocket { socket: open_socket()?, buffer, sequence: 0 })
     }
 
     /// Hands out what is wanted, of IPv4 and IPv6. A socket that comes or goes meanwhile may be
