@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Instant;
 
 use nix::libc;
@@ -101,15 +101,7 @@ pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
         let all = everyone(until);
         let mut torn = false;
         census = Census { is_complete: !all.is_empty() && !is_over(until), ..Census::default() };
-        let Census { living, ended, others, .. } = &mut census;
         let mut known = Known::new();
-        let has_room = known.try_reserve(all.len() + but.len() + 2).is_ok()
-            && living.try_reserve(all.len()).is_ok()
-            && ended.try_reserve(all.len()).is_ok()
-            && others.try_reserve(all.len()).is_ok();
-        if !has_room {
-            return Census::default();
-        }
         know(&mut known, ancestor, but);
         for process in all.values() {
             match descends(process.pid, &all, &mut known) {
@@ -172,17 +164,36 @@ pub fn shows_our_namespace() -> bool {
     us.is_some_and(|us| us.as_os_str() == std::process::id().to_string().as_str())
 }
 
-/// All processes that /proc shows, by their pids; those that were read until then.
+/// So many processes can be looked at whatever memory is refused, as what is reserved suffices for them.
+const FEW: usize = 256;
+
+/// Whether there is memory to look at so many processes, and to keep of each what a look, and after it the
+/// report, may keep. It is asked for once, or each list that grows with them could be refused its memory.
+fn has_room_for(count: usize) -> bool {
+    const EACH: usize = 2048;
+    count <= FEW || Vec::<[u8; EACH]>::new().try_reserve_exact(count).is_ok()
+}
+
+/// The numbers that stand for processes or threads in a folder of /proc. It is closed before a file is
+/// opened: there may be no second descriptor.
+fn numbered(folder: &str) -> io::Result<Vec<i32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(folder)?.flatten() {
+        numbers.try_reserve(1)?;
+        numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    Ok(numbers)
+}
+
+/// All processes that /proc shows, by their pids; those that were read until then. None where memory is
+/// short.
 fn everyone(until: Option<Instant>) -> HashMap<i32, Process> {
     if !shows_our_namespace() {
         return HashMap::new();
     }
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    // The folder is closed before a file is opened: there may be no second descriptor.
-    let pids: Vec<i32> = pids.collect();
+    let pids = numbered("/proc").unwrap_or_default();
     let mut all = HashMap::new();
-    if all.try_reserve(pids.len()).is_err() {
+    if !has_room_for(pids.len()) {
         return all;
     }
     let in_time = pids.into_iter().take_while(|_| !is_over(until));
@@ -239,18 +250,24 @@ pub fn waits_for_signals(pid: i32) -> bool {
 }
 
 /// The children of a process, zombies too, by /proc/PID/task/TID/children. A kernel without that file
-/// (CONFIG_PROC_CHILDREN) is asked for the parent of each process.
+/// (CONFIG_PROC_CHILDREN) is asked for the parent of each process. Where memory is short they are a few
+/// of them, and those of its first thread: to read a folder takes memory too.
 pub fn children(pid: i32) -> Vec<i32> {
     if !shows_our_namespace() {
         return Vec::new();
     }
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    // The folder is closed before the files are opened: there may be one descriptor left.
-    let threads: Vec<PathBuf> = threads.map(|thread| thread.path()).collect();
+    let tasks = format!("/proc/{pid}/task");
+    let threads = numbered(&tasks).unwrap_or_else(|_| vec![pid]);
     let mut children = Vec::new();
     for thread in threads {
+        let thread = Path::new(&tasks).join(thread.to_string());
         match fs::read_to_string(thread.join("children")) {
-            Ok(list) => children.extend(list.split(' ').filter_map(|pid| pid.parse::<i32>().ok())),
+            Ok(list) => {
+                let count = children.len() + list.bytes().filter(|byte| *byte == b' ').count();
+                let most = if has_room_for(count) { count } else { FEW };
+                let more = list.split(' ').filter_map(|pid| pid.parse::<i32>().ok());
+                children.extend(more.take(most.saturating_sub(children.len())));
+            }
             Err(error) if error.kind() == ErrorKind::NotFound && thread.exists() => {
                 let all = everyone(None);
                 let theirs = all.values().filter(|process| process.parent == pid);
