@@ -6,8 +6,14 @@
 
 #![no_main]
 
+use std::alloc::System;
 use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::os::unix::ffi::OsStrExt;
+
+use reprieve::size::reserve::Reserve;
+
+#[global_allocator]
+static MEMORY: Reserve<System> = Reserve(System);
 
 /// The kernel and the C library give it `argc` pointers to C strings, which stay for good.
 #[unsafe(no_mangle)]

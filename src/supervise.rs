@@ -26,6 +26,7 @@ use crate::shutdown::event::{Action, Event, Why};
 use crate::shutdown::plan::Plan;
 use crate::shutdown::{Shutdown, earlier};
 use crate::signal::Signal;
+use crate::size::reserve;
 use crate::tasks::Tasks;
 use crate::tasks::hook::HookContext;
 use crate::tasks::task::Task;
@@ -49,6 +50,8 @@ pub struct Supervisor {
     reap_at: Option<Instant>,
     /// It was said that we cannot reap.
     reap_refused: bool,
+    /// It was said that memory is refused.
+    memory_refused: bool,
     watched: WatchConfig,
     /// While a stop signal is held back.
     watch: Option<Watch>,
@@ -83,6 +86,7 @@ impl Supervisor {
             tty,
             reap_at: None,
             reap_refused: false,
+            memory_refused: false,
             shutdown: Shutdown::new(plan, started_at),
             watched,
             watch: None,
@@ -131,7 +135,17 @@ impl Supervisor {
         if !self.shutdown.holds() {
             self.end_watch(now);
         }
+        self.check_memory();
         ControlFlow::Continue(())
+    }
+
+    /// Says once that memory is refused.
+    fn check_memory(&mut self) {
+        if !self.memory_refused && reserve::was_used() {
+            self.memory_refused = true;
+            let event = "no_memory";
+            warn!(event, "no more memory is to be had: going on with what is reserved");
+        }
     }
 
     fn kill_is_due(&self, now: Instant) -> bool {

@@ -17,6 +17,7 @@ mod inherited;
 mod laptop;
 mod leftovers;
 mod log;
+mod memory;
 mod options;
 mod peers;
 mod prober;

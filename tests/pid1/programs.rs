@@ -44,7 +44,12 @@ pub fn proxy() -> PathBuf {
     helper("proxy")
 }
 
-const HELPERS: [&str; 3] = ["fixture", "network", "proxy"];
+/// Our program where memory is refused.
+pub fn refused() -> PathBuf {
+    helper("refused")
+}
+
+const HELPERS: [&str; 4] = ["fixture", "network", "proxy", "refused"];
 
 /// The helpers are examples to Cargo, which builds them for `cargo test`, but not for
 /// `cargo test --test pid1`. So what is missing, or older than its source, is built here.
