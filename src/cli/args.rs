@@ -54,7 +54,7 @@ pub const WITHOUT_VARIABLE: [&str; 3] = ["help", "version", "license"];
 
 /// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
 /// or a check of names. clap reads the variables of this process when this is called; what reprieve
-/// itself parses with leaves out those that are empty, see [`parse`].
+/// itself parses with leaves out those that are empty, see [`crate::cli::parse`].
 pub fn command() -> Command {
     let has_variable = |long: &&str| !WITHOUT_VARIABLE.contains(long);
     Args::command().mut_args(|option| match option.get_long().filter(has_variable).map(variable) {

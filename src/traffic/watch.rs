@@ -140,8 +140,10 @@ impl Watch {
     }
 
     fn find_servers(&mut self, source: &mut SocketSource, helpers: &[i32], now: Instant) {
-        // Where this fails, so does the list of connections, which says it.
-        let Ok(listing) = source.list_servers(&self.listening) else { return };
+        let listing = match source.list_servers(&self.listening) {
+            Ok(listing) => listing,
+            Err(error) => return self.note(Some(UnseenReason::Refused(error.to_string())), now),
+        };
         if self.listening.refresh(listing, helpers) == Knowledge::Known {
             self.knows_owners = true;
             self.note(self.listening.servers().unseen.clone(), now);
@@ -291,11 +293,11 @@ impl Watch {
         udp_ports.dedup();
         let serves = !ports.is_empty() || !udp_ports.is_empty();
         match (source, unseen) {
-            (Some(_), _) if !self.knows_owners => {
+            (Some(_), None) if !self.knows_owners => {
                 HoldTraffic::Unseen("there was no time to see which ports are the app's".into())
             }
             (Some(_), None) if !serves => HoldTraffic::NothingListens,
-            (Some(source), unseen_because) if serves => {
+            (Some(source), unseen_because) if serves && self.knows_owners => {
                 let after = self.traffic.counts(ended_at);
                 let keeper = after.keeper.or(before.keeper);
                 let Counts { open, active, .. } = before;
