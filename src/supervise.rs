@@ -293,7 +293,12 @@ impl Supervisor {
         let actions = self.shutdown.handle(event, now);
         self.family.look_until(self.shutdown.kill_due());
         for action in actions.in_order() {
-            self.perform(action, received, now)?;
+            match action {
+                Action::Forward { signal, why: Why::Passing } => {
+                    self.pass(signal, received, now)?;
+                }
+                action => self.perform(action, received, now)?,
+            }
         }
         ControlFlow::Continue(())
     }
@@ -305,6 +310,10 @@ impl Supervisor {
     }
 
     /// Does what the core asks for. What was received is the signal that made it ask, if one did.
+    ///
+    /// Its arms need much of the stack, so a signal that is only passed does not come here.
+    #[cold]
+    #[inline(never)]
     fn perform(
         &mut self,
         action: Action,
@@ -333,7 +342,12 @@ impl Supervisor {
                     self.record(Step::Noted { signal, sender, note }, now);
                 }
             }
-            Action::Forward { signal, why } => return self.forward(signal, why, received, now),
+            Action::Forward { signal, why } => {
+                self.watch.iter_mut().for_each(Watch::stop);
+                let (target, looked) = self.family.forward_stop(signal, now);
+                self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
+                return self.handle(Event::Looked(looked), None, now);
+            }
             Action::Drop { signal, why } => self.record(Step::Dropped { signal, why }, now),
             Action::Sweep { signal, kill_at } => {
                 let (swept, looked) = self.family.sweep(signal, now);
@@ -372,19 +386,13 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    fn forward(
+    /// Forwards a signal that is no stop signal.
+    fn pass(
         &mut self,
         signal: Signal,
-        why: Why,
         received: Option<Received>,
         now: Instant,
     ) -> ControlFlow<Option<Ending>> {
-        if why != Why::Passing {
-            self.watch.iter_mut().for_each(Watch::stop);
-            let (target, looked) = self.family.forward_stop(signal, now);
-            self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
-            return self.handle(Event::Looked(looked), None, now);
-        }
         let by_kernel = received.is_some_and(|received| received.origin == Origin::Kernel);
         let (target, looked) = self.family.forward(signal, by_kernel, now);
         let is_outside = |origin| matches!(origin, Origin::Process { pid: 0, .. });
@@ -392,7 +400,7 @@ impl Supervisor {
         let maybe_stop = from_outside
             .map(|received| received.signal)
             .filter(|received| self.family.main_may_exit_on(*received));
-        self.record(Step::Forwarded { signal, why, target, maybe_stop }, now);
+        self.record(Step::Forwarded { signal, why: Why::Passing, target, maybe_stop }, now);
         match looked {
             Some(looked) => self.handle(Event::Looked(looked), None, now),
             None => ControlFlow::Continue(()),
@@ -461,7 +469,10 @@ impl Supervisor {
         self.journal.record(&step, now);
     }
 
-    /// Gives everything back and publishes the report; only then it is waited for what is ours.
+    /// Gives everything back and publishes the report; only then it is waited for what is ours. What
+    /// the report needs of the stack is not kept while the app runs.
+    #[cold]
+    #[inline(never)]
     fn finish(mut self, ending: Option<Ending>, wait: &mut Wait) -> u8 {
         let now = Instant::now();
         self.end_watch(now);

@@ -83,6 +83,9 @@ impl Journal {
         }
     }
 
+    /// Most signals come where nothing is logged.
+    #[cold]
+    #[inline(never)]
     fn log(&self, step: &Step, now: Instant) {
         let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
         let (event, text) = (step.event(), text::step(step, &self.timeline, now));
