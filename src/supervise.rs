@@ -53,8 +53,8 @@ pub struct Supervisor {
     /// It was said that memory is refused.
     memory_refused: bool,
     watched: WatchConfig,
-    /// While a stop signal is held back.
-    watch: Option<Watch>,
+    /// While a stop signal is held back. It is large, and most of a run needs none.
+    watch: Option<Box<Watch>>,
     /// When SIGKILL comes, unless something makes it earlier.
     kill_at: Option<Instant>,
     /// After the hold.
@@ -229,7 +229,7 @@ impl Supervisor {
         if let Some(last_look) = self.last_look.as_mut().filter(|look| is_due(look.next_at())) {
             last_look.look(now);
         }
-        match is_due(self.watch.as_ref().and_then(Watch::next_at)) {
+        match is_due(self.watch.as_deref().and_then(Watch::next_at)) {
             true => self.look_at_traffic(),
             false => ControlFlow::Continue(()),
         }
@@ -238,7 +238,7 @@ impl Supervisor {
     /// When to wake without a signal.
     fn deadline(&self) -> Option<Instant> {
         let last_look_at = self.last_look.as_ref().and_then(LastLook::next_at);
-        let look_at = earlier(self.watch.as_ref().and_then(Watch::next_at), last_look_at);
+        let look_at = earlier(self.watch.as_deref().and_then(Watch::next_at), last_look_at);
         let beside = earlier(self.tasks.queue.deadline(), self.readiness.deadline());
         let due = earlier(self.shutdown.deadline(), self.reap_at);
         earlier(earlier(due, look_at), beside)
@@ -327,8 +327,8 @@ impl Supervisor {
                 self.record(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
                     let times = Times { began_at: now, may_end_at, ends_at: forward_at };
-                    self.watch =
-                        Some(Watch::begin(&self.watched, &self.family.helper_pids(), times));
+                    let helpers = self.family.helper_pids();
+                    self.watch = Some(Box::new(Watch::begin(&self.watched, &helpers, times)));
                     self.kill_at = kill_at;
                 }
             }
@@ -343,7 +343,7 @@ impl Supervisor {
                 }
             }
             Action::Forward { signal, why } => {
-                self.watch.iter_mut().for_each(Watch::stop);
+                self.watch.iter_mut().for_each(|watch| watch.stop());
                 let (target, looked) = self.family.forward_stop(signal, now);
                 self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
                 return self.handle(Event::Looked(looked), None, now);

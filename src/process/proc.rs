@@ -16,11 +16,9 @@ use crate::process::target::Name;
 use crate::signal::{Signal, SignalSet};
 
 /// What a file of /proc/PID says, in one read: the kernel writes it anew for each that begins. It may
-/// contain names that are not UTF-8. It is read onto the stack, as memory may be short.
-fn read(pid: i32, file: &str) -> Option<String> {
-    const LONGER_THAN_ANY: usize = 8192;
-    let mut text = [0; LONGER_THAN_ANY];
-    let length = File::open(format!("/proc/{pid}/{file}")).ok()?.read(&mut text).ok()?;
+/// contain names that are not UTF-8. It is read into a buffer on the stack, as memory may be short.
+fn read(pid: i32, file: &str, text: &mut [u8]) -> Option<String> {
+    let length = File::open(format!("/proc/{pid}/{file}")).ok()?.read(text).ok()?;
     Some(String::from_utf8_lossy(&text[..length]).into_owned())
 }
 
@@ -42,7 +40,9 @@ pub struct Process {
 impl Process {
     /// The process that has this pid now.
     pub fn read(pid: i32) -> Option<Process> {
-        Process::parse(&read(pid, "stat")?)
+        // Each of its 52 fields has 21 bytes at most, and the command 64; and every page of the stack
+        // that was touched once stays ours.
+        Process::parse(&read(pid, "stat", &mut [0; 1536])?)
     }
 
     /// Parses a /proc/PID/stat. The command in it stands in parentheses, and may contain any byte,
@@ -218,7 +218,7 @@ pub struct Signals {
 
 /// What a process does with signals; none where that cannot be seen.
 pub fn signals(pid: i32) -> Option<Signals> {
-    parse_signals(&read(pid, "status")?)
+    parse_signals(&read(pid, "status", &mut [0; 8192])?)
 }
 
 fn parse_signals(status: &str) -> Option<Signals> {
