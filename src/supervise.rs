@@ -342,12 +342,7 @@ impl Supervisor {
                     self.record(Step::Noted { signal, sender, note }, now);
                 }
             }
-            Action::Forward { signal, why } => {
-                self.watch.iter_mut().for_each(|watch| watch.stop());
-                let (target, looked) = self.family.forward_stop(signal, now);
-                self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
-                return self.handle(Event::Looked(looked), None, now);
-            }
+            Action::Forward { signal, why } => return self.forward_stop(signal, why, now),
             Action::Drop { signal, why } => self.record(Step::Dropped { signal, why }, now),
             Action::Sweep { signal, kill_at } => {
                 let (swept, looked) = self.family.sweep(signal, now);
@@ -384,6 +379,18 @@ impl Supervisor {
             Action::Exit(ending) => return ControlFlow::Break(ending),
         }
         ControlFlow::Continue(())
+    }
+
+    fn forward_stop(
+        &mut self,
+        signal: Signal,
+        why: Why,
+        now: Instant,
+    ) -> ControlFlow<Option<Ending>> {
+        self.watch.iter_mut().for_each(|watch| watch.stop());
+        let (target, looked) = self.family.forward_stop(signal, now);
+        self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
+        self.handle(Event::Looked(looked), None, now)
     }
 
     /// Forwards a signal that is no stop signal.
