@@ -40,6 +40,9 @@ const MAX_REAPED: usize = 1000;
 /// The pause after which we reap again, where the kernel or a sandbox refused it.
 const REAP_AGAIN: Duration = Duration::from_millis(100);
 
+/// The loop goes on, or ends with the main child's ending, where that is known.
+type Flow = ControlFlow<Option<Ending>>;
+
 /// All that is needed to bring one app to its end.
 pub struct Supervisor {
     shutdown: Shutdown,
@@ -108,7 +111,7 @@ impl Supervisor {
 
     /// One wake-up: all signals, then reaping, then the deadlines, all with one time, and then a look
     /// at the traffic. Where SIGKILL is due it comes first, and nobody is looked at before it.
-    fn wake(&mut self, wait: &mut Wait) -> ControlFlow<Option<Ending>> {
+    fn wake(&mut self, wait: &mut Wait) -> Flow {
         let received = wait.next(self.deadline());
         let now = Instant::now();
         if self.kill_is_due(now) {
@@ -153,7 +156,7 @@ impl Supervisor {
     }
 
     /// Reaps what has ended, if anything may have.
-    fn reap(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+    fn reap(&mut self, now: Instant) -> Flow {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.reap_at) && !self.kill_is_due(now) && self.family.main_has_ended() {
             // Once it is reaped, nothing shows any more what it executed last.
@@ -205,7 +208,7 @@ impl Supervisor {
     }
 
     /// Does what the core has due.
-    fn tick(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+    fn tick(&mut self, now: Instant) -> Flow {
         while self.shutdown.deadline().is_some_and(|at| at <= now) {
             self.handle(Event::Tick, None, now)?;
         }
@@ -213,7 +216,7 @@ impl Supervisor {
     }
 
     /// Does what is due: for the core, then for the tasks and the responder, and looks at the traffic.
-    fn on_deadlines(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+    fn on_deadlines(&mut self, now: Instant) -> Flow {
         self.tick(now)?;
         if let Some(signal) = self.tasks.queue.on_deadline(now) {
             self.family.signal(Helper::Task, signal);
@@ -245,7 +248,7 @@ impl Supervisor {
     }
 
     /// Lets the core know when all tasks have ended, be it that they could not even be started.
-    fn check_tasks(&mut self, now: Instant) -> ControlFlow<Option<Ending>> {
+    fn check_tasks(&mut self, now: Instant) -> Flow {
         if self.tasks.queue.have_ended() {
             self.handle(Event::TasksEnded, None, now)?;
             // The hold may have lasted for them alone, and no look be due any more.
@@ -255,7 +258,7 @@ impl Supervisor {
     }
 
     /// Looks at the traffic, if it is watched, and the hold is not over.
-    fn look_at_traffic(&mut self) -> ControlFlow<Option<Ending>> {
+    fn look_at_traffic(&mut self) -> Flow {
         let Some(watch) = self.watch.as_mut().filter(|_| self.shutdown.holds()) else {
             return ControlFlow::Continue(());
         };
@@ -283,12 +286,7 @@ impl Supervisor {
         self.journal.record_traffic(seen);
     }
 
-    fn handle(
-        &mut self,
-        event: Event,
-        received: Option<Received>,
-        now: Instant,
-    ) -> ControlFlow<Option<Ending>> {
+    fn handle(&mut self, event: Event, received: Option<Received>, now: Instant) -> Flow {
         self.check_group(now);
         let actions = self.shutdown.handle(event, now);
         self.family.look_until(self.shutdown.kill_due());
@@ -314,12 +312,7 @@ impl Supervisor {
     /// Its arms need much of the stack, so a signal that is only passed does not come here.
     #[cold]
     #[inline(never)]
-    fn perform(
-        &mut self,
-        action: Action,
-        received: Option<Received>,
-        now: Instant,
-    ) -> ControlFlow<Option<Ending>> {
+    fn perform(&mut self, action: Action, received: Option<Received>, now: Instant) -> Flow {
         match action {
             Action::Begin { signal, may_end_at, forward_at, kill_at } => {
                 self.readiness.stop(&self.family);
@@ -381,12 +374,7 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    fn forward_stop(
-        &mut self,
-        signal: Signal,
-        why: Why,
-        now: Instant,
-    ) -> ControlFlow<Option<Ending>> {
+    fn forward_stop(&mut self, signal: Signal, why: Why, now: Instant) -> Flow {
         self.watch.iter_mut().for_each(|watch| watch.stop());
         let (target, looked) = self.family.forward_stop(signal, now);
         self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
@@ -394,12 +382,7 @@ impl Supervisor {
     }
 
     /// Forwards a signal that is no stop signal.
-    fn pass(
-        &mut self,
-        signal: Signal,
-        received: Option<Received>,
-        now: Instant,
-    ) -> ControlFlow<Option<Ending>> {
+    fn pass(&mut self, signal: Signal, received: Option<Received>, now: Instant) -> Flow {
         let by_kernel = received.is_some_and(|received| received.origin == Origin::Kernel);
         let (target, looked) = self.family.forward(signal, by_kernel, now);
         let is_outside = |origin| matches!(origin, Origin::Process { pid: 0, .. });
