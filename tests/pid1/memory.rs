@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use nix::libc;
+use nix::sys::resource::Resource;
 
 use crate::harness::*;
 
@@ -72,10 +73,10 @@ impl Shutdown {
 }
 
 /// A limit of a process that runs, in bytes.
-fn limit(pid: i32, resource: libc::__rlimit_resource_t, bytes: u64) {
+fn limit(pid: i32, resource: Resource, bytes: u64) {
     let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
     // SAFETY: the limit lives for the call, and the old one is not asked for.
-    let done = unsafe { libc::prlimit(pid, resource, &raw const limit, std::ptr::null_mut()) };
+    let done = unsafe { libc::prlimit(pid, resource as _, &raw const limit, std::ptr::null_mut()) };
     assert_eq!(done, 0, "prlimit");
 }
 
@@ -87,7 +88,7 @@ fn size(pid: i32, key: &str) -> u64 {
 
 #[test]
 fn a_limit_of_memory_holds_up_no_deadline() {
-    let limits = [(libc::RLIMIT_AS, "VmSize"), (libc::RLIMIT_DATA, "VmData")];
+    let limits = [(Resource::RLIMIT_AS, "VmSize"), (Resource::RLIMIT_DATA, "VmData")];
     for (resource, key) in limits {
         at_once([0, 16, 64, 160, 300, 1000], |room| {
             let ended = with_room(resource, key, room, FEW);
@@ -101,13 +102,13 @@ fn a_limit_of_memory_holds_up_no_deadline() {
 #[test]
 fn a_limit_of_memory_and_many_leftovers_hold_up_no_deadline() {
     for room in [0, 160, 1000] {
-        let ended = with_room(libc::RLIMIT_AS, "VmSize", room, MANY);
+        let ended = with_room(Resource::RLIMIT_AS, "VmSize", room, MANY);
         assert!(ended.said(r#""event":"swept""#), "{ended}");
     }
 }
 
 /// A shutdown with so many KiB more than there are, and so many leftovers.
-fn with_room(resource: libc::__rlimit_resource_t, key: &str, room: u64, deaf: usize) -> Ended {
+fn with_room(resource: Resource, key: &str, room: u64, deaf: usize) -> Ended {
     let shutdown = Shutdown::ready(pid1(), Folder::new(), deaf);
     let init = shutdown.run.pid();
     limit(init, resource, size(init, key) + room * 1024);
