@@ -243,10 +243,9 @@ impl Watch {
             None => paused_until,
         };
         let last_at = self.times.ends_at.checked_sub(in_the_way)?;
-        // With a fixed delay only the report wants to know, and then the last look is enough.
+        // With a fixed delay only the report wants to know, and then the look after the forward is enough.
         let is_idle = self.listening.servers().are_none() && !self.times.may_end_early();
-        let next_at = if is_idle { last_at } else { next_at.min(last_at) };
-        (now < last_at).then_some(next_at)
+        (now < last_at && !is_idle).then_some(next_at.min(last_at))
     }
 
     /// When traffic will have stopped, if no more comes than was seen at the last look.
