@@ -8,6 +8,7 @@ use nix::sys::stat::fstat;
 
 use super::*;
 use crate::sorted::SortedMap;
+use crate::traffic::tests::eventually;
 use crate::traffic::tests::is_alone;
 
 /// A process that we started, which leads a group, and its descendants. They are killed when it is
@@ -85,8 +86,9 @@ fn sockets_of_descendants_are_found() {
     assert_eq!(found.searched, SortedSet::from_iter([inode, others]));
     assert_eq!(found.found.iter().map(|(inode, _)| inode).collect::<Vec<_>>(), [inode]);
     assert!(found.read_any && !found.incomplete && found.unreadable_uids.is_empty());
-    let owner = found.found.get(inode).and_then(proc::command);
-    assert_eq!(owner.as_deref(), Some("sleep"));
+    // It is forked before it is what it is called.
+    let owner = found.found.get(inode).unwrap();
+    eventually("sleep", || (proc::command(owner).as_deref() == Some("sleep")).then_some(()));
     // It is ours too, but we are none of our descendants; nor is who is left out.
     let us = std::process::id() as i32;
     let found = owned(Search::begin(us, &[family.pid()], SortedSet::from_iter([others])));
