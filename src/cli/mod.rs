@@ -8,7 +8,7 @@
 //! - `error.rs`: clap's errors in one line
 
 pub mod args;
-mod error;
+pub mod error;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
 mod plain;
