@@ -22,6 +22,7 @@ mod pause;
 pub mod process;
 #[doc(hidden)]
 pub mod report;
+mod room;
 #[doc(hidden)]
 pub mod shutdown;
 #[doc(hidden)]

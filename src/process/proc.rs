@@ -13,6 +13,7 @@ use nix::libc;
 
 use crate::process::slice;
 use crate::process::target::Name;
+use crate::room;
 use crate::signal::{Signal, SignalSet};
 
 /// What a file of /proc/PID says, in one read: the kernel writes it anew for each that begins. It may
@@ -164,14 +165,11 @@ pub fn shows_our_namespace() -> bool {
     us.is_some_and(|us| us.as_os_str() == std::process::id().to_string().as_str())
 }
 
-/// So many processes can be looked at whatever memory is refused, as what is reserved suffices for them.
-const FEW: usize = 256;
-
 /// Whether there is memory to look at so many processes, and to keep of each what a look, and after it the
-/// report, may keep. It is asked for once, or each list that grows with them could be refused its memory.
+/// report, may keep.
 fn has_room_for(count: usize) -> bool {
     const EACH: usize = 2048;
-    count <= FEW || Vec::<[u8; EACH]>::new().try_reserve_exact(count).is_ok()
+    room::is_there_for(count, EACH)
 }
 
 /// The numbers that stand for processes or threads in a folder of /proc. It is closed before a file is
@@ -264,7 +262,7 @@ pub fn children(pid: i32) -> Vec<i32> {
         match fs::read_to_string(thread.join("children")) {
             Ok(list) => {
                 let count = children.len() + list.bytes().filter(|byte| *byte == b' ').count();
-                let most = if has_room_for(count) { count } else { FEW };
+                let most = if has_room_for(count) { count } else { room::FEW };
                 let more = list.split(' ').filter_map(|pid| pid.parse::<i32>().ok());
                 children.extend(more.take(most.saturating_sub(children.len())));
             }

@@ -70,6 +70,9 @@ impl Listening {
     /// Takes in a look's listing, of which the helpers have nothing.
     pub fn refresh(&mut self, mut listing: Listing, helpers: &[i32]) -> Knowledge {
         self.take_in_search();
+        if listing.room.is_full() {
+            return self.without_memory();
+        }
         self.forget_all_but(&listing);
         if matches!(self.scope.ports, Ports::OfFamily) && self.search.is_none() {
             self.search = self.wanted(&listing).map(|wanted| {
@@ -83,6 +86,7 @@ impl Listening {
         let us = geteuid().as_raw();
         self.servers = servers(&self.scope, &listing, &self.owned, us, &self.once);
         match self.search {
+            None if self.owned.is_cut => return self.without_memory(),
             None => self.keep(),
             // What may be unseen is known when it is known whose it is.
             Some(_) => self.servers.unseen = None,
@@ -92,6 +96,14 @@ impl Listening {
             None => Knowledge::Known,
             Some(_) => Knowledge::Searching,
         }
+    }
+
+    /// What cannot be listed or searched for is not seen, for the rest of the hold.
+    fn without_memory(&mut self) -> Knowledge {
+        self.search = None;
+        self.unseen.get_or_insert(UnseenReason::NoMemory);
+        self.servers.unseen.clone_from(&self.unseen);
+        Knowledge::Known
     }
 
     /// Whether a search is on.
@@ -139,6 +151,7 @@ impl Listening {
         self.owned.unreadable_uids.extend(found.unreadable_uids.iter());
         self.owned.read_any |= found.read_any;
         self.owned.incomplete |= found.incomplete;
+        self.owned.is_cut |= found.is_cut;
     }
 
     /// Forgets what is known of sockets that are gone: an inode may be another's later.

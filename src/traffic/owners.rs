@@ -12,6 +12,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::process::proc::{self, Process};
+use crate::room::Room;
 use crate::sorted::SortedSet;
 use crate::traffic::servers::Owned;
 
@@ -31,6 +32,8 @@ pub struct Search {
     /// What each process is a child of, as a scan of /proc has found, in pairs of parent and child,
     /// sorted; None where the kernel tells the children of each.
     parents: Option<SortedSet<(i32, i32)>>,
+    /// Memory for the processes.
+    room: Room,
     /// How often the children of the ancestor were asked for.
     rounds: usize,
     /// One was visited in this round.
@@ -59,6 +62,9 @@ struct Descriptors {
     /// They were opened by another thread than the first, which has ended.
     by_thread: bool,
 }
+
+/// The bytes of a process in all lists and sets of a search, where each has just grown.
+const EACH: usize = 128;
 
 impl Search {
     /// Begins to look for the owners of these inodes among the descendants of a process, without
@@ -92,6 +98,7 @@ impl Search {
             visited: but.iter().copied().collect(),
             ahead: Vec::new(),
             parents: (!knows_children).then(SortedSet::default),
+            room: Room::default(),
             rounds: 0,
             visited_any: false,
             place,
@@ -121,7 +128,7 @@ impl Search {
 
     /// Whether nothing is left to do.
     pub fn is_done(&self) -> bool {
-        self.wanted.is_empty() || matches!(self.place, Place::Done)
+        self.wanted.is_empty() || self.owned.is_cut || matches!(self.place, Place::Done)
     }
 
     /// Looks at one descriptor, one thread or one entry of /proc.
@@ -140,6 +147,7 @@ impl Search {
         let Some(entry) = entries.next() else { return Place::Between };
         let pid = entry.ok().and_then(|entry| number(&entry));
         let process = pid.and_then(Process::read);
+        self.owned.is_cut |= !self.room.takes_one(EACH);
         parents.extend(process.map(|process| (process.parent, process.pid)));
         Place::Scan(entries)
     }
@@ -218,6 +226,7 @@ impl Search {
 
     fn children(&mut self, pid: i32) -> Place {
         if let Some(parents) = &self.parents {
+            // Their room was asked for in the scan.
             let theirs = parents.from((pid, 0)).take_while(|(parent, _)| *parent == pid);
             self.ahead.extend(theirs.map(|(_, child)| child));
             return Place::Between;
@@ -236,10 +245,13 @@ impl Search {
         match thread.and_then(|thread| fs::read_to_string(thread.path().join("children"))) {
             Ok(list) => {
                 let children = list.split(' ').filter_map(|pid| pid.parse::<i32>().ok());
-                self.ahead.extend(children);
+                let has_room = |_: &i32| self.room.takes_one(EACH);
+                self.ahead.extend(children.take_while(has_room));
+                self.owned.is_cut |= self.room.is_full();
             }
             // It has ended.
             Err(error) if is_gone(&error) => {}
+            Err(error) if error.kind() == ErrorKind::OutOfMemory => self.owned.is_cut = true,
             Err(_) => self.owned.incomplete = true,
         }
         Place::Threads(threads)

@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::room::Room;
 use crate::sorted::{SortedMap, SortedSet};
 use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket};
 use crate::traffic::unseen::UnseenReason;
@@ -55,6 +56,10 @@ pub struct UnixServer {
     pub peers: Vec<u64>,
 }
 
+/// The bytes of a socket, or of a peer, in all lists and sets of a look and of the search for their owners,
+/// where each has just grown. A Unix socket's name has 108 bytes at most.
+const EACH: usize = 512;
+
 /// What of the sockets in our network namespace may belong to a server, at one look.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
@@ -70,15 +75,15 @@ pub struct Listing {
     udp_other: bool,
     /// The ports of the TCP sockets.
     tcp_ports: SortedSet<u16>,
-    /// There was no memory for all of them.
-    pub is_cut: bool,
+    /// Memory for these, and for all that is kept of them from look to look.
+    pub room: Room,
 }
 
 impl Listing {
     /// Takes in a TCP socket that listens. All of them come before the first of UDP.
     pub fn add_tcp(&mut self, scope: &Scope, socket: &ListedSocket) {
-        if socket.state == LISTEN && scope.covers(socket.port) {
-            self.is_cut |= !add(&mut self.tcp, socket.into());
+        if socket.state == LISTEN && scope.covers(socket.port) && self.has_room() {
+            self.tcp.push(socket.into());
             self.tcp_ports.insert(socket.port);
         }
     }
@@ -86,6 +91,9 @@ impl Listing {
     /// Takes in a UDP socket. One that is not connected is a client's where the kernel chose its port,
     /// unless TCP is served on that port too (HTTP/3).
     pub fn add_udp(&mut self, scope: &Scope, socket: &ListedSocket) {
+        if !self.has_room() {
+            return;
+        }
         let is_chosen = match scope.ports {
             Ports::Named(_) => true,
             Ports::OfFamily => {
@@ -98,7 +106,7 @@ impl Listing {
         if socket.state != CLOSE {
             self.udp_connected.insert(socket.port);
         } else if is_chosen && scope.covers(socket.port) {
-            self.is_cut |= !add(&mut self.udp, socket.into());
+            self.udp.push(socket.into());
         } else {
             self.udp_other = true;
         }
@@ -106,12 +114,10 @@ impl Listing {
 
     /// Takes in a Unix socket that takes what others send. Where ports are named it is not asked for.
     pub fn add_unix(&mut self, inode: u64, name: &[u8]) {
-        let at = self.unix.partition_point(|server| server.name.as_slice() < name);
-        let (name, peers) = (name.to_vec(), Vec::new());
-        if self.unix.try_reserve(1).is_ok() {
+        if self.has_room() {
+            let at = self.unix.partition_point(|server| server.name.as_slice() < name);
+            let (name, peers) = (name.to_vec(), Vec::new());
             self.unix.insert(at, UnixServer { inode, name, reach: None, peers });
-        } else {
-            self.is_cut = true;
         }
     }
 
@@ -120,7 +126,15 @@ impl Listing {
         const MAX_PEERS: usize = 64;
         let first = self.unix.partition_point(|server| server.name.as_slice() < name);
         let named = self.unix.iter_mut().skip(first).take_while(|server| server.name == name);
-        named.filter(|server| server.peers.len() < MAX_PEERS).for_each(|s| s.peers.push(peer));
+        for server in named.filter(|server| server.peers.len() < MAX_PEERS) {
+            if self.room.takes_one(EACH) {
+                server.peers.push(peer);
+            }
+        }
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.room.takes_one(EACH)
     }
 
     /// The inodes of all sockets that may be servers'.
@@ -133,15 +147,6 @@ impl Listing {
     pub fn peers(&self) -> impl Iterator<Item = u64> {
         self.unix.iter().flat_map(|server| server.peers.iter().copied())
     }
-}
-
-/// Adds a socket, of which there may be thousands. False where there is no memory for it.
-fn add<T>(sockets: &mut Vec<T>, socket: T) -> bool {
-    let has_room = sockets.try_reserve(1).is_ok();
-    if has_room {
-        sockets.push(socket);
-    }
-    has_room
 }
 
 impl From<&ListedSocket> for Candidate {
@@ -174,6 +179,8 @@ pub struct Owned {
     pub read_any: bool,
     /// There is a process of which not even the uids can be seen.
     pub incomplete: bool,
+    /// There was no memory for all processes.
+    pub is_cut: bool,
 }
 
 impl Owned {

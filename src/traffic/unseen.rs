@@ -16,6 +16,8 @@ pub enum UnseenReason {
     OnlyUdp(u16),
     /// Neither netlink nor /proc/net can be read: this is the error.
     Refused(String),
+    /// There is no memory to list all sockets, or to search for their owners.
+    NoMemory,
 }
 
 impl fmt::Display for UnseenReason {
@@ -34,6 +36,7 @@ impl fmt::Display for UnseenReason {
             UnseenReason::Refused(error) => {
                 write!(f, "neither netlink nor /proc/net shows the connections: {error}")
             }
+            UnseenReason::NoMemory => f.write_str("there is no memory for a list of all sockets"),
         }
     }
 }

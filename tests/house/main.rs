@@ -12,6 +12,7 @@ use tree::Tree;
 const PURE: &[&str] = &[
     "shutdown/",
     "escape.rs",
+    "room.rs",
     "signal.rs",
     "sorted.rs",
     "span.rs",

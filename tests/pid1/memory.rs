@@ -107,6 +107,27 @@ fn a_limit_of_memory_and_many_leftovers_hold_up_no_deadline() {
     }
 }
 
+#[test]
+fn a_limit_of_memory_and_many_listeners_hold_up_no_deadline() {
+    for (resource, key) in [(Resource::RLIMIT_AS, "VmSize"), (Resource::RLIMIT_DATA, "VmData")] {
+        at_once([0, 200, 1000, 2000], |room| {
+            let script = format!("exec {} serve crowd:6000", network().display());
+            let options = "--log-format json --delay 300ms..600ms --grace-period 4s --margin 1s";
+            let run = pid1().options(options).in_network("").shell(&["sh"], &script);
+            run.hears("serving");
+            let init = run.pid();
+            limit(init, resource, size(init, key) + room * 1024);
+            run.signal(libc::SIGTERM);
+            let ended = run.ends();
+            let what = format!("{key} and {room} KiB");
+            assert_eq!(ended.code, 143, "{what}: {ended}");
+            assert!(at_ms(&ended, "forwarded_at_ms") >= 600, "{what}: {ended}");
+            let is_unseen = ended.said("there is no memory for a list of all sockets");
+            assert!(room > 0 || is_unseen, "{what}: {ended}");
+        });
+    }
+}
+
 /// A shutdown with so many KiB more than there are, and so many leftovers.
 fn with_room(resource: Resource, key: &str, room: u64, deaf: usize) -> Ended {
     let shutdown = Shutdown::ready(pid1(), Folder::new(), deaf);

@@ -6,7 +6,7 @@
 //!         `files` (/proc/net) or `pidfd` (to signal by a descriptor)
 //!     network serve [--unreadable] [ADDRESS]...
 //!         listens on each `tcp:IP:PORT`, `udp:IP:PORT` and `unix:NAME` (a file where it is a path,
-//!         else none), prints `serving PID` and answers whatever a client of a stream sends, until a signal
+//!         else none), and on `crowd:N` Unix sockets that have numbers for names, prints `serving PID` and answers whatever a client of a stream sends, until a signal
 //!         ends it; unreadable, none but root may see its descriptors
 //!     network call IP:PORT|unix:NAME [FROM]
 //!         does what each line of its stdin asks for, then prints it: `request` (on a connection of
@@ -145,21 +145,23 @@ fn serve(addresses: &[&str]) -> ! {
         epoll.add(socket, event).expect("epoll_ctl");
     };
     let (mut listeners, mut streams) = (HashMap::new(), HashMap::new());
-    let mut others = Vec::new();
+    let mut others: Vec<OwnedFd> = Vec::new();
     for address in addresses {
         let (kind, place) = address.split_once(':').expect("KIND:ADDRESS");
         let listener: OwnedFd = match kind {
             "tcp" => TcpListener::bind(place).expect(address).into(),
             "udp" => {
                 // They are there to be bound.
-                others.push(UdpSocket::bind(place).expect(address));
+                others.push(UdpSocket::bind(place).expect(address).into());
+                continue;
+            }
+            "crowd" => {
+                let count: usize = place.parse().expect(address);
+                others.extend((0..count).map(|n| abstract_listener(&n.to_string())));
                 continue;
             }
             "unix" if place.starts_with('/') => UnixListener::bind(place).expect(address).into(),
-            "unix" => {
-                let name = UnixAddress::from_abstract_name(place).expect(address);
-                UnixListener::bind_addr(&name).expect(address).into()
-            }
+            "unix" => abstract_listener(place),
             _ => panic!("unknown address {address}"),
         };
         fcntl(&listener, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a socket");
@@ -190,6 +192,11 @@ fn serve(addresses: &[&str]) -> ! {
             }
         }
     }
+}
+
+fn abstract_listener(name: &str) -> OwnedFd {
+    let address = UnixAddress::from_abstract_name(name).expect(name);
+    UnixListener::bind_addr(&address).expect(name).into()
 }
 
 fn call(to: &str, from: Option<&str>) {

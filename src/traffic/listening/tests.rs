@@ -109,6 +109,21 @@ fn peers_alone_are_not_searched_for_without_an_end() {
 }
 
 #[test]
+fn what_there_is_no_memory_for_is_unseen() {
+    let mut cut = Listing::default();
+    while cut.room.takes_one(usize::MAX / 1024) {}
+    let mut listening = Listening::new(Ports::OfFamily, Vec::new());
+    for listing in [cut, Listing::default()] {
+        assert_eq!(listening.refresh(listing, &[]), Knowledge::Known);
+        assert_eq!(listening.servers().unseen, Some(UnseenReason::NoMemory));
+    }
+    let mut listening = Listening::new(Ports::OfFamily, Vec::new());
+    listening.owned.is_cut = true;
+    assert_eq!(listening.refresh(Listing::default(), &[]), Knowledge::Known);
+    assert_eq!(listening.servers().unseen, Some(UnseenReason::NoMemory));
+}
+
+#[test]
 fn what_was_not_seen_once_stays_unseen() {
     let (socket, inode) = listener();
     let _family = Family::run("sleep 1000 & echo; wait", &socket);

@@ -148,6 +148,19 @@ fn one_of_many_descriptors_is_found_in_many_parts() {
 }
 
 #[test]
+fn a_search_without_memory_is_done_and_says_so() {
+    let (listener, inode) = listener();
+    let family = Family::run("sleep 1000 & echo; wait", &listener);
+    for knows_children in [true, false] {
+        let wanted = SortedSet::from_iter([inode, 1]);
+        let mut search = Search::begin_by(knows_children, family.pid(), &[], wanted);
+        while search.room.takes_one(usize::MAX / 1024) {}
+        while !search.go_on() {}
+        assert!(search.found().is_cut);
+    }
+}
+
+#[test]
 fn who_ends_meanwhile_is_no_matter() {
     let (listener, inode) = listener();
     for steps in 0..30 {
