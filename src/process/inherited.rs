@@ -20,6 +20,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{chdir, fchdir};
 
 use crate::exit::StartError;
+use crate::process::proc;
 use crate::signal::SignalSet;
 
 /// What we have changed for ourselves, as it was: the app is to inherit that.
@@ -161,7 +162,7 @@ fn close_range(first: RawFd, last: RawFd) {
         if libc::syscall(libc::SYS_close_range, first, last, 0) == 0 {
             return;
         }
-        let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+        let open = proc::folder("/proc/self/fd").into_iter().flatten().flatten();
         let open = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         for fd in open.filter(|fd| (first..=last).contains(fd)).collect::<Vec<RawFd>>() {
             libc::close(fd);

@@ -3,12 +3,13 @@
 //! of other users, and the process may be gone.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, ReadDir};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::Instant;
 
+use nix::errno::Errno;
 use nix::libc;
 
 use crate::process::slice;
@@ -172,11 +173,22 @@ fn has_room_for(count: usize) -> bool {
     room::is_there_for(count, EACH)
 }
 
+/// What is in a folder of /proc. Where a sandbox refuses close(2) that is an error: std panics where it cannot
+/// close a folder.
+pub fn folder(path: impl AsRef<Path>) -> io::Result<ReadDir> {
+    // SAFETY: no descriptor has this number, and so nothing is closed.
+    unsafe { libc::close(-1) };
+    match Errno::last() {
+        Errno::EBADF => fs::read_dir(path),
+        refused => Err(refused.into()),
+    }
+}
+
 /// The numbers that stand for processes or threads in a folder of /proc. It is closed before a file is
 /// opened: there may be no second descriptor.
-fn numbered(folder: &str) -> io::Result<Vec<i32>> {
+fn numbered(path: &str) -> io::Result<Vec<i32>> {
     let mut numbers = Vec::new();
-    for entry in fs::read_dir(folder)?.flatten() {
+    for entry in folder(path)?.flatten() {
         numbers.try_reserve(1)?;
         numbers.extend(entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
     }
@@ -293,7 +305,7 @@ pub fn writes_to(pid: i32, fifo: Fifo, descriptors: &mut usize) -> bool {
     if *descriptors == 0 {
         return false;
     }
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let open = folder(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     open.take_while(|_| {
         *descriptors = descriptors.saturating_sub(1);
         *descriptors > 0

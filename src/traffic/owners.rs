@@ -81,7 +81,7 @@ impl Search {
         but: &[i32],
         wanted: SortedSet<u64>,
     ) -> Search {
-        let scan = || fs::read_dir("/proc").map_or(Place::Done, Place::Scan);
+        let scan = || proc::folder("/proc").map_or(Place::Done, Place::Scan);
         let place = match proc::shows_our_namespace() {
             true if knows_children => Place::Between,
             true => scan(),
@@ -158,7 +158,7 @@ impl Search {
             return Place::Between;
         }
         self.visited_any = true;
-        match fs::read_dir(format!("/proc/{pid}/fd")) {
+        match proc::folder(format!("/proc/{pid}/fd")) {
             Ok(entries) => {
                 Place::Descriptors(Descriptors { pid, entries, any: false, by_thread: false })
             }
@@ -231,7 +231,7 @@ impl Search {
             self.ahead.extend(theirs.map(|(_, child)| child));
             return Place::Between;
         }
-        match fs::read_dir(format!("/proc/{pid}/task")) {
+        match proc::folder(format!("/proc/{pid}/task")) {
             Ok(threads) => Place::Threads(threads),
             Err(error) => {
                 self.owned.incomplete |= error.kind() != ErrorKind::NotFound;
@@ -268,9 +268,9 @@ fn number(entry: &DirEntry) -> Option<i32> {
 
 /// The descriptors of a thread that is not the first; None where there is no other.
 fn of_another_thread(pid: i32) -> Option<io::Result<ReadDir>> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let threads = proc::folder(format!("/proc/{pid}/task")).ok()?.flatten();
     let other = threads.map(|thread| (number(&thread), thread)).find(|(tid, _)| *tid != Some(pid));
-    other.map(|(_, thread)| fs::read_dir(thread.path().join("fd")))
+    other.map(|(_, thread)| proc::folder(thread.path().join("fd")))
 }
 
 /// What /proc/PID/status says, which everybody may read (proc_pid_status(5)).

@@ -29,6 +29,42 @@ fn family(pairs: &[(i32, i32)]) -> HashMap<i32, Process> {
     pairs.iter().map(child).collect()
 }
 
+/// Lets a system call of this thread fail from now on, as a sandbox does.
+fn refuse(call: libc::c_long, errno: Errno) {
+    let number = std::mem::offset_of!(libc::seccomp_data, nr) as u32;
+    let load = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    let skip_unless = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    let answer = (libc::BPF_RET | libc::BPF_K) as u16;
+    let instruction = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut filter = [
+        instruction(load, 0, number),
+        instruction(skip_unless, 1, call as u32),
+        instruction(answer, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        instruction(answer, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel reads one program, as long as it says.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program)
+    };
+    Errno::result(done).expect("a filter");
+}
+
+#[test]
+fn where_nothing_can_be_closed_no_folder_is_read() {
+    let us = std::process::id() as i32;
+    assert!(folder("/proc/self/fd").is_ok());
+    let thread = std::thread::spawn(move || {
+        refuse(libc::SYS_close, Errno::EPERM);
+        let refused = folder("/proc/self/fd").map(|_| ()).map_err(|error| error.raw_os_error());
+        // None of these panics.
+        (refused, children(us).len(), everyone(None).len(), writes_to(us, (0, 0), &mut 100))
+    });
+    let (refused, _, all, _) = thread.join().expect("no panic");
+    assert_eq!((refused, all), (Err(Some(Errno::EPERM as i32)), 0));
+}
+
 #[test]
 fn a_visitor_descends_from_nobody() {
     let all = family(&[(7, 1), (8, 7), (20, 0), (21, 20), (30, 29), (40, 41), (41, 40)]);
