@@ -132,6 +132,10 @@ impl Supervisor {
                 }
             }
         }
+        if self.shutdown.deadline().is_some_and(|at| at <= now) {
+            // What has ended is not late, though its SIGCHLD may be pending behind another signal.
+            self.reap_at = Some(now);
+        }
         self.reap(now)?;
         self.on_deadlines(now)?;
         self.check_tasks(now)?;

@@ -1,7 +1,12 @@
 //! What happens when: the hold, the forwarded signal and SIGKILL (docs/behaviour.md, sections 5
 //! and 6).
 
+use std::time::Duration;
+
 use nix::libc;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 
 use crate::harness::*;
 
@@ -309,6 +314,34 @@ fn a_late_wake_up_forwards_and_then_kills() {
     assert_order(&ended, &["\"stop_signal\"", "\"forwarded\"", "\"killed\""]);
     assert!(ended.log().last().is_some_and(|last| last.contains("\"report\"")), "{ended}");
     assert!(!frozen_in_time || at_ms(&ended, "forwarded_at_ms") >= 700, "{}", ended.all());
+}
+
+/// 6.4: what SIGKILL has ended in time, while a signal with a lower number than SIGCHLD came.
+#[test]
+fn a_late_wake_up_sees_who_has_ended_before_it_gives_up() {
+    const HALF_THE_MARGIN: Duration = Duration::from_secs(2);
+    let options = "--grace-period 5s --margin 4s --log-format json";
+    let run = pid1().options(options).fixture("listen --until SIGUSR1");
+    run.hears("ready");
+    // It stops on its way out until the tracer, which is this thread, lets it go.
+    let app = Pid::from_raw(run.main_pid());
+    ptrace::seize(app, ptrace::Options::PTRACE_O_TRACEEXIT).expect("a tracee");
+    run.signal(libc::SIGTERM);
+    let killed = run.hears("\"killed\"");
+    freeze(&run);
+    eventually("the app's way out", || {
+        let stopped = waitpid(app, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL));
+        matches!(stopped, Ok(WaitStatus::PtraceEvent(..))).then_some(())
+    });
+    ptrace::detach(app, None).expect("a tracee");
+    eventually("the end of the app", || (process_state(app.as_raw()) == 'Z').then_some(()));
+    run.signal(libc::SIGTERM);
+    let was_in_time = killed.at.elapsed() < HALF_THE_MARGIN;
+    wait_until(killed.at + HALF_THE_MARGIN + 100 * MS);
+    run.signal(libc::SIGCONT);
+    let ended = run.ends();
+    assert!(!was_in_time || !ended.said("gave_up"), "{ended}");
+    assert_eq!(ended.report()["survivors"]["count"], 0, "{ended}");
 }
 
 #[test]
