@@ -1,6 +1,7 @@
 //! That deadlines are met first, whatever else is there to be done (docs/behaviour.md, 5.10, 6.7,
 //! 6.8 and 17.3), and what is asked of the kernel until then.
 
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
@@ -236,24 +237,34 @@ fn a_wait_for_signals_that_is_refused_pauses() {
     assert!((2..100).contains(&waits), "{waits} waits");
 }
 
-/// Below PID 1 nobody else ends our processes, and one of them may hang in the kernel.
+/// 6.10: below PID 1 nobody else ends our processes, and some of them may hang in the kernel.
 #[test]
-fn a_helper_that_cannot_end_does_not_hold_up_our_end() {
-    let run = laptop()
-        .options(&format!("--health-listen {} --log-format json", address()))
-        .fixture("listen --code 7");
+fn helpers_that_cannot_end_do_not_hold_up_our_end() {
+    // It takes connections in, and answers nothing.
+    let silent = TcpListener::bind(address()).expect("a port");
+    let quit = silent.local_addr().expect("an address");
+    let options = format!("--health-listen {} --quit-url http://{quit}/", address());
+    let run = laptop().options(&options).options("--log-format json").fixture("listen --code 7");
     run.hears("ready");
     let init = run.pid();
-    let responder = eventually("the responder", || {
-        children(init).into_iter().find(|pid| is_program(*pid, "reprieve-health"))
-    });
-    // It stops on its way out, and stays there until the tracer, which is this thread, lets it go.
-    let responder = Pid::from_raw(responder);
-    ptrace::seize(responder, ptrace::Options::PTRACE_O_TRACEEXIT).expect("a tracee");
-    run.signal(libc::SIGTERM);
+    let stuck = |name| {
+        let pid =
+            eventually(name, || children(init).into_iter().find(|pid| is_program(*pid, name)));
+        // It stops on its way out, and stays there until the tracer, which is this thread, lets it go.
+        let options = ptrace::Options::PTRACE_O_TRACEEXIT;
+        ptrace::seize(Pid::from_raw(pid), options).expect("a tracee");
+        pid
+    };
+    let responder = stuck("reprieve-health");
+    let began_at = run.signal(libc::SIGTERM);
+    let request = stuck("reprieve-ask");
     let ended = run.ends();
-    assert_eq!((ended.code, ended.times("\"report\"")), (7, 1), "{}", ended.all());
-    assert!(std::path::Path::new(&format!("/proc/{responder}")).exists(), "it has ended");
+    assert_eq!((ended.code, ended.times("\"report\"")), (7, 1), "{ended}");
+    // The request has 2.5 s, and a second to end (13.8, 12.4).
+    assert!(ended.at < began_at + 4 * SECOND + MAX_LATENESS, "{ended}");
+    for helper in [responder, request] {
+        assert_ne!(process_state(helper), '0', "it has ended");
+    }
 }
 
 /// 6.9: the app reaps nobody, and two of its children have ended: one by itself, and one by another
