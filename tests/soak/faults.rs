@@ -9,6 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::harness::{Folder, Run, Said, address, file};
+use crate::machine::Machine;
 use crate::member::{Born, OnStop};
 use crate::plan::{Act, Plan, READY, REPORT};
 use crate::play;
@@ -37,7 +38,7 @@ const TRACE: &str = "trace";
 impl Fault {
     fn new(random: &mut Rng, calls: &[String]) -> Fault {
         let call = calls[random.usize(0..calls.len())].clone();
-        // The kernel refuses no close(2), and the standard library panics where a folder's is.
+        // A sandbox refuses each close(2) or none. Where it is some, std panics at the end of a folder.
         let error = match &*call {
             "close" => "EINTR",
             _ => ERRORS[random.usize(0..ERRORS.len())],
@@ -146,11 +147,11 @@ pub fn plan(seed: u64, folder: &Folder, calls: &[String]) -> Plan {
 }
 
 /// The calls that PID 1 makes in a full-featured run, once the app is ready.
-pub fn calls() -> Vec<String> {
+pub fn calls(machine: &Machine) -> Vec<String> {
     let folder = Folder::new();
     let mut plan = full(1, &folder);
     plan.is_listed = true;
-    play::play(&plan, 1, &folder);
+    play::play(&plan, 1, &folder, machine);
     let trace = file(&folder, TRACE).unwrap_or_default();
     let names = trace.lines().filter_map(|line| Some(line.split_once('(')?.0.to_owned()));
     let is_name =

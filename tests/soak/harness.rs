@@ -10,5 +10,5 @@ pub fn file(folder: &Folder, name: &str) -> Option<String> {
     std::fs::read_to_string(folder.path(name)).ok()
 }
 
-/// How late something may come on a machine that is busy with other runs.
+/// How late something may come on a machine that is busy with other runs, beside what is measured of it.
 pub const MAX_LATENESS: Duration = Duration::from_secs(5);

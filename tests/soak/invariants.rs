@@ -107,9 +107,9 @@ impl Judge<'_> {
         }
     }
 
-    /// How late something may be: the machine, and how long the init was frozen.
+    /// How late something may be: as late as the machine was, and as long as the init was frozen.
     fn lateness(&self) -> Duration {
-        MAX_LATENESS + self.played.frozen
+        MAX_LATENESS + self.played.machine_late + self.played.frozen
     }
 
     /// Whether the app runs without a shell, which may change whom a signal reaches.
@@ -454,8 +454,9 @@ impl Judge<'_> {
         for member in self.plan.app.all() {
             let Some((_, pid)) = self.heard.ready(&member.name) else { continue };
             let ended_at = self.heard.ends(&member.name).map(|(at, _)| at);
-            let ended = ended_at
-                .is_some_and(|ended_at| ended_at + Duration::from_millis(500) < *stopped_at + at);
+            // It says so before it ends.
+            let late = Duration::from_millis(500) + self.played.machine_late;
+            let ended = ended_at.is_some_and(|ended_at| ended_at + late < *stopped_at + at);
             let is_named = killed.contains(&i64::from(pid));
             self.holds(!(ended && is_named), || {
                 format!("6.9: {} had ended, and is named as killed", member.name)

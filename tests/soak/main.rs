@@ -12,6 +12,7 @@ mod app;
 mod faults;
 mod harness;
 mod invariants;
+mod machine;
 mod member;
 mod plan;
 mod play;
@@ -35,11 +36,13 @@ mod shared {
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 
 use crate::harness::Folder;
+use crate::machine::Machine;
 use crate::plan::Plan;
 use crate::tally::Tally;
 
@@ -91,7 +94,8 @@ fn soak(options: &Options) -> ExitCode {
     let seconds = options.seconds.or_else(|| options.runs.is_none().then_some(120));
     let ends_at = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     println!("seed {first}");
-    let calls = options.faults.then(faults::calls);
+    let machine = Machine::new();
+    let calls = options.faults.then(|| faults::calls(&machine));
     if let Some(calls) = &calls {
         println!("one of these {} calls fails in each run: {}", calls.len(), calls.join(" "));
     }
@@ -105,16 +109,17 @@ fn soak(options: &Options) -> ExitCode {
                 return;
             }
             tally.add(RUNS);
-            if let Some(failure) = fails(first + index, calls.as_deref(), &tally) {
+            if let Some(failure) = fails(first + index, calls.as_deref(), &machine, &tally) {
                 tally.add(FAILED);
                 println!("{failure}");
             }
         }
     };
     std::thread::scope(|scope| {
-        (0..options.jobs).for_each(|_| drop(scope.spawn(work)));
+        let jobs: Vec<_> = (0..options.jobs).map(|_| scope.spawn(work)).collect();
+        machine.measure(|| jobs.iter().all(ScopedJoinHandle::is_finished));
     });
-    println!("from seed {first}: {tally}");
+    println!("from seed {first}: {tally}; a look took {:?} at most", machine.longest_look());
     match tally.count(FAILED) {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
@@ -122,14 +127,15 @@ fn soak(options: &Options) -> ExitCode {
 }
 
 /// Plays one run, and returns what is wrong with it.
-fn fails(seed: u64, calls: Option<&[String]>, tally: &Tally) -> Option<String> {
+fn fails(seed: u64, calls: Option<&[String]>, machine: &Machine, tally: &Tally) -> Option<String> {
     let folder = Folder::new();
     let plan = match calls {
         Some(calls) => faults::plan(seed, &folder, calls),
         None => Plan::new(seed, &folder),
     };
+    tally.add(if plan.is_pid1 { "as PID 1" } else { "as a subreaper" });
     let run = || {
-        let played = play::play(&plan, seed, &folder);
+        let played = play::play(&plan, seed, &folder, machine);
         tally.add_events(&played);
         let wrong = invariants::broken(&plan, &played, &folder);
         (!wrong.is_empty()).then(|| format!("{}\n{}", wrong.join("\n"), played.timed()))

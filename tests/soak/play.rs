@@ -13,6 +13,7 @@ use crate::harness::{
     APP, Ended, Folder, Init, MAX_LATENESS, Run, Said, children, eventually_or, is_program,
     process_state, runs, send, show, signals, status,
 };
+use crate::machine::Machine;
 use crate::member::{Born, Member, OnStop};
 use crate::plan::{Act, Plan};
 
@@ -29,6 +30,8 @@ pub struct Played {
     pub was_cleared: bool,
     /// For how long the init was frozen.
     pub frozen: Duration,
+    /// How late the machine was meanwhile.
+    pub machine_late: Duration,
     /// What of the app is there after the end, as we see it.
     pub left: Vec<i32>,
     /// What the one that came in from outside said.
@@ -44,9 +47,11 @@ impl Played {
             lines.map(|line| format!("{:>6} {}: {}\n", ms(line.at), line.source, line.text));
         let stops: Vec<_> = self.stopped_at.iter().map(|at| ms(*at)).collect();
         format!(
-            "exit code {} at {}, stop signals at {stops:?}, pids that we shot: {:?}, visitor: {:?}\n{}",
+            "exit code {} at {}, stop signals at {stops:?}, the machine was late by {:?}, \
+             pids that we shot: {:?}, visitor: {:?}\n{}",
             self.ended.code,
             ms(self.ended.at),
+            self.machine_late,
             self.shot,
             self.visitor,
             lines.collect::<String>()
@@ -69,7 +74,7 @@ fn words(mark: &str, stops: &[i32], member: &Member) -> Vec<String> {
     vec![program().display().to_string(), app::WORD.into(), mark.into(), stops, member]
 }
 
-pub fn play(plan: &Plan, seed: u64, folder: &Folder) -> Played {
+pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Played {
     let mark = format!("{}-{seed}", std::process::id());
     let mut app = words(&mark, &plan.stops, &plan.app);
     if let Some(shell) = plan.shell {
@@ -109,8 +114,9 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder) -> Played {
     tracer.map(|mut tracer| tracer.wait());
     let left = processes.left();
     let visitor = visitors.iter().flat_map(|said| said.lines()).map(|line| line.text).collect();
+    let machine_late = machine.lateness(ended.started_at, ended.at);
     let Seen { stopped_at, shot, was_cleared, frozen, .. } = seen;
-    Played { ended, init, stopped_at, shot, was_cleared, frozen, left, visitor }
+    Played { ended, init, stopped_at, shot, was_cleared, frozen, machine_late, left, visitor }
 }
 
 /// Waits until all have said that they are ready, or only until signals are kept (1.1).
