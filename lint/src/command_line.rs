@@ -14,7 +14,7 @@ use crate::tree::Place;
 /// Stands for a word of the app that is not known, and for the app where its words are not known.
 const APP: &str = "app";
 
-/// A command line that begins with reprieve.
+/// A command line of reprieve.
 #[derive(Debug)]
 pub struct CommandLine {
     /// What is known of it, in a form that reprieve can read. The first is reprieve.
@@ -26,14 +26,29 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// The command line of a container, if it begins with reprieve.
+    /// The command line of a container, if it begins with reprieve: or with options that can be
+    /// reprieve's alone, where reprieve is the entrypoint of the image.
     pub fn of(command: &[Value]) -> Option<CommandLine> {
         let in_script = script(command).map(of_script);
         let command = in_script.as_deref().unwrap_or(command);
         let first = command.first()?;
-        if !is_named(first.text.as_deref()?, &["reprieve"]) {
+        if is_named(first.text.as_deref()?, &["reprieve"]) {
+            return Some(CommandLine::read(command));
+        }
+        let entrypoint = Value { place: first.place, text: Some("reprieve".to_owned()) };
+        let is_option =
+            |value: &Value| value.text.as_deref().is_some_and(|it| it.starts_with("--"));
+        let ends = command.iter().any(|value| value.text.as_deref() == Some("--"));
+        if !is_option(first) || !ends {
             return None;
         }
+        let line = CommandLine::read(&[&[entrypoint], command].concat());
+        let has_options = !line.options().is_empty();
+        Some(line).filter(|line| has_options && line.refusal().is_none())
+    }
+
+    /// A command line that begins with reprieve.
+    fn read(command: &[Value]) -> CommandLine {
         let mut line = CommandLine { words: Vec::new(), unknown: Vec::new(), is_cut: false };
         for value in command {
             if !line.take(value) {
@@ -42,7 +57,7 @@ impl CommandLine {
                 break;
             }
         }
-        Some(line)
+        line
     }
 
     /// Adds a word. False where it cannot be known what it is.

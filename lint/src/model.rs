@@ -30,7 +30,7 @@ pub struct Container {
     pub name: String,
     pub role: Role,
     pub image: Option<Value>,
-    /// The whole command line, where it does not come from the image.
+    /// The command line, or what follows the image's entrypoint.
     pub command: Vec<Value>,
     pub variables: Vec<Variable>,
     /// There are variables that stand elsewhere: in a ConfigMap, in a file.

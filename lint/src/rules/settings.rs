@@ -4,8 +4,10 @@ use reprieve::cli::args::VARIABLE_PREFIX;
 use reprieve::signal::Signal;
 
 use crate::images;
+use crate::model::Container;
 use crate::rules::{Fault, Subject};
 use crate::settings::is_variable;
+use crate::tree::Place;
 
 pub fn unknown_variable(subject: &Subject) -> Vec<Fault> {
     let unknown = subject.container.variables.iter().filter_map(|variable| {
@@ -25,37 +27,40 @@ pub fn unreadable_value(subject: &Subject) -> Vec<Fault> {
     refused.map(|refused| Fault::new(refused.place, refused.why.clone())).collect()
 }
 
-/// The signal that will come, by the file or else by the image, against those that begin a shutdown.
 pub fn stop_signal(subject: &Subject) -> Vec<Fault> {
-    let declared = subject.container.stop_signal.as_ref();
-    let refused = declared.and_then(|declared| Some((declared.value.place, declared.refused?)));
-    let mut faults: Vec<_> =
-        refused.map(|(place, why)| Fault::new(place, why)).into_iter().collect();
+    refused_signal(subject).into_iter().chain(undeclared_signal(subject)).collect()
+}
+
+/// A signal that the platform does not take.
+fn refused_signal(subject: &Subject) -> Option<Fault> {
+    let signal = subject.container.stop_signal.as_ref()?;
+    Some(Fault::new(signal.value.place, signal.refused?))
+}
+
+/// A signal that will come, and is none of those that begin a shutdown.
+fn undeclared_signal(subject: &Subject) -> Option<Fault> {
     let settings = subject.settings;
-    let Some(plan) = subject.plan().filter(|_| settings.is_used) else { return faults };
-    if settings.is_unknown("stop-signal") {
-        return faults;
-    }
-    let value = declared.map(|declared| &declared.value);
-    let coming = match (value, &subject.container.image) {
-        (Some(value), _) => value.text.as_deref().map(|text| (value.place, text, String::new())),
-        (None, Some(image)) => image.text.as_deref().and_then(|text| {
-            let (name, signal) = images::stop_signal(text)?;
-            Some((image.place, signal, format!("the image {name} asks for ")))
-        }),
-        (None, None) => None,
+    let is_known = settings.is_used && !settings.is_unknown("stop-signal");
+    let plan = subject.plan().filter(|_| is_known)?;
+    let (place, name, who) = coming_signal(subject.container)?;
+    let message = match name.parse::<Signal>() {
+        Ok(signal) if plan.stop_signals.contains(&signal) => return None,
+        Ok(signal) => format!(
+            "{who} {signal}, which is no stop signal to reprieve: it is forwarded at once, without a \
+             hold; list it in REPRIEVE_STOP_SIGNAL"
+        ),
+        Err(error) => format!("{who} '{name}': {error}"),
     };
-    let Some((place, text, who)) = coming else { return faults };
-    match text.parse::<Signal>() {
-        Ok(signal) if plan.stop_signals.contains(&signal) => {}
-        Ok(signal) => {
-            let message = format!(
-                "{who}{signal}, which is no stop signal to reprieve: it is forwarded at once, without a \
-                 hold; say REPRIEVE_STOP_SIGNAL={signal}"
-            );
-            faults.push(Fault::new(place, message));
-        }
-        Err(error) => faults.push(Fault::new(place, format!("'{text}': {error}"))),
+    Some(Fault::new(place, message))
+}
+
+/// The signal that the platform will send: where that is said, the signal, and who says it.
+fn coming_signal(container: &Container) -> Option<(Place, &str, String)> {
+    if let Some(declared) = &container.stop_signal {
+        let value = &declared.value;
+        return Some((value.place, value.text.as_deref()?, "the platform sends".to_owned()));
     }
-    faults
+    let image = container.image.as_ref()?;
+    let (name, signal) = images::stop_signal(image.text.as_deref()?)?;
+    Some((image.place, signal, format!("the image {name} asks for")))
 }

@@ -39,13 +39,9 @@ fn container(name: &str, service: &Node) -> Container {
             Allowance::new(ALLOWANCE, written, DEFAULT_ALLOWANCE, None)
         }
     };
-    let command = match service.get("entrypoint") {
-        Some(entrypoint) => {
-            [Some(entrypoint), service.get("command")].into_iter().flat_map(words).collect()
-        }
-        // Where the image has no entrypoint, this is the whole command line.
-        None => words(service.get("command")),
-    };
+    // Without an entrypoint the command follows the image's.
+    let command = [service.get("entrypoint"), service.get("command")];
+    let command = command.into_iter().flat_map(words).collect();
     let stop_signal = service.get("stop_signal");
     Container {
         name: name.to_owned(),

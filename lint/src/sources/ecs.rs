@@ -38,14 +38,9 @@ pub fn workload(task: &Node) -> Workload {
 fn container(node: &Node, cap: Option<(Duration, &'static str)>) -> Container {
     let written = node.get(ALLOWANCE).filter(|written| !written.is_null());
     let written = written.map(|written| seconds(written).map(|it| it.time));
-    let command = match node.get("entryPoint") {
-        Some(entry_point) => [Some(entry_point), node.get("command")]
-            .into_iter()
-            .flat_map(|words| list_of_values(words, &[]))
-            .collect(),
-        // Where the image has no entrypoint, this is the whole command line.
-        None => list_of_values(node.get("command"), &[]),
-    };
+    // Without an entry point the command follows the image's.
+    let words = [node.get("entryPoint"), node.get("command")];
+    let command = words.into_iter().flat_map(|words| list_of_values(words, &[])).collect();
     Container {
         name: node.get("name").and_then(Node::text).unwrap_or("without a name").to_owned(),
         role: Role::Main,

@@ -91,14 +91,9 @@ fn containers(pod: &Node) -> Vec<Container> {
 
 fn container(node: &Node, role: Role, allowance: &Allowance, has_os: bool) -> Container {
     let text = |key: &str| node.get(key).and_then(Node::text);
-    // The args alone are those of the image's entrypoint.
-    let command = match node.get("command") {
-        Some(command) => [Some(command), node.get("args")]
-            .into_iter()
-            .flat_map(|words| list_of_values(words, &REFERENCES))
-            .collect(),
-        None => Vec::new(),
-    };
+    // Without a command the args follow the image's entrypoint.
+    let words = [node.get("command"), node.get("args")];
+    let command = words.into_iter().flat_map(|words| list_of_values(words, &REFERENCES)).collect();
     let stop_signal = node.at(&["lifecycle", "stopSignal"]).map(|signal| StopSignal {
         value: value(signal, &REFERENCES),
         refused: (!has_os).then_some(
