@@ -8,11 +8,17 @@ use reprieve::cli::error::one_line;
 use reprieve::tasks::task::{Hook, Hooks};
 
 use crate::model::Value;
-use crate::settings::Refused;
 use crate::tree::Place;
 
 /// Stands for a word of the app that is not known, and for the app where its words are not known.
 const APP: &str = "app";
+
+/// What reprieve would not start with, and what it would say.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub place: Place,
+    pub why: String,
+}
 
 /// A command line of reprieve.
 #[derive(Debug)]

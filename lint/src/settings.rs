@@ -10,7 +10,7 @@ use reprieve::cli::args::{Args, VARIABLE_PREFIX, WITHOUT_VARIABLE, variable};
 use reprieve::cli::error::one_line;
 use reprieve::cli::{Config, Invocation, parse, values};
 
-use crate::command_line::CommandLine;
+use crate::command_line::{CommandLine, Refused};
 use crate::model::{Container, Value, Variable};
 use crate::tree::Place;
 
@@ -30,13 +30,6 @@ pub struct Settings {
 
 /// The options that are given, by their long names.
 type Given = BTreeMap<String, Value>;
-
-/// What reprieve would not start with, and what it would say.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Refused {
-    pub place: Place,
-    pub why: String,
-}
 
 impl Settings {
     pub fn of(container: &Container) -> Settings {

@@ -77,6 +77,14 @@ fn house() -> Tree {
     Tree::of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
 }
 
+/// The same of the lint, which has the rules of any file, but nothing pure.
+fn lint() -> Tree {
+    Tree::of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("lint/src"))
+}
+
+/// What the lint uses, and the program does not.
+const CRATES_OF_LINT: [&str; 2] = ["hcl_edit", "saphyr_parser"];
+
 fn is_pure(file: &str) -> bool {
     PURE.iter().any(|pure| file.starts_with(pure))
 }
@@ -84,7 +92,10 @@ fn is_pure(file: &str) -> bool {
 /// Whether a path may begin with it, as `crate` or `nix`.
 fn is_crate(root: &str) -> bool {
     let mut names = DEPENDENCIES.lines().map(|name| name.replace('-', "_"));
-    ["crate", "std", "core"].contains(&root) || names.any(|name| name == root)
+    let is_known = |roots: &[&str]| roots.contains(&root);
+    is_known(&["crate", "std", "core"])
+        || is_known(&CRATES_OF_LINT)
+        || names.any(|name| name == root)
 }
 
 /// What imports in a circle: folders, or the files of one folder. A file in no folder is one itself.
@@ -171,6 +182,13 @@ fn assert_none(wrong: &[String]) {
 fn no_imports_in_a_circle() {
     let house = house();
     assert_none(&[relative_paths(&house), circles(&house)].concat());
+}
+
+#[test]
+fn the_lint_is_in_order() {
+    let lint = lint();
+    let wrong = [relative_paths(&lint), circles(&lint), shapes(&lint)].concat();
+    assert_none(&wrong.into_iter().map(|wrong| format!("lint/{wrong}")).collect::<Vec<_>>());
 }
 
 #[test]
