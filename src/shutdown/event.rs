@@ -25,6 +25,8 @@ pub enum Event {
     NothingLeft,
     /// Nothing has come in for the quiet window. It is said again as long as that is so.
     TrafficStopped,
+    /// What a rehearsal waits for has come: its stop signal is due.
+    RehearsalDue,
     /// All tasks that were started have ended: the on-stop hooks, or what is run after the app.
     TasksEnded,
     /// The deadline has passed.

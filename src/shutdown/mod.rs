@@ -89,6 +89,7 @@ impl Shutdown {
                 self.on_stop_signal(signal, now)
             }
             Event::Signal(signal) => self.on_other_signal(signal, now),
+            Event::RehearsalDue => self.on_rehearsal_due(now),
             Event::TrafficStopped => self.on_traffic_stopped(now),
             Event::TasksEnded => self.on_tasks_ended(now),
             Event::Tick if self.deadline().is_some_and(|at| at <= now) => self.on_deadline(now),
@@ -195,10 +196,7 @@ impl Shutdown {
                 *look_at = None;
                 Action::LookForStandIns.into()
             }
-            Phase::Running { .. } => {
-                let signal = self.plan.stop_signals.first().copied();
-                self.hold(signal.unwrap_or(Signal::TERM), now)
-            }
+            Phase::Running { .. } => self.on_rehearsal_due(now),
             Phase::Holding { kill_at, hooks_run: true, .. } => {
                 self.kill_all(true, None, kill_at, now)
             }
@@ -226,6 +224,17 @@ impl Shutdown {
             }
             Phase::Leaving { ending, kill_at } => self.kill_all(false, ending, kill_at, now),
             Phase::Exited => Actions::NONE,
+        }
+    }
+
+    /// Plays the stop signal, unless a real one came before.
+    fn on_rehearsal_due(&mut self, now: Instant) -> Actions {
+        match self.phase {
+            Phase::Running { .. } if self.plan.rehearse.is_some() => {
+                let signal = self.plan.stop_signals.first().copied();
+                self.hold(signal.unwrap_or(Signal::TERM), now)
+            }
+            _ => Actions::NONE,
         }
     }
 

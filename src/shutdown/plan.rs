@@ -38,7 +38,8 @@ pub struct Plan {
     pub on_repeat: OnRepeat,
     pub leftovers: Leftovers,
     pub leftovers_timeout: LeftoversTimeout,
-    /// Behave as if the stop signal had come this long after the start.
+    /// Behave as if the stop signal had come: this long after the start at the latest, and before that
+    /// where the rehearsal is due.
     pub rehearse: Option<Duration>,
     pub job_control: JobControl,
     /// How long the on-stop hooks may take in all, if there are any: the hold lasts until they end.

@@ -8,6 +8,7 @@ const MAIN_ENDED: Event = Event::MainEnded(ZERO);
 const STOP: Event = Event::Signal(Signal::TERM);
 const OTHER: Event = Event::Signal(Signal::HUP);
 const TASKS_ENDED: Event = Event::TasksEnded;
+const REHEARSAL_DUE: Event = Event::RehearsalDue;
 const NOTHING: [Action; 0] = [];
 /// Of leftovers.
 const KILL: Action = Action::KillAll { with_app: false };
@@ -154,6 +155,42 @@ fn running_deadline_is_the_stop_signal_of_a_rehearsal() {
     let hold = Action::Begin { signal: Signal::QUIT, may_end_at, forward_at, kill_at };
     assert_eq!(story.when(5.0, Event::Tick), [hold]);
     assert_eq!(story.when(20.0, Event::Tick), forward(Signal::QUIT, Why::DelayOver));
+}
+
+#[test]
+fn running_rehearsal_that_is_due_is_the_stop_signal() {
+    let rehearse = Some(Duration::from_mins(1));
+    let stop_signals = vec![Signal::QUIT, Signal::TERM];
+    let mut story = Story::of(Plan { stop_signals, rehearse, ..plan() });
+    let (forward_at, kill_at) = (story.at(17.0), Some(story.at(61.0)));
+    let may_end_at = forward_at;
+    let hold = Action::Begin { signal: Signal::QUIT, may_end_at, forward_at, kill_at };
+    assert_eq!(story.when(2.0, REHEARSAL_DUE), [hold]);
+    assert_eq!(story.deadline(), Some(17.0), "what was at the latest is over");
+    let mut none = Story::of(plan());
+    assert_eq!(none.when(2.0, REHEARSAL_DUE), NOTHING, "it is no rehearsal");
+}
+
+/// A real stop signal, or the end of the app, came before.
+#[test]
+fn a_rehearsal_that_is_due_moves_nothing_but_an_app_that_runs() {
+    let rehearsing = || Plan { rehearse: Some(Duration::from_hours(1)), ..with_hooks() };
+    let mut holding = Story::holding(rehearsing());
+    assert_eq!(holding.when(101.0, REHEARSAL_DUE), NOTHING);
+    assert_eq!(holding.when(102.0, TASKS_ENDED), NOTHING);
+    assert_eq!(holding.deadline(), Some(115.0));
+    let mut stopping = Story::stopping(Plan { on_stop: None, ..rehearsing() });
+    assert_eq!(stopping.when(116.0, REHEARSAL_DUE), NOTHING);
+    let mut sweeping = Story::of(rehearsing());
+    sweeping.when(100.0, MAIN_ENDED);
+    assert_eq!(sweeping.when(101.0, REHEARSAL_DUE), NOTHING);
+    assert_eq!(Story::leaving(rehearsing()).when(101.0, REHEARSAL_DUE), NOTHING);
+    let without_hooks = Plan { on_stop: None, on_exit: false, ..rehearsing() };
+    let mut killed = Story::stopping(without_hooks);
+    killed.when(159.0, Event::Tick);
+    assert_eq!(killed.when(159.1, REHEARSAL_DUE), NOTHING);
+    killed.when(159.2, Event::NothingLeft);
+    assert_eq!(killed.when(159.3, REHEARSAL_DUE), NOTHING, "it has exited");
 }
 
 #[test]
@@ -1039,11 +1076,11 @@ impl Watch {
             assert_eq!((actions, self.story.deadline()), (vec![], None), "after the exit");
             return;
         }
-        let rehearsed = event == Event::Tick && self.plan.rehearse.is_some();
+        let rehearsed = self.rehearsed(event);
         let begins = |action: &Action| matches!(action, Action::Begin { .. });
         if (event == STOP || rehearsed) && running && self.began.is_none() {
             self.began = actions.iter().any(begins).then_some(self.now);
-            assert!(self.began.is_some() || event == Event::Tick, "a stop signal begins it");
+            assert!(self.began.is_some() || event == Event::Tick, "each of the two begins it");
         }
         if let Event::MainEnded(ending) = event {
             self.ended = Some((self.now, ending));
@@ -1108,7 +1145,12 @@ impl Watch {
 
     /// Whether this event asks for a stop.
     fn asked(&self, event: Event) -> bool {
-        event == STOP || event == Event::Tick && self.plan.rehearse.is_some()
+        event == STOP || self.rehearsed(event)
+    }
+
+    /// Whether it may play the stop signal of a rehearsal.
+    fn rehearsed(&self, event: Event) -> bool {
+        [Event::Tick, REHEARSAL_DUE].contains(&event) && self.plan.rehearse.is_some()
     }
 
     /// When the stop signal leads to SIGKILL, by the plan.
@@ -1216,8 +1258,9 @@ enum Move {
     Oversleep(f64),
 }
 
-const MOVES: [Move; 13] = [
+const MOVES: [Move; 14] = [
     Move::Happen(STOP),
+    Move::Happen(REHEARSAL_DUE),
     Move::Happen(Event::TrafficStopped),
     Move::Happen(TASKS_ENDED),
     Move::Happen(OTHER),
