@@ -21,6 +21,8 @@ mod pause;
 #[doc(hidden)]
 pub mod process;
 #[doc(hidden)]
+pub mod rehearsal;
+#[doc(hidden)]
 pub mod report;
 mod room;
 #[doc(hidden)]
@@ -126,7 +128,8 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     let family = Family::new(main, config.aim, config.warn_on_reap, tty.is_some());
     let report = ReportOptions { expected: config.expected_codes, report_file: log.report_file };
     let watched = config.watched;
-    let parts = Parts { plan, watched, family, tty, readiness, tasks, report };
+    let rehearsal = config.rehearsal;
+    let parts = Parts { plan, watched, family, tty, readiness, rehearsal, tasks, report };
     Ok(Supervisor::new(parts).run(wait))
 }
 

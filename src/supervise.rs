@@ -14,13 +14,13 @@ use crate::health::readiness::Readiness;
 use crate::process::family::{Family, Kill, Reaped};
 use crate::process::helper;
 use crate::process::helpers::Helper;
-use crate::process::proc;
 use crate::process::reap;
 use crate::process::target::Name;
 use crate::process::tty::Tty;
 use crate::process::wait::{Origin, Received, Wait};
-use crate::report::journal::{Journal, ReportOptions};
-use crate::report::step::{Sender, Step};
+use crate::rehearsal::{Rehearsal, RehearsalConfig};
+use crate::report::journal::{Journal, ReportOptions, sender};
+use crate::report::step::Step;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::{Action, Event, Why};
 use crate::shutdown::plan::Plan;
@@ -63,6 +63,7 @@ pub struct Supervisor {
     /// After the hold.
     last_look: Option<LastLook>,
     readiness: Readiness,
+    rehearsal: Rehearsal,
     tasks: Tasks,
 }
 
@@ -73,6 +74,7 @@ pub struct Parts {
     pub family: Family,
     pub tty: Option<Tty>,
     pub readiness: Readiness,
+    pub rehearsal: Option<RehearsalConfig>,
     pub tasks: Tasks,
     pub report: ReportOptions,
 }
@@ -80,7 +82,8 @@ pub struct Parts {
 impl Supervisor {
     /// The app has just been started.
     pub fn new(parts: Parts) -> Supervisor {
-        let Parts { plan, watched, mut family, tty, mut readiness, tasks, report } = parts;
+        let Parts { plan, watched, mut family, tty, mut readiness, rehearsal, tasks, report } =
+            parts;
         let started_at = Instant::now();
         readiness.begin(&mut family, started_at);
         Supervisor {
@@ -91,6 +94,7 @@ impl Supervisor {
             reap_refused: false,
             memory_refused: false,
             shutdown: Shutdown::new(plan, started_at),
+            rehearsal: Rehearsal::begin(rehearsal, &watched, started_at),
             watched,
             watch: None,
             kill_at: None,
@@ -189,6 +193,11 @@ impl Supervisor {
                 Reaped::Helper(Helper::Responder, ending) => {
                     self.readiness.responder_ended(ending, now);
                 }
+                Reaped::Helper(Helper::Rehearsal, ending) => {
+                    if self.rehearsal.helper_ended(ending, &mut self.family, now) {
+                        self.handle(Event::RehearsalDue, None, now)?;
+                    }
+                }
                 Reaped::StandIn(name, ending) => {
                     self.record(Step::StandInEnded(name, ending), now);
                     self.handle(Event::ChildEnded, None, now)?;
@@ -197,6 +206,10 @@ impl Supervisor {
                 Reaped::OtherStopped => {}
                 Reaped::Failed(errno) => self.cannot_reap(errno),
                 Reaped::SomeLeft => self.handle(Event::SomeLeft, None, now)?,
+                // What its requests came to is part of the report.
+                Reaped::NothingLeft if self.rehearsal.still_asks(&self.family, now) => {
+                    self.reap_at = self.rehearsal.deadline();
+                }
                 Reaped::NothingLeft => self.handle(Event::NothingLeft, None, now)?,
             }
             self.check_tasks(now)?;
@@ -232,6 +245,9 @@ impl Supervisor {
             self.start_tasks(now);
         }
         self.readiness.on_deadline(&mut self.family, now);
+        if self.rehearsal.on_deadline(&mut self.family, now) {
+            self.handle(Event::RehearsalDue, None, now)?;
+        }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if let Some(last_look) = self.last_look.as_mut().filter(|look| is_due(look.next_at())) {
             last_look.look(now);
@@ -248,7 +264,7 @@ impl Supervisor {
         let look_at = earlier(self.watch.as_deref().and_then(Watch::next_at), last_look_at);
         let beside = earlier(self.tasks.queue.deadline(), self.readiness.deadline());
         let due = earlier(self.shutdown.deadline(), self.reap_at);
-        earlier(earlier(due, look_at), beside)
+        earlier(earlier(due, look_at), earlier(beside, self.rehearsal.deadline()))
     }
 
     /// Lets the core know when all tasks have ended, be it that they could not even be started.
@@ -320,6 +336,8 @@ impl Supervisor {
         match action {
             Action::Begin { signal, may_end_at, forward_at, kill_at } => {
                 self.readiness.stop(&self.family);
+                let our_peers = self.rehearsal.stop(received.is_some(), &self.family);
+                self.watched.rules.ignored_peers.extend(our_peers);
                 let sender = received.map(sender);
                 self.record(Step::Began { signal, sender, may_end_at, forward_at, kill_at }, now);
                 if now < forward_at {
@@ -334,10 +352,9 @@ impl Supervisor {
                 self.start_tasks(now);
             }
             Action::Note(note) => {
-                if let Some(received) = received {
-                    let (signal, sender) = (received.signal, Some(sender(received)));
-                    self.record(Step::Noted { signal, sender, note }, now);
-                }
+                let Some(received) = received else { return ControlFlow::Continue(()) };
+                let (signal, sender) = (received.signal, Some(sender(received)));
+                self.record(Step::Noted { signal, sender, note }, now);
             }
             Action::Forward { signal, why } => return self.forward_stop(signal, why, now),
             Action::Drop { signal, why } => self.record(Step::Dropped { signal, why }, now),
@@ -364,12 +381,12 @@ impl Supervisor {
             }
             Action::KillAll { with_app } => self.kill_all(with_app, now),
             Action::GiveUp => self.record(Step::GaveUp { names: self.family.left() }, now),
-            Action::Suspend(signal) => self.suspend(signal),
-            Action::Resume(signal) => self.resume(signal),
+            Action::Suspend(signal) => self.on_tty(|tty, group| tty.suspend(group, signal)),
+            Action::Resume(signal) => self.on_tty(|tty, group| tty.resume(group, signal)),
             Action::StartOnExit(ending) => {
                 self.end_watch(now);
                 self.journal.correct_killed(self.family.killed());
-                self.journal.judge(ending);
+                self.journal.judge(ending, self.rehearsal.rehearsed());
                 self.tasks.add_on_exit();
                 self.start_tasks(now);
             }
@@ -380,7 +397,9 @@ impl Supervisor {
 
     fn forward_stop(&mut self, signal: Signal, why: Why, now: Instant) -> Flow {
         self.watch.iter_mut().for_each(|watch| watch.stop());
+        self.rehearsal.forwarding(&self.family);
         let (target, looked) = self.family.forward_stop(signal, now);
+        self.rehearsal.forwarded(&self.family);
         self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
         self.handle(Event::Looked(looked), None, now)
     }
@@ -424,15 +443,10 @@ impl Supervisor {
         }
     }
 
-    fn suspend(&self, signal: Signal) {
+    /// Does something with the terminal, if there is one, and the main child's group.
+    fn on_tty(&self, act: impl FnOnce(&Tty, i32)) {
         if let Some(tty) = &self.tty {
-            tty.suspend(self.family.main_group(), signal);
-        }
-    }
-
-    fn resume(&self, signal: Signal) {
-        if let Some(tty) = &self.tty {
-            tty.resume(self.family.main_group(), signal);
+            act(tty, self.family.main_group());
         }
     }
 
@@ -470,23 +484,12 @@ impl Supervisor {
     fn finish(mut self, ending: Option<Ending>, wait: &mut Wait) -> u8 {
         let now = Instant::now();
         self.end_watch(now);
-        if let Some(tty) = &self.tty {
-            tty.give_back(self.family.main_group());
-        }
+        self.on_tty(Tty::give_back);
         self.readiness.end(&self.family);
         self.family.kill_helpers();
         self.journal.correct_killed(self.family.killed());
-        let code = self.journal.close(ending, now);
+        let code = self.journal.close(ending, self.rehearsal.rehearsed(), now);
         self.family.await_helpers(wait);
         code
     }
-}
-
-fn sender(received: Received) -> Sender {
-    let (pid, uid, command, queued) = match received.origin {
-        Origin::Process { pid, uid } => (pid, uid, proc::command(pid), false),
-        Origin::Kernel => (0, 0, Some("kernel".into()), false),
-        Origin::Queued => (0, 0, None, true),
-    };
-    Sender { pid, uid, command, queued }
 }

@@ -14,6 +14,7 @@ use crate::cli::values::{self, GracePeriod, Rewrite};
 use crate::health::upstream::Upstream;
 use crate::http::url::{Request, Url};
 use crate::log::Format;
+use crate::rehearsal::When;
 use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
@@ -135,12 +136,21 @@ pub struct ShutdownArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
     pub on_repeat: OnRepeat,
-    /// Run the app this long, then act as if a stop signal
-    /// had come; exit with 0 only if the app ends by
-    /// itself, in time, with 0. The grace period is 30s if
-    /// none is given
-    #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
-    pub rehearse: Option<Duration>,
+    /// Run the app this long, or until it listens on a
+    /// port (listening), or until a GET of this URL has
+    /// returned 2xx; then act as if a stop signal had come,
+    /// and exit with 0 only if the app ends by itself, in
+    /// time, with 0. The grace period is 30s if none is
+    /// given
+    #[arg(verbatim_doc_comment)]
+    #[arg(long, value_name = "WHEN", value_parser = values::when)]
+    pub rehearse: Option<When>,
+    /// In a rehearsal, send requests to this URL until the
+    /// app accepts no more connections, and fail if one is
+    /// refused too early or cut; repeatable
+    /// [default: the URL of --rehearse]
+    #[arg(verbatim_doc_comment, long, value_name = "URL", value_delimiter = ',')]
+    pub rehearse_url: Vec<Url>,
 }
 
 impl Default for ShutdownArgs {
@@ -151,6 +161,7 @@ impl Default for ShutdownArgs {
             margin: Duration::from_secs(1),
             on_repeat: OnRepeat::Hurry,
             rehearse: None,
+            rehearse_url: Vec::new(),
         }
     }
 }
@@ -350,7 +361,7 @@ pub struct SidecarArgs {
     #[arg(verbatim_doc_comment, long, value_name = "URL", value_delimiter = ',')]
     pub await_url: Vec<Url>,
     /// Exit with 125 if not ready within this
-    /// time
+    /// time; a rehearsal has failed
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "60s", value_parser = values::duration)]
     pub await_timeout: Duration,

@@ -35,6 +35,7 @@ use crate::health::readiness::ReadinessConfig;
 use crate::http::url::Request;
 use crate::log::Format;
 use crate::process::target::Aim;
+use crate::rehearsal::{RehearsalConfig, When};
 use crate::shutdown::plan::{JobControl, LeftoversTimeout, Plan, REHEARSED_GRACE_PERIOD};
 use crate::signal::Signal;
 use crate::span::Span;
@@ -97,6 +98,8 @@ pub struct Config {
     pub log_format: Format,
     /// Where the report is appended, as an absolute path.
     pub report_file: Option<PathBuf>,
+    /// When the stop signal of a rehearsal is due, if it is one.
+    pub rehearsal: Option<RehearsalConfig>,
     /// How load balancers see whether the app is ready.
     pub readiness: ReadinessConfig,
     /// The hooks, and the requests that end sidecars.
@@ -223,13 +226,14 @@ impl Config {
         let mut watched = args.traffic.watched(&args.shutdown)?;
         // Requests for our own health are not traffic of the app.
         watched.ignored_ports.extend(args.readiness.health_listen.map(|address| address.port()));
+        let rehearsal = args.shutdown.rehearsal(args.sidecars.await_timeout);
         let (await_, quit) = args.sidecars.requests(&environment);
         let readiness = args.readiness.config()?;
         let tasks = args.hooks.tasks(quit);
         let parent_death_signal = args.signals.parent_death_signal;
         environment.retain(|entry| !plain::is_own(entry));
         Ok(Config {
-            plan: plan(&args.shutdown, args.signals, &args.processes, &tasks)?,
+            plan: plan(&args.shutdown, rehearsal.as_ref(), args.signals, &args.processes, &tasks)?,
             watched,
             aim,
             parent_death_signal,
@@ -238,6 +242,7 @@ impl Config {
             log_level,
             log_format: args.logging.log_format,
             report_file: absolute("--report-file", args.logging.report_file)?,
+            rehearsal,
             readiness,
             tasks,
             await_,
@@ -276,6 +281,7 @@ impl Config {
 /// The plan of the shutdown, which knows of the hooks only how long they may take.
 fn plan(
     shutdown: &ShutdownArgs,
+    rehearsal: Option<&RehearsalConfig>,
     signals: SignalArgs,
     processes: &ProcessArgs,
     tasks: &TasksConfig,
@@ -284,7 +290,7 @@ fn plan(
     let rewrites = signals.rewrite.into_iter().map(|Rewrite(from, to)| (from, to));
     let plan = Plan {
         delay: shutdown.delay,
-        grace_period: given.or(shutdown.rehearse.map(|_| REHEARSED_GRACE_PERIOD)),
+        grace_period: given.or(rehearsal.map(|_| REHEARSED_GRACE_PERIOD)),
         margin: shutdown.margin,
         stop_signals: match signals.stop_signal.is_empty() {
             true => vec![Signal::TERM],
@@ -294,7 +300,7 @@ fn plan(
         on_repeat: shutdown.on_repeat,
         leftovers: processes.leftovers,
         leftovers_timeout: processes.leftovers_timeout.unwrap_or(LeftoversTimeout::Default),
-        rehearse: shutdown.rehearse,
+        rehearse: rehearsal.map(RehearsalConfig::latest),
         job_control: JobControl::Absent,
         on_stop: max_time(&tasks.on_stop, tasks.hook_timeout),
         on_exit: !tasks.on_exit.is_empty() || !tasks.quit.is_empty(),
@@ -311,6 +317,17 @@ fn plan(
 fn max_time(hooks: &[Hook], timeout: Duration) -> Option<Duration> {
     let each = timeout + TIME_TO_END;
     (!hooks.is_empty()).then(|| each.saturating_mul(hooks.len() as u32))
+}
+
+impl ShutdownArgs {
+    fn rehearsal(&self, timeout: Duration) -> Option<RehearsalConfig> {
+        let when = self.rehearse.clone()?;
+        let urls = match &when {
+            When::Answers(url) if self.rehearse_url.is_empty() => vec![url.clone()],
+            _ => self.rehearse_url.clone(),
+        };
+        Some(RehearsalConfig { when, urls, timeout })
+    }
 }
 
 impl ReadinessArgs {

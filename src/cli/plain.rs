@@ -25,14 +25,15 @@ struct Known {
 type Take = fn(&mut Args, &mut Given) -> Option<()>;
 
 /// All options but those that print something and run no app, in the order of the help.
-static OPTIONS: [Known; 35] = [
+static OPTIONS: [Known; 36] = [
     long("delay", |args, given| given.set(&mut args.shutdown.delay, values::delay)),
     long("grace-period", |args, given| {
         given.set(&mut args.shutdown.grace_period, values::grace_period)
     }),
     long("margin", |args, given| given.set(&mut args.shutdown.margin, values::duration)),
     long("on-repeat", |args, given| given.set(&mut args.shutdown.on_repeat, named)),
-    long("rehearse", |args, given| given.set_some(&mut args.shutdown.rehearse, values::duration)),
+    long("rehearse", |args, given| given.set_some(&mut args.shutdown.rehearse, values::when)),
+    long("rehearse-url", |args, given| given.add(&mut args.shutdown.rehearse_url, str::parse)),
     long("hold-until", |args, given| given.set_some(&mut args.traffic.hold_until, named)),
     long("quiet-window", |args, given| {
         given.set_some(&mut args.traffic.quiet_window, values::duration)

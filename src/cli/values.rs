@@ -7,7 +7,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
+use crate::http::url::ParseUrlError;
 use crate::log::Format;
+use crate::rehearsal::When;
 use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
@@ -71,6 +73,19 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Some(duration) if duration <= MAX_DURATION => Ok(duration),
         None if !is_number => Err("write 500ms, 15s, 1m30s, 2h or a number of seconds".into()),
         _ => Err("write at most 365 days".into()),
+    }
+}
+
+/// A duration, `listening`, or a URL.
+pub fn when(text: &str) -> Result<When, String> {
+    match text.trim() {
+        "listening" => Ok(When::Listening),
+        text if text.contains("://") => {
+            text.parse().map(When::Answers).map_err(|error: ParseUrlError| error.to_string())
+        }
+        text => duration(text)
+            .map(When::After)
+            .map_err(|error| format!("{error}; or listening, or http://HOST:PORT/PATH")),
     }
 }
 

@@ -6,11 +6,9 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::flag;
-
 use crate::http::url::path_of_target;
-use crate::process::inherited::set_mask;
-use crate::signal::{Signal, SignalSet};
+use crate::process::helper;
+use crate::signal::Signal;
 
 /// PID 1 reports with it that the stop signal has come.
 pub const STOPPING: Signal = Signal::USR1;
@@ -98,12 +96,9 @@ impl LiveState {
     /// Begins to receive the signals of PID 1, also those that were sent since the fork, which are
     /// pending.
     pub fn begin(state: State) -> io::Result<LiveState> {
-        let stopping = flag_set_by(STOPPING, state.stopping)?;
-        let ended = flag_set_by(ENDED, state.ended)?;
-        let mut mask = SignalSet::ALL;
-        mask.remove(STOPPING);
-        mask.remove(ENDED);
-        set_mask(mask);
+        let [stopping, ended] = helper::hear([STOPPING, ENDED])?;
+        stopping.fetch_or(state.stopping, Ordering::Relaxed);
+        ended.fetch_or(state.ended, Ordering::Relaxed);
         Ok(LiveState { stopping, ended })
     }
 
@@ -117,13 +112,6 @@ impl LiveState {
             false => Ok(()),
         }
     }
-}
-
-/// A flag that the signal sets.
-fn flag_set_by(signal: Signal, is_set: bool) -> io::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(is_set));
-    flag::register(signal.number(), flag.clone())?;
-    Ok(flag)
 }
 
 /// A status and its text, which is both the reason phrase and the body.

@@ -183,8 +183,17 @@ impl Request {
         &self.url
     }
 
-    /// All that is sent: the request line and the headers.
+    /// All that is sent: the request line and the headers. The server is to close the connection.
     pub fn head(&self) -> String {
+        self.head_with("Connection: close\r\n")
+    }
+
+    /// The same, where the connection is to be kept.
+    pub fn kept_head(&self) -> String {
+        self.head_with("")
+    }
+
+    fn head_with(&self, connection: &str) -> String {
         let Request { method, url } = self;
         // A server may wait for a body, or refuse a POST without its length.
         let length = match method.as_str() {
@@ -192,7 +201,7 @@ impl Request {
             _ => "Content-Length: 0\r\n",
         };
         format!(
-            "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\n{length}Connection: close\r\n\r\n",
+            "{method} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {}\r\n{length}{connection}\r\n",
             url.path,
             url.host_header(),
             concat!("reprieve/", env!("CARGO_PKG_VERSION")),

@@ -9,6 +9,8 @@ use std::cell::UnsafeCell;
 use std::ffi::CStr;
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -18,8 +20,11 @@ use nix::sys::prctl;
 use nix::sys::signal::{Signal as NixSignal, killpg};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, setpgid};
 
+use signal_hook::flag;
+
+use crate::process::inherited::set_mask;
 use crate::process::slice;
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 
 /// The signal by which the kernel reports the end of a helper that executes nothing.
 ///
@@ -49,15 +54,20 @@ pub const TIME_TO_END: Duration = Duration::from_millis(100);
 /// The exit code of a helper that could not do its work.
 pub const FAILED: u8 = 1;
 
-/// The output of a helper: at most one short text, which it writes before it ends.
+/// The output of a helper: little, and mostly one short text that it writes before it ends.
 pub struct Output(PipeReader);
 
 impl Output {
-    /// What the helper has written by now. It never waits.
+    /// What the helper has written by now, as a text. It never waits.
     pub fn read(&mut self) -> String {
-        let mut text = Vec::new();
-        let _ = (&self.0).take(MAX_OUTPUT).read_to_end(&mut text);
-        String::from_utf8_lossy(&text).into_owned()
+        String::from_utf8_lossy(&self.read_bytes()).into_owned()
+    }
+
+    /// What the helper has written by now, and was not read yet. It never waits.
+    pub fn read_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let _ = (&self.0).take(MAX_OUTPUT).read_to_end(&mut bytes);
+        bytes
     }
 }
 
@@ -107,6 +117,20 @@ pub fn start(
     // The child does it too: whoever runs first, its group is there before we signal it.
     let _ = setpgid(child, child);
     Ok((child.as_raw(), Output(reader)))
+}
+
+/// In a helper: from now on each of these signals of PID 1 sets its flag, also those that were sent since
+/// the fork, which are pending. They also wake it, out of poll(2); one that comes right before that is
+/// seen at the next wake-up.
+pub fn hear<const N: usize>(signals: [Signal; N]) -> io::Result<[Arc<AtomicBool>; N]> {
+    let flags = signals.map(|signal| (signal, Arc::new(AtomicBool::new(false))));
+    let mut mask = SignalSet::ALL;
+    for (signal, flag) in &flags {
+        flag::register(signal.number(), flag.clone())?;
+        mask.remove(*signal);
+    }
+    set_mask(mask);
+    Ok(flags.map(|(_, flag)| flag))
 }
 
 /// In a helper: starts a process that does this task and ends, and is killed when the helper ends.

@@ -18,6 +18,8 @@ pub enum Helper {
     Task,
     /// It answers health probes.
     Responder,
+    /// It asks the app in a rehearsal.
+    Rehearsal,
 }
 
 /// What each is, and its pid. None of them is reaped.

@@ -44,6 +44,21 @@ pub enum Target {
     Leftovers(usize),
 }
 
+impl Target {
+    /// Whether the main child was a shell that ran the app, so that its end is not the app's.
+    pub fn is_shell(&self) -> bool {
+        match self {
+            Target::Main(reason)
+            | Target::Group(reason)
+            | Target::Through(reason, _)
+            | Target::Spared(reason, _) => {
+                matches!(reason, Reason::ShellWithoutTrap(_) | Reason::OpaqueShell(_))
+            }
+            Target::StandIns(_) | Target::Leftovers(_) => false,
+        }
+    }
+}
+
 /// Why a signal went to the main child, or to others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {

@@ -3,15 +3,19 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::{Level, debug, enabled, info, warn};
+use tracing::{Level, debug, enabled, error, info, warn};
 
 use crate::exit;
 use crate::log::{self, ReportFile};
 use crate::process::inherited;
+use crate::process::proc;
 use crate::process::target::Name;
-use crate::report::step::Step;
-use crate::report::summary::{Summary, Verdict};
+use crate::process::wait::{Origin, Received};
+use crate::rehearsal::tally::Rehearsed;
+use crate::report::step::{Sender, Step};
+use crate::report::summary::Summary;
 use crate::report::timeline::Timeline;
+use crate::report::verdict::Verdict;
 use crate::report::{json, text};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
@@ -165,13 +169,12 @@ impl Journal {
 
     /// Decides our exit code from the app's ending, and the verdict of a rehearsal. The first call
     /// decides for good: what comes after the app changes neither.
-    pub fn judge(&mut self, ending: Option<Ending>) -> u8 {
+    pub fn judge(&mut self, ending: Option<Ending>, rehearsed: Option<Rehearsed>) -> u8 {
         if let Some((code, _)) = self.judged {
             return code;
         }
         let code = exit::code(ending, &self.options.expected);
-        let rehearses = self.timeline.plan.rehearse.is_some();
-        let verdict = rehearses.then(|| self.timeline.verdict(code));
+        let verdict = rehearsed.map(|rehearsed| Verdict::of(&self.timeline, code, rehearsed));
         let code = match &verdict {
             None => code,
             Some(verdict) if verdict.passed => 0,
@@ -193,11 +196,23 @@ impl Journal {
     }
 
     /// Publishes the report, if there is something to report, and returns our exit code.
-    pub fn close(mut self, ending: Option<Ending>, now: Instant) -> u8 {
-        let code = self.judge(ending);
+    pub fn close(
+        mut self,
+        ending: Option<Ending>,
+        rehearsed: Option<Rehearsed>,
+        now: Instant,
+    ) -> u8 {
+        let code = self.judge(ending, rehearsed);
+        let verdict = self.judged.take().and_then(|(_, verdict)| verdict);
         if self.timeline.has_news() {
-            let verdict = self.judged.take().and_then(|(_, verdict)| verdict);
-            self.publish(&self.timeline.summary(code, verdict, now));
+            self.publish(&self.timeline.summary(code, verdict.clone(), now));
+        }
+        if let Some(verdict) = verdict {
+            if verdict.passed {
+                info!(event = "rehearsal", "{verdict}");
+            } else {
+                error!(event = "rehearsal", "{verdict}");
+            }
         }
         code
     }
@@ -214,6 +229,16 @@ impl Journal {
             file.warn_if_unwritten();
         }
     }
+}
+
+/// Who sent what was received, by the name that it goes by now.
+pub fn sender(received: Received) -> Sender {
+    let (pid, uid, command, queued) = match received.origin {
+        Origin::Process { pid, uid } => (pid, uid, proc::command(pid), false),
+        Origin::Kernel => (0, 0, Some("kernel".into()), false),
+        Origin::Queued => (0, 0, None, true),
+    };
+    Sender { pid, uid, command, queued }
 }
 
 /// How many bytes of a report fit into a line of the log, beside what the log adds to it.

@@ -3,7 +3,8 @@
 //! - `journal.rs`: takes each step, logs it, and publishes the report.
 //! - `step.rs`: the steps of a shutdown, and how much each matters.
 //! - `timeline.rs`: what is kept of the steps.
-//! - `summary.rs`: what the timeline comes to, as the report needs it; the verdict of a rehearsal.
+//! - `summary.rs`: what the timeline comes to, as the report needs it.
+//! - `verdict.rs`: the verdict of a rehearsal, and its line.
 //! - `text.rs`: the steps and the report as lines for people.
 //! - `json.rs`: the report as one JSON object.
 //! - `words.rs`: names, senders and targets in words; how a report is kept short.
@@ -14,6 +15,7 @@ pub mod step;
 pub mod summary;
 pub mod text;
 pub mod timeline;
+pub mod verdict;
 pub mod words;
 
 #[cfg(test)]

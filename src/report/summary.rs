@@ -1,24 +1,16 @@
-//! What a timeline comes to, as the report needs it, and the verdict of a rehearsal.
+//! What a timeline comes to, as the report needs it.
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
-use crate::process::target::{Name, Reason, Target};
+use crate::process::target::{Name, Target};
 use crate::report::step::Sender;
 use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
+use crate::report::verdict::Verdict;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
 use crate::traffic::counts::{Arrival, Counts, Missed, Origin};
 use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen};
-
-/// Whether a rehearsal went well, with the reason where it did not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Verdict {
-    pub passed: bool,
-    pub why_not: Option<String>,
-}
 
 /// What happened in one shutdown. A time is counted from its beginning.
 #[derive(Debug)]
@@ -95,16 +87,7 @@ impl Traffic<'_> {
 impl Summary<'_> {
     /// Whether the main child was a shell that ran the app, so that its end is not the app's.
     pub fn ended_as_shell(&self) -> bool {
-        let Some((_, _, target)) = self.forwarded else { return false };
-        match target {
-            Target::Main(reason)
-            | Target::Group(reason)
-            | Target::Through(reason, _)
-            | Target::Spared(reason, _) => {
-                matches!(reason, Reason::ShellWithoutTrap(_) | Reason::OpaqueShell(_))
-            }
-            Target::StandIns(_) | Target::Leftovers(_) => false,
-        }
+        self.forwarded.is_some_and(|(.., target)| target.is_shell())
     }
 }
 
@@ -229,25 +212,6 @@ impl Timeline {
         let (ended_at, _) = self.hold_end?;
         let since = last_data.map(|data| data.at).or(self.began_at)?;
         Some(ended_at.saturating_duration_since(since))
-    }
-
-    /// Whether a rehearsal went well. The code is the app's, 0 where it was expected.
-    pub fn verdict(&self, app_code: u8) -> Verdict {
-        let why_not = if self.trigger == Trigger::Exit {
-            Some("the app ended before the stop signal of the rehearsal".into())
-        } else if self.app_killed || self.ended.is_none() {
-            Some("the app did not end by itself and had to be killed".into())
-        } else if self.killed() || !self.survivors.is_empty() {
-            Some("the app left processes over that had to be killed".into())
-        } else if app_code != 0 {
-            Some(format!(
-                "the app ended with {app_code}; if that is how it stops, \
-                 --expect-exit {app_code} says so"
-            ))
-        } else {
-            None
-        };
-        Verdict { passed: why_not.is_none(), why_not }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::process::target::{Reason, Swept, Target};
 use crate::report::step::{Sender, Step};
-use crate::report::summary::{Summary, Traffic, Verdict};
+use crate::report::summary::{Summary, Traffic};
 use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::report::words::{Connections, Limits, TrapPending, Whom, bounded};
 use crate::shutdown::event::{Note, Why};
@@ -156,7 +156,6 @@ pub fn report(summary: &Summary, max: usize) -> String {
             leftovers(summary, limits),
             time(summary),
             vec![format!("exit code {}", summary.exit_code)],
-            summary.verdict.iter().map(verdict).collect(),
         ];
         format!("report: {}", parts.concat().join("; "))
     })
@@ -359,13 +358,6 @@ fn time(summary: &Summary) -> Vec<String> {
     let enough =
         enough.map(|enough| format!("a grace period of {} would have been enough", Span(enough)));
     unused.into_iter().chain(enough).collect()
-}
-
-fn verdict(verdict: &Verdict) -> String {
-    match &verdict.why_not {
-        Some(why_not) => format!("rehearsal failed: {why_not}"),
-        None => "rehearsal passed".into(),
-    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,12 @@ impl Network {
     }
 }
 
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Network {
+        Network(address.into())
+    }
+}
+
 /// A text that is neither an address nor a network.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ParseNetworkError;

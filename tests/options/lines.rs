@@ -11,7 +11,7 @@ use reprieve::cli;
 
 /// Values of an option, by its long name or by what stands for its value in the help: right ones, and
 /// then wrong ones.
-const VALUES: [(&str, &[&str], &[&str]); 18] = [
+const VALUES: [(&str, &[&str], &[&str]); 20] = [
     ("D|MIN..MAX", &["0", "5s", "5s..20s", " 3s "], &["5s..", "20s..5s", "1y"]),
     ("D", &["10", "500ms", "1m30s"], &["none", "soon", "366days"]),
     ("on-repeat", &["hurry", "ignore"], &["Hurry", "wait"]),
@@ -27,6 +27,8 @@ const VALUES: [(&str, &[&str], &[&str]); 18] = [
     ("FORMAT", &["text", "json"], &["JSON"]),
     ("PATH", &["/tmp/x", "a,b", "a=b"], &[]),
     ("ADDR:PORT", &["0.0.0.0:8086", "[::]:80"], &["8086", "0.0.0.0:0"]),
+    ("WHEN", &["5s", "listening", "http://h/x?a,b"], &["soon", "listen", "https://h"]),
+    ("rehearse-url", &["http://h/", "http://h,http://i:1"], &["h:80", "http://h,"]),
     ("URL", &["http://h:80/a", "tcp://h:80"], &["https://h", "http://h/a,http://i:1"]),
     ("CMD", &["true", "a 'b c'\nd"], &["'", " "]),
     ("[METHOD=]URL", &["http://h/", "GET=http://h,http://i"], &["GET=h"]),

@@ -44,12 +44,17 @@ pub fn proxy() -> PathBuf {
     helper("proxy")
 }
 
+/// The program that plays an app with HTTP.
+pub fn server() -> PathBuf {
+    helper("server")
+}
+
 /// Our program where memory is refused.
 pub fn refused() -> PathBuf {
     helper("refused")
 }
 
-const HELPERS: [&str; 4] = ["fixture", "network", "proxy", "refused"];
+const HELPERS: [&str; 5] = ["fixture", "network", "proxy", "refused", "server"];
 
 /// The helpers are examples to Cargo, which builds them for `cargo test`, but not for
 /// `cargo test --test pid1`. So what is missing, or older than its source, is built here.

@@ -1,5 +1,8 @@
 //! A rehearsal (docs/behaviour.md, section 14).
 
+mod due;
+mod requests;
+
 use std::time::Duration;
 
 use nix::libc;
@@ -11,6 +14,15 @@ fn rehearsal() -> Init {
     pid1().options("--log-format json --rehearse 1s")
 }
 
+/// The last line of a JSON log.
+#[track_caller]
+fn verdict_line(ended: &Ended) -> serde_json::Value {
+    let last = ended.log().last().expect("a line").to_string();
+    let line: serde_json::Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!(line["event"], "rehearsal", "{}", ended.all());
+    line
+}
+
 /// It passed, and says so everywhere.
 #[track_caller]
 fn passed(ended: &Ended) {
@@ -18,6 +30,9 @@ fn passed(ended: &Ended) {
     let verdict = &report["rehearsal"];
     assert_eq!((ended.code, &verdict["passed"]), (0, &true.into()), "{}", ended.all());
     assert_eq!((&verdict["why_not"], &report["exit_code"]), (&().into(), &0.into()));
+    let line = verdict_line(ended);
+    let message = line["message"].as_str().expect("a message");
+    assert!(line["level"] == "info" && message.starts_with("rehearsal passed: "), "{line}");
 }
 
 /// It failed with 1, for this reason.
@@ -28,6 +43,11 @@ fn failed(ended: &Ended, reason: &str) {
     let why_not = verdict["why_not"].as_str().expect("a reason");
     assert!(why_not.contains(reason), "{why_not}");
     assert_eq!(ended.code, 1, "{}", ended.all());
+    let line = verdict_line(ended);
+    assert_eq!(
+        (&line["level"], &line["message"]),
+        (&"error".into(), &format!("rehearsal failed: {why_not}").into())
+    );
 }
 
 #[test]
@@ -48,11 +68,14 @@ fn the_text_log_says_it_too() {
     let ended = pid1().options("--rehearse 1s").fixture("listen").ends();
     assert_eq!(ended.code, 0);
     assert!(ended.said("SIGTERM by rehearsal: forwarding it at once, SIGKILL at +29s"));
-    assert!(ended.log().last().expect("a report").ends_with("rehearsal passed"));
-    let ended = pid1().options("--rehearse 1s").fixture("listen --code 7").ends();
+    assert_eq!(ended.times("rehearsal passed"), 1);
+    let last = ended.log().last().expect("a verdict").to_string();
+    assert!(last.starts_with("reprieve: rehearsal passed: the app ended by itself 0"), "{last}");
+    assert!(last.ends_with(" after the forward; no requests were sent"), "{last}");
+    let ended = pid1().options("-q --rehearse 1s").fixture("listen --code 7").ends();
     let log = ended.log();
-    let report = log.last().expect("a report");
-    assert!(report.contains("rehearsal failed: the app ended with 7; if that"), "{report}");
+    let failed = "reprieve: error: rehearsal failed: the app ended with 7; if that";
+    assert!(log.len() == 1 && log[0].starts_with(failed), "{}", ended.all());
 }
 
 #[test]
@@ -115,6 +138,13 @@ fn an_exit_code_fails_it_unless_it_is_expected() {
     let ended = rehearsal().app(["sleep", "1000"]).ends();
     failed(&ended, "--expect-exit 143");
     passed(&rehearsal().options("-e 143").app(["sleep", "1000"]).ends());
+}
+
+#[test]
+fn the_status_of_a_shell_is_told_from_the_apps() {
+    let ended = rehearsal().shell(&["sh"], "$FIXTURE listen && true").ends();
+    failed(&ended, "the exit code is 143, the status of sh, a shell that the signal ended");
+    failed(&ended, "start the app with exec, or say --expect-exit 143");
 }
 
 /// A CI job that is cancelled.

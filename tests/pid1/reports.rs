@@ -208,7 +208,7 @@ fn the_report_has_these_keys() {
     let ended = pid1().options("--log-format json --rehearse 1s").fixture("listen").ends();
     let report = ended.report();
     assert_eq!(keys(&report), sorted(&KEYS));
-    assert_eq!(keys(&report["rehearsal"]), sorted(&["passed", "why_not"]));
+    assert_eq!(keys(&report["rehearsal"]), sorted(&["passed", "why_not", "requests"]));
 }
 
 #[track_caller]
