@@ -153,8 +153,8 @@ fn fails(seed: u64, calls: Option<&[String]>, machine: &Machine, tally: &Tally) 
     let app = serde_json::to_string(&plan.app).expect("plain values");
     let faults = if calls.is_some() { " --faults" } else { "" };
     Some(format!(
-        "\nFAILED: seed {seed}\n{wrong}\nshell: {:?}\napp: {app}\noptions: {:?}\nacts: {:?}\n\
+        "\nFAILED: seed {seed}\n{wrong}\nshell: {:?}\napp: {app}\noptions: {:?}\nacts: {:?}, early: {}\n\
          fault: {:?}\ncargo soak --{faults} --seed {seed} --runs 1\n",
-        plan.shell, plan.options, plan.acts, plan.fault,
+        plan.shell, plan.options, plan.acts, plan.is_early, plan.fault,
     ))
 }

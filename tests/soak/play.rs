@@ -109,6 +109,11 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Playe
         std::thread::sleep(Duration::from_millis(2));
     }
     let visitors = std::mem::take(&mut seen.visitors);
+    let stopped_at = &seen.stopped_at;
+    let why = || {
+        format!("the end\nstop signals: {stopped_at:?}, now {:?}\n{}", Instant::now(), doing(&run))
+    };
+    eventually_or(why, || is_over(&run).then_some(()));
     let ended = run.ends();
     // It ends with what it traces.
     tracer.map(|mut tracer| tracer.wait());
@@ -126,11 +131,12 @@ fn ready(plan: &Plan, run: &Run) {
             || format!("an init that blocks signals; was said:\n{}", show(&run.lines())),
             || {
                 let pid = run.pid_if_any()?;
+                // First, as unshare blocks some for a moment in what is not the init yet.
+                let is_init = is_program(pid, "reprieve");
                 // What it waits for in rt_sigtimedwait(2) is not shown as blocked.
-                let waits = !children(pid).is_empty();
-                let blocks = signals(pid, "SigBlk") & 1 << (libc::SIGTERM - 1) != 0;
-                let keeps = is_program(pid, "reprieve") && (blocks || waits);
-                (keeps || is_over(run)).then_some(())
+                let waits = || !children(pid).is_empty();
+                let blocks = || signals(pid, "SigBlk") & 1 << (libc::SIGTERM - 1) != 0;
+                (is_init && (blocks() || waits()) || is_over(run)).then_some(())
             },
         );
         return;
@@ -147,6 +153,18 @@ fn ready(plan: &Plan, run: &Run) {
 fn is_over(run: &Run) -> bool {
     // Nobody waits for it, or for unshare, before `ends`.
     process_state(run.child.id() as i32) == 'Z'
+}
+
+/// What the init does, where it does not end.
+fn doing(run: &Run) -> String {
+    let files = run.pid_if_any().into_iter().flat_map(|pid| {
+        ["status", "syscall", "stack", "wchan"].map(|name| format!("/proc/{pid}/{name}"))
+    });
+    let texts = files.map(|file| {
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| error.to_string());
+        format!("{file}:\n{text}\n")
+    });
+    texts.chain([show(&run.lines())]).collect()
 }
 
 #[derive(Default)]
