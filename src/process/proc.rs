@@ -123,10 +123,13 @@ pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
 }
 
 /// Whether this time has come, after others had their turn. The clock is read here, since a look takes
-/// its time.
+/// its time. Without such a time nobody has a turn: each costs as much as many processes want the CPU, and a
+/// look after SIGKILL would hold up our end by seconds.
 pub(super) fn is_over(until: Option<Instant>) -> bool {
-    slice::pause();
-    until.is_some_and(|at| at <= Instant::now())
+    until.is_some_and(|at| {
+        slice::pause();
+        at <= Instant::now()
+    })
 }
 
 /// Whether processes descend from an ancestor, by their pids; none where a parent of theirs is missing.
