@@ -200,6 +200,8 @@ impl Judge<'_> {
             && self.is_bare()
             && app.on_stop.is_heard()
             && plan.forwarded > 0
+            // Else SIGKILL may come before the end of an on-stop hook, or in the same wake-up.
+            && plan.kill_after().is_none_or(|kill| plan.delay[1] + self.played.machine_late < kill)
             && plan.hooks[0].is_empty()
             && self.played.frozen.is_zero()
             && !self.played.was_cleared

@@ -29,6 +29,7 @@ mod shared {
     pub mod entering;
     pub mod folder;
     pub mod init;
+    pub mod namespaces;
     pub mod said;
     pub mod waiting;
 }

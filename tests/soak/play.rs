@@ -10,8 +10,8 @@ use nix::libc;
 use crate::app;
 use crate::faults;
 use crate::harness::{
-    APP, Ended, Folder, Init, MAX_LATENESS, Run, Said, children, eventually_or, is_program,
-    process_state, runs, send, show, signals, status,
+    APP, Ended, Folder, Init, MAX_LATENESS, Run, Said, TIMEOUT, children, eventually_or,
+    is_program, process_state, runs, send, show, signals, status,
 };
 use crate::machine::Machine;
 use crate::member::{Born, Member, OnStop};
@@ -113,7 +113,13 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Playe
     let why = || {
         format!("the end\nstop signals: {stopped_at:?}, now {:?}\n{}", Instant::now(), doing(&run))
     };
-    eventually_or(why, || is_over(&run).then_some(()));
+    let waits_from = Instant::now();
+    while !is_over(&run) {
+        let now = Instant::now();
+        let gives_up_at = waits_from + TIMEOUT + machine.lateness(waits_from, now);
+        assert!(now < gives_up_at, "waited in vain for {}", why());
+        std::thread::sleep(Duration::from_millis(2));
+    }
     let ended = run.ends();
     // It ends with what it traces.
     tracer.map(|mut tracer| tracer.wait());
