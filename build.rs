@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    leave_out_tests();
     // Only the release profile aborts at a panic. Tests unwind, and are rarely built with it.
     if (var("CARGO_CFG_TARGET_ENV").as_deref(), var("PROFILE").as_deref())
         != (Ok("musl"), Ok("release"))
@@ -35,6 +36,17 @@ fn main() {
     println!("cargo::rustc-link-arg-bins={argument}");
     // tests/size has an example that panics, built as the program is.
     println!("cargo::rustc-link-arg-examples={argument}");
+}
+
+/// Where no namespace can be made the tests that need one may be left out: libtest has to know when they
+/// are built.
+fn leave_out_tests() {
+    const VARIABLE: &str = "REPRIEVE_TESTS_WITHOUT_NAMESPACES";
+    println!("cargo::rustc-check-cfg=cfg(without_namespaces)");
+    println!("cargo::rerun-if-env-changed={VARIABLE}");
+    if var(VARIABLE).is_ok_and(|value| !value.is_empty()) {
+        println!("cargo::rustc-cfg=without_namespaces");
+    }
 }
 
 /// Whether the linker that is configured takes an argument. Where it can link nothing at all, the

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 
+#[expect(dead_code, reason = "the tests of PID 1 ask it too")]
+#[path = "../../tests/shared/namespaces.rs"]
+mod namespaces;
+
 /// Long enough for any machine.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -43,7 +47,9 @@ pub fn is_alone(test: &str) -> bool {
             raise_loopback()
         });
     }
-    let output = command.output().expect("user and network namespaces (unshare(2))");
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("no user and network namespace can be made here ({error}): {}", namespaces::remedy())
+    });
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
     print!("{said}");

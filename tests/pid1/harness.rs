@@ -8,7 +8,7 @@ use std::time::Duration;
 pub use crate::processes::*;
 pub use crate::programs::*;
 pub use crate::shared::{
-    at_once::*, ended::*, folder::*, init::*, lateness::*, said::*, waiting::*,
+    at_once::*, ended::*, folder::*, init::*, lateness::*, namespaces::*, said::*, waiting::*,
 };
 pub use crate::visitor::*;
 
@@ -161,7 +161,9 @@ pub fn assert_order(ended: &Ended, parts: &[&str]) {
 
 /// What comes before a program and its words that is to be PID 1, and the leader of the session on
 /// the terminal that is its stdin.
+#[track_caller]
 pub fn pid1_on_terminal() -> Command {
+    need_pid_namespaces();
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]);
     if !nix::unistd::geteuid().is_root() {

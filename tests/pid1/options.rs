@@ -787,6 +787,7 @@ fn a_script_without_an_interpreter_line_runs_as_from_a_shell() {
 
 #[test]
 fn bad_input_is_refused_as_pid_1_too() {
+    need_pid_namespaces();
     for (words, code) in [("--bogus", 125), ("/", 126), ("/no-such-command", 127)] {
         let mut command = Command::new("unshare");
         command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);

@@ -26,6 +26,7 @@ mod shared {
     mod ended;
     mod folder;
     mod init;
+    mod namespaces;
     mod said;
     mod visitor;
     mod waiting;

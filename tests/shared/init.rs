@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::libc;
 
 use super::ended::{APP, Ended, LOG};
+use super::namespaces::need_pid_namespaces;
 use super::said::{Line, Said, show};
 use super::waiting::{eventually, eventually_or};
 
@@ -58,7 +59,9 @@ impl Init {
 
     /// The words that make what follows PID 1 of a PID namespace. It ends with whoever started it, so
     /// that nothing outlives a test that somebody interrupts.
+    #[track_caller]
     pub fn in_pid_namespace() -> impl Iterator<Item = &'static str> {
+        need_pid_namespaces();
         let unshare = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--pid", "--fork"];
         let as_user: &[&str] =
             if nix::unistd::geteuid().is_root() { &[] } else { &["--user", "--map-root-user"] };
@@ -67,6 +70,7 @@ impl Init {
     }
 
     /// Starts it with any app.
+    #[track_caller]
     pub fn app<W: Into<OsString>>(self, words: impl IntoIterator<Item = W>) -> Run {
         let mut line: Vec<OsString> = Vec::new();
         if self.is_pid1 {

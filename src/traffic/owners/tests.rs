@@ -176,6 +176,7 @@ fn who_ends_meanwhile_is_no_matter() {
 }
 
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn whom_it_may_not_look_into_is_told_by_its_uids() {
     if !is_alone("traffic::owners::tests::whom_it_may_not_look_into_is_told_by_its_uids") {
         return;

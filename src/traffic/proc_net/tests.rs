@@ -125,6 +125,7 @@ fn counters_are_found_by_their_names() {
 }
 
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn datagrams_count_when_they_are_read_or_dropped() {
     if !is_alone("traffic::proc_net::tests::datagrams_count_when_they_are_read_or_dropped") {
         return;

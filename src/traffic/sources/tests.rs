@@ -259,6 +259,7 @@ fn all_that_may_be_a_servers_is_listed() {
 }
 
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn nobody_without_capabilities_sees_it_all() {
     if !is_alone("traffic::sources::tests::nobody_without_capabilities_sees_it_all") {
         return;
@@ -292,6 +293,7 @@ fn nobody_without_capabilities_sees_it_all() {
 }
 
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn more_ends_than_there_is_room_for_are_missed() {
     if !is_alone("traffic::sources::tests::more_ends_than_there_is_room_for_are_missed") {
         return;

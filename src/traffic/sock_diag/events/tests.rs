@@ -43,6 +43,7 @@ fn await_events(events: &EventSocket, port: u16, count: usize) -> Vec<u16> {
 
 /// As nobody, in a network namespace of its own, in which no other test has connections.
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn the_kernel_sends_only_what_is_watched() {
     if !is_alone("traffic::sock_diag::events::tests::the_kernel_sends_only_what_is_watched") {
         return;
@@ -79,6 +80,7 @@ fn the_kernel_sends_only_what_is_watched() {
 }
 
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn more_ports_than_a_filter_may_have_are_left_out_here() {
     let test = "more_ports_than_a_filter_may_have_are_left_out_here";
     if !is_alone(&format!("traffic::sock_diag::events::tests::{test}")) {
@@ -106,6 +108,7 @@ fn more_ports_than_a_filter_may_have_are_left_out_here() {
 const VISITS: usize = 100;
 
 #[test]
+#[cfg_attr(without_namespaces, ignore = "needs a user namespace")]
 fn what_is_not_watched_takes_no_room() {
     let test = "what_is_not_watched_takes_no_room";
     if !is_alone(&format!("traffic::sock_diag::events::tests::{test}")) {
