@@ -109,7 +109,8 @@ impl CommandLine {
 
     /// Why reprieve would refuse it, whatever its variables are.
     pub fn refusal(&self) -> Option<Refused> {
-        let error = self.matches().err()?;
+        // The help and the version are no errors.
+        let error = self.matches().err().filter(clap::Error::use_stderr)?;
         let culprits = [ContextKind::InvalidValue, ContextKind::InvalidArg];
         let culprits = culprits.into_iter().filter_map(|kind| error.get(kind));
         let mut texts = culprits.filter_map(|culprit| match culprit {
