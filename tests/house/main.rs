@@ -211,14 +211,24 @@ fn files_are_short_and_tests_apart() {
 /// As the program is built: features and crates that only other members or tests need are not in it.
 const DEPENDENCIES: &str = include_str!("dependencies.txt");
 
-#[test]
-fn the_program_depends_on_no_more_than_is_written_down() {
-    let args = "tree --locked -p reprieve -e normal --prefix none --no-dedupe --format {p}";
-    let tree = Command::new(env!("CARGO")).args(args.split(' ')).output().expect("cargo");
+/// What cargo says of the crates that such packages are built of, a line each, in order.
+fn crates(packages: &[&str], format: &str) -> Vec<String> {
+    let packages = packages.iter().flat_map(|package| ["-p", package]);
+    let args = ["-e", "normal", "--prefix", "none", "--no-dedupe", "--format", format];
+    let mut cargo = Command::new(env!("CARGO"));
+    let tree = cargo.args(["tree", "--locked"]).args(packages).args(args).output().expect("cargo");
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8(tree.stdout).expect("UTF-8");
-    let mut names: Vec<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
-    names.sort_unstable();
+    let mut lines: Vec<_> = tree.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
+#[test]
+fn the_program_depends_on_no_more_than_is_written_down() {
+    let crates = crates(&["reprieve"], "{p}");
+    let mut names: Vec<_> = crates.iter().filter_map(|line| line.split(' ').next()).collect();
     names.dedup();
     let written: Vec<_> = DEPENDENCIES.lines().collect();
     assert!(
@@ -226,6 +236,15 @@ fn the_program_depends_on_no_more_than_is_written_down() {
         "if it is meant, tests/house/dependencies.txt is to be:\n{}",
         names.join("\n")
     );
+}
+
+/// What is built at once shares its crates: the lint must not bring more of them into the program.
+#[test]
+fn the_lint_asks_for_no_feature_that_the_program_does_not_have() {
+    let alone = crates(&["reprieve"], "{p} {f}");
+    let both = crates(&["reprieve", "reprieve-lint"], "{p} {f}");
+    let changed = alone.into_iter().filter(|line| !both.contains(line));
+    assert_none(&changed.map(|line| format!("not so beside the lint: {line}")).collect::<Vec<_>>());
 }
 
 /// The checks themselves, on small trees.
