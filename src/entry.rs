@@ -11,9 +11,11 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
+use std::process;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat};
+use nix::fcntl::{AtFlags, OFlag, open, openat, readlinkat, renameat};
 use nix::libc;
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat, stat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
@@ -124,6 +126,22 @@ impl Entry {
             return Err(io::Error::other(format!("'{}' {why}", self.name.display())));
         }
         Ok(file.into())
+    }
+
+    /// Puts a new file in its place: nobody ever finds a part of it there, and where it cannot be
+    /// written, what is there stays. It is made beside it, under a name that nobody else uses.
+    pub fn replace(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!(".{}.{}.{}", self.name.display(), process::id(), since.as_nanos());
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        let made = openat(&self.directory, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let written = write(&mut made.into()).and_then(|()| {
+            Ok(renameat(&self.directory, name.as_str(), &self.directory, self.name.as_os_str())?)
+        });
+        if written.is_err() {
+            let _ = unlinkat(&self.directory, name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        written
     }
 
     /// Removes it.

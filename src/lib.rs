@@ -5,6 +5,7 @@
 
 #[doc(hidden)]
 pub mod cli;
+mod copy;
 mod entry;
 mod escape;
 #[doc(hidden)]
@@ -46,8 +47,9 @@ pub mod traffic;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::cli::{Config, Invocation};
 use crate::exit::StartError;
@@ -67,18 +69,22 @@ use crate::tasks::sidecar::{self, Awaited};
 
 /// The whole program, from its arguments (the first one is its name) to its exit code.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
+    let fail_early = |error| fail_early(&error);
     let inherited = match inherited::take_over() {
         Ok(inherited) => inherited,
-        Err(error) => return fail_early(&error),
+        Err(error) => return fail_early(error),
     };
     match cli::parse(arguments.collect(), inherited::environment()) {
         Ok(Invocation::Print(text)) => print(&text),
-        Ok(Invocation::Pause) => waiting().map_or_else(|error| fail_early(&error), pause::run),
+        Ok(Invocation::CopyTo(folder)) => {
+            copy::to(&folder).map_or_else(fail_early, |path| report_copy(&path))
+        }
+        Ok(Invocation::Pause) => waiting().map_or_else(fail_early, pause::run),
         Ok(Invocation::Run(mut config)) => {
             let log = log::start(config.log_level, config.log_format, config.report_file.take());
             run(*config, inherited, &log).unwrap_or_else(|error| fail(&error))
         }
-        Err(error) => fail_early(&error),
+        Err(error) => fail_early(error),
     }
 }
 
@@ -143,6 +149,12 @@ fn print(text: &str) -> u8 {
         Ok(()) => 0,
         Err(_) => exit::FAILED,
     }
+}
+
+fn report_copy(path: &Path) -> u8 {
+    log::start(tracing::Level::INFO, log::Format::Text, None);
+    info!("copied reprieve to {}", path.display());
+    0
 }
 
 /// Reports an error that comes before the format of the log is known: as text.

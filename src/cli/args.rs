@@ -34,7 +34,7 @@ SIG is a signal: SIGTERM, TERM, 15, SIGRTMIN+3.
 A repeatable option takes several values at once too, separated by commas
 (commands: by newlines).
 
-Every option but -h, -V and -l can be set by an environment variable:
+Every option but those under Other can be set by an environment variable:
 --grace-period by REPRIEVE_GRACE_PERIOD. The command line wins, and an empty
 variable counts as unset. The variable of an option without a value is true or
 false (of --verbose, also a number). The app does not get these variables.
@@ -51,7 +51,7 @@ Example: of the 60 seconds that the orchestrator allows, hold SIGTERM back for
 pub const VARIABLE_PREFIX: &str = "REPRIEVE_";
 
 /// The long names of the options that no variable sets.
-pub const WITHOUT_VARIABLE: [&str; 3] = ["help", "version", "license"];
+pub const WITHOUT_VARIABLE: [&str; 4] = ["help", "version", "license", "copy-to"];
 
 /// All options, each with the environment variable that sets it (`Arg::get_env`): for a manual page
 /// or a check of names. clap reads the variables of this process when this is called; what reprieve
@@ -104,7 +104,7 @@ pub struct Args {
 
     /// The app and its arguments
     #[arg(value_name = "COMMAND", trailing_var_arg = true, hide = true)]
-    #[arg(required_unless_present = "license")]
+    #[arg(required_unless_present_any = ["license", "copy_to"])]
     pub command: Vec<OsString>,
 }
 
@@ -398,6 +398,10 @@ impl Default for SidecarArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Other")]
 pub struct OtherArgs {
+    /// Run nothing: copy reprieve itself into this folder,
+    /// for a container whose image lacks it
+    #[arg(verbatim_doc_comment, long, value_name = "DIR")]
+    pub copy_to: Option<PathBuf>,
     /// Print this help
     #[arg(short, long, action = ArgAction::Help)]
     pub help: Option<bool>,

@@ -15,7 +15,8 @@ mod plain;
 mod switches;
 pub mod values;
 
-use std::ffi::{CStr, OsString};
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub enum Invocation {
     Print(String),
     /// Run an app.
     Run(Box<Config>),
+    /// Run nothing, and copy the program itself into this folder (an absolute path).
+    CopyTo(PathBuf),
     /// Run nothing, and wait for SIGTERM or SIGINT (`-P` of catatonit).
     Pause,
 }
@@ -128,7 +131,7 @@ pub fn parse(
     }
 }
 
-/// The same by clap alone, for comparison: the program never calls it, as what clap needs to hand out
+/// As [`parse`], by clap alone, for comparison: the program never calls it, as what clap needs to hand out
 /// values is 20 KB.
 pub fn parse_with_clap(
     arguments: Vec<OsString>,
@@ -157,6 +160,10 @@ enum Judged {
 
 impl Judged {
     fn by_clap(arguments: Vec<OsString>, environment: &[&CStr]) -> Result<Judged, StartError> {
+        if let Some(folder) = copy_to(&arguments) {
+            let folder = absolute("--copy-to", Some(folder))?;
+            return Ok(Judged::Other(Invocation::CopyTo(folder.unwrap_or_default())));
+        }
         let command = command_to_parse(arguments.first(), environment);
         let matches = match command.try_get_matches_from(arguments) {
             Ok(matches) => matches,
@@ -167,6 +174,10 @@ impl Judged {
             Err(error) => return Err(failed(error::one_line(&error, environment))),
         };
         let has = |id| matches!(matches.try_get_one(id), Ok(Some(true)));
+        if matches.contains_id("copy_to") {
+            let text = "--copy-to DIR runs nothing: give it no command and no other options";
+            return Err(failed(text.into()));
+        }
         Ok(if has("pause") {
             Judged::Other(Invocation::Pause)
         } else if has("license") {
@@ -175,6 +186,19 @@ impl Judged {
             Judged::App(matches)
         })
     }
+}
+
+/// The folder of a `--copy-to` that stands alone, as it has to. No variable matters to it: a container
+/// that only copies may have those of the one that the copy is for.
+fn copy_to(arguments: &[OsString]) -> Option<PathBuf> {
+    let folder = match arguments.get(1..)? {
+        [option, folder] if option == "--copy-to" && !folder.as_bytes().starts_with(b"-") => {
+            folder.as_bytes()
+        }
+        [option] => option.as_bytes().strip_prefix(b"--copy-to=")?,
+        _ => return None,
+    };
+    (!folder.is_empty()).then(|| OsStr::from_bytes(folder).into())
 }
 
 /// All options, with those of our variables that are not empty.

@@ -113,3 +113,24 @@ fn a_last_link_that_is_left_is_the_entry() {
     assert!(entry.status().unwrap().is_none());
     assert_eq!(entry.can_be_made(), Ok(()));
 }
+
+#[test]
+fn what_is_replaced_is_never_there_in_part() {
+    let folder = Folder::new("replaced", 0o777);
+    let path = folder.path("file");
+    let replace = |write: &dyn Fn(&mut File) -> io::Result<()>| {
+        Entry::find(&path, LastLink::Left).unwrap().replace(write)
+    };
+    symlink("/dev/null", &path).unwrap();
+    replace(&|file| io::Write::write_all(file, b"new")).unwrap();
+    assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    let half = |file: &mut File| {
+        io::Write::write_all(file, b"ha")?;
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        Err(Errno::ENOSPC.into())
+    };
+    assert_eq!(replace(&half).unwrap_err().raw_os_error(), Some(libc::ENOSPC));
+    assert_eq!(fs::read(&path).unwrap(), b"new");
+    let names = fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["file"]);
+}

@@ -11,6 +11,7 @@
 //! Python, which takes a minute or two; later runs find it by its tag. Images are called
 //! `reprieve-test/...`, and containers have the label `reprieve-test`.
 
+mod copy;
 mod daemon;
 mod examples;
 mod harness;

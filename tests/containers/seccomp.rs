@@ -30,7 +30,7 @@ fn locked_down() -> Setup {
     busybox().option(&words).option(&["--security-opt", "no-new-privileges"])
 }
 
-fn with_profile(setup: Setup) -> Setup {
+pub fn with_profile(setup: Setup) -> Setup {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/seccomp/profile.json");
     setup.option(&["--security-opt", &format!("seccomp={path}")])
 }

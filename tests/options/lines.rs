@@ -11,7 +11,7 @@ use reprieve::cli;
 
 /// Values of an option, by its long name or by what stands for its value in the help: right ones, and
 /// then wrong ones.
-const VALUES: [(&str, &[&str], &[&str]); 20] = [
+const VALUES: [(&str, &[&str], &[&str]); 21] = [
     ("D|MIN..MAX", &["0", "5s", "5s..20s", " 3s "], &["5s..", "20s..5s", "1y"]),
     ("D", &["10", "500ms", "1m30s"], &["none", "soon", "366days"]),
     ("on-repeat", &["hurry", "ignore"], &["Hurry", "wait"]),
@@ -25,6 +25,7 @@ const VALUES: [(&str, &[&str], &[&str]); 20] = [
     ("SIG", &["KILL", "34"], &["0", "TERM,INT"]),
     ("CODE", &["3", "0,255"], &["256", "x"]),
     ("FORMAT", &["text", "json"], &["JSON"]),
+    ("DIR", &["/tmp/x", "x"], &[]),
     ("PATH", &["/tmp/x", "a,b", "a=b"], &[]),
     ("ADDR:PORT", &["0.0.0.0:8086", "[::]:80"], &["8086", "0.0.0.0:0"]),
     ("WHEN", &["5s", "listening", "http://h/x?a,b"], &["soon", "listen", "https://h"]),

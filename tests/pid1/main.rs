@@ -15,6 +15,8 @@ mod visitor;
 #[cfg(not(without_namespaces))]
 mod commands;
 #[cfg(not(without_namespaces))]
+mod copy;
+#[cfg(not(without_namespaces))]
 mod deadlines;
 #[cfg(not(without_namespaces))]
 mod drop_in;

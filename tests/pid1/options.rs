@@ -413,6 +413,7 @@ fn every_option_is_in_the_help() {
         "--report-file",
         "--rehearse",
         "--rehearse-url",
+        "--copy-to",
         "-h, --help",
         "-V, --version",
         "-l, --license",

@@ -17,6 +17,15 @@ pub struct Call {
     pub stderr: String,
 }
 
+impl Call {
+    /// Fails the test where it has another exit code.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Call {
+        assert_eq!(self.code, code, "{}", self.stderr);
+        self
+    }
+}
+
 /// Calls our binary in this way and waits for its end.
 pub fn call(command: &mut Command) -> Call {
     let output = command.stdin(Stdio::null()).output();
