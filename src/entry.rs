@@ -128,6 +128,13 @@ impl Entry {
         Ok(file.into())
     }
 
+    /// Whether a file that was opened here, with this status, is a mount point: it is of another file
+    /// system than its directory. (Nobody knows where a link of /proc leads to.)
+    pub fn is_mount_point(&self, status: &FileStat) -> io::Result<bool> {
+        let is_of_another = status.st_dev != fstat(&self.directory)?.st_dev;
+        Ok(is_of_another && !self.is_followed && is_regular(status))
+    }
+
     /// Puts a new file in its place: nobody ever finds a part of it there, and where it cannot be
     /// written, what is there stays. It is made beside it, under a name that nobody else uses.
     pub fn replace(&self, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {

@@ -68,13 +68,13 @@ use crate::supervise::{Parts, Supervisor};
 use crate::tasks::sidecar::{self, Awaited};
 
 /// The whole program, from its arguments (the first one is its name) to its exit code.
-pub fn main(arguments: impl Iterator<Item = OsString>) -> u8 {
-    let fail_early = |error| fail_early(&error);
+pub fn main(arguments: &(impl Iterator<Item = OsString> + Clone)) -> u8 {
+    let fail_early = |error| fail_early(&error, &arguments.clone().collect::<Vec<_>>());
     let inherited = match inherited::take_over() {
         Ok(inherited) => inherited,
         Err(error) => return fail_early(error),
     };
-    match cli::parse(arguments.collect(), inherited::environment()) {
+    match cli::parse(arguments.clone().collect(), inherited::environment()) {
         Ok(Invocation::Print(text)) => print(&text),
         Ok(Invocation::CopyTo(folder)) => {
             copy::to(&folder).map_or_else(fail_early, |path| report_copy(&path))
@@ -158,11 +158,13 @@ fn report_copy(path: &Path) -> u8 {
 }
 
 /// Reports an error that comes before the format of the log is known: as text.
-fn fail_early(error: &StartError) -> u8 {
-    log::start(tracing::Level::ERROR, log::Format::Text, None);
+fn fail_early(error: &StartError, arguments: &[OsString]) -> u8 {
+    let report_file = cli::report_file(arguments, &inherited::environment());
+    log::start(tracing::Level::ERROR, log::Format::Text, report_file);
     fail(error)
 }
 
+/// If there is a report file, a layer of the log writes it there too.
 fn fail(error: &StartError) -> u8 {
     error!(event = "not_started", "{error}");
     error.code()

@@ -23,5 +23,5 @@ extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
         let argument = unsafe { CStr::from_ptr(*argv.add(index)) };
         OsStr::from_bytes(argument.to_bytes()).to_owned()
     });
-    reprieve::main(arguments).into()
+    reprieve::main(&arguments).into()
 }

@@ -131,6 +131,11 @@ pub fn parse(
     }
 }
 
+/// Where to append why such a command line is wrong, as an absolute path.
+pub fn report_file(arguments: &[OsString], environment: &[&CStr]) -> Option<PathBuf> {
+    std::path::absolute(plain::report_file(arguments, environment)?).ok()
+}
+
 /// As [`parse`], by clap alone, for comparison: the program never calls it, as what clap needs to hand out
 /// values is 20 KB.
 pub fn parse_with_clap(

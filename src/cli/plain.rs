@@ -40,7 +40,9 @@ static OPTIONS: [Known; 36] = [
     }),
     long("traffic-port", |args, given| given.add(&mut args.traffic.traffic_port, values::port)),
     long("ignore-port", |args, given| given.add(&mut args.traffic.ignore_port, values::port)),
-    long("ignore-peer", |args, given| given.add(&mut args.traffic.ignore_peer, values::network)),
+    long("ignore-peer", |args, given| {
+        given.add(&mut args.traffic.ignore_peer, values::network)
+    }),
     long("stop-signal", |args, given| {
         given.add(&mut args.signals.stop_signal, values::forwardable_signal)
     }),
@@ -117,17 +119,8 @@ fn own(entry: &CStr) -> Option<(usize, &[u8])> {
 /// Reads the command line, which begins with the name of the program, and the variables in the
 /// environment. None where anything is wrong, or no app is to run.
 pub fn read(arguments: &[OsString], environment: &[&CStr]) -> Option<(Args, Switches)> {
-    let mut reader = Reader { args: Args::default(), given: 0 };
-    let mut words = arguments.get(1..)?;
-    let command = loop {
-        let (word, rest) = words.split_first()?;
-        words = match word.as_bytes() {
-            b"--" => break rest,
-            [b'-', b'-', option @ ..] => reader.long(option, rest)?,
-            [b'-', letters @ ..] if !letters.is_empty() => reader.short(letters, rest)?,
-            _ => break words,
-        };
-    };
+    let mut reader = Reader::default();
+    let command = reader.options(arguments.get(1..)?)?;
     let on_command_line = reader.given;
     for (at, value) in environment.iter().filter_map(|entry| own(entry)) {
         // The command line counts, and of two variables of one name the first.
@@ -145,13 +138,39 @@ pub fn read(arguments: &[OsString], environment: &[&CStr]) -> Option<(Args, Swit
     (!command.is_empty()).then_some((args, switches))
 }
 
+/// The file for the report, as far as a command line can be read that is wrong somewhere: up to an
+/// option that is none.
+pub fn report_file(arguments: &[OsString], environment: &[&CStr]) -> Option<PathBuf> {
+    let mut reader = Reader { passes_over: true, ..Reader::default() };
+    let _ = reader.options(arguments.get(1..)?);
+    let of_variable = || variable_of("report-file", environment).filter(|path| !path.is_empty());
+    let of_variable = || of_variable().map(|path| OsStr::from_bytes(path).into());
+    reader.args.logging.report_file.or_else(of_variable)
+}
+
+#[derive(Default)]
 struct Reader {
     args: Args,
     /// The options that were given, each as the bit of its place in the table.
     given: u64,
+    /// Passes over a value that is wrong.
+    passes_over: bool,
 }
 
 impl Reader {
+    /// Reads the options, and returns the words that follow them.
+    fn options<'a>(&mut self, mut words: &'a [OsString]) -> Option<&'a [OsString]> {
+        loop {
+            let (word, rest) = words.split_first()?;
+            words = match word.as_bytes() {
+                b"--" => return Some(rest),
+                [b'-', b'-', option @ ..] => self.long(option, rest)?,
+                [b'-', letters @ ..] if !letters.is_empty() => self.short(letters, rest)?,
+                _ => return Some(words),
+            };
+        }
+    }
+
     /// `name` or `name=value`, without the dashes. Returns the words that follow.
     fn long<'a>(&mut self, word: &'a [u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
         let mut parts = word.splitn(2, |byte| *byte == b'=');
@@ -186,7 +205,8 @@ impl Reader {
 
     fn take(&mut self, at: usize, given: &mut Given) -> Option<()> {
         self.given |= 1 << at;
-        (OPTIONS.get(at)?.take)(&mut self.args, given)
+        let taken = (OPTIONS.get(at)?.take)(&mut self.args, given);
+        taken.or(self.passes_over.then_some(()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The layer that appends the report to a file.
+//! The layer that appends the report to a file, or why the app was not started.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,13 +6,15 @@ use std::sync::OnceLock;
 
 use nix::fcntl::OFlag;
 use nix::libc;
-use tracing::{Event, Subscriber, warn};
+use nix::sys::stat::fstat;
+use tracing::{Event, Level, Subscriber, warn};
 use tracing_subscriber::layer::{Context, Layer};
 
 use crate::entry::{self, Entry, LastLink};
 use crate::log::line::{self, Fields, Format, MAX_LINE};
 
-/// Takes the report out of all events (`event = "report"`), and appends it to a file.
+/// Takes the report out of all events, or the error in its place (`event = "report"` or
+/// `"not_started"`), and appends it to a file.
 ///
 /// An error is kept for whoever logged the report, who then logs a warning. A layer cannot log it:
 /// `tracing` hands an event that is made while another one is handled to nobody, where the
@@ -29,10 +31,10 @@ pub struct ReportFile {
 impl<S: Subscriber> Layer<S> for &'static ReportFile {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let fields = Fields::of(event);
-        if fields.event.as_deref() == Some("report")
-            && let Err(error) = append(&self.path, &self.line(fields))
+        if matches!(fields.event.as_deref(), Some("report" | "not_started"))
+            && let Err(error) = append(&self.path, &self.line(*event.metadata().level(), &fields))
         {
-            // There is one report in a run.
+            // There is one of them in a run.
             let _ = self.error.set(error);
         }
     }
@@ -66,10 +68,13 @@ impl ReportFile {
         warn!(event = "no_report_file", "cannot write the report to {path}: {error}");
     }
 
-    fn line(&self, fields: Fields) -> String {
-        match (self.format, fields.json) {
-            (Format::Json, Some(object)) => format!("{object}\n"),
-            _ => line::plain(&fields.message, MAX_LINE),
+    fn line(&self, level: Level, fields: &Fields) -> String {
+        match self.format {
+            Format::Json => line::json(level, fields),
+            Format::Text if level == Level::ERROR => {
+                line::plain(&format!("error: {}", fields.message), MAX_LINE)
+            }
+            Format::Text => line::plain(&fields.message, MAX_LINE),
         }
     }
 }
@@ -91,11 +96,21 @@ fn check(path: &Path) -> io::Result<()> {
 
 /// Appends a line to a file in one write that does not wait (a FIFO without a reader is an error,
 /// not a wait). An error too is a line that is too long, or of which only a part was written.
+///
+/// A file that is a mount point is that of a termination message of Kubernetes. There a newline at the
+/// end would be an empty line, and what is there already is the app's, which may end without one.
 fn append(path: &Path, line: &str) -> io::Result<()> {
     if line.len() > MAX_LINE {
         return Err(io::Error::other(format!("it has more than {MAX_LINE} bytes")));
     }
-    let mut file = Entry::find(path, LastLink::Followed)?.open(APPEND | OFlag::O_CREAT)?;
+    let entry = Entry::find(path, LastLink::Followed)?;
+    let mut file = entry.open(APPEND | OFlag::O_CREAT)?;
+    let status = fstat(&file)?;
+    let line = match entry.is_mount_point(&status)? {
+        true if status.st_size > 0 => format!("\n{}", line.trim_end()),
+        true => line.trim_end().into(),
+        false => line.into(),
+    };
     let written = file.write(line.as_bytes())?;
     if written < line.len() {
         return Err(io::Error::other("no room for all of it"));

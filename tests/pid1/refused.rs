@@ -63,5 +63,6 @@ fn main() -> ExitCode {
     assert_ne!(left, libc::MAP_FAILED, "mmap");
     LEFT.store(left.cast(), Ordering::Relaxed);
     drop(file);
-    reprieve::main(std::env::args_os()).into()
+    let arguments: Vec<_> = std::env::args_os().collect();
+    reprieve::main(&arguments.into_iter()).into()
 }

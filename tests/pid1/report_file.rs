@@ -105,3 +105,109 @@ fn the_reader_of_a_fifo_sees_no_end_before_the_report() {
     let report = std::io::read_to_string(reader).expect("UTF-8");
     assert!(report.starts_with("report: SIGTERM"), "{report}");
 }
+
+/// What such a call of our program, which has to end with this code, has left in the report file.
+#[track_caller]
+fn left_by(code: i32, words: &[&str], variables: &[(&str, &str)]) -> String {
+    let folder = Folder::new();
+    let file = folder.path("report");
+    let words = words.iter().map(|word| word.replace("FILE", &file.to_string_lossy()));
+    let variables = variables.iter().map(|(name, value)| {
+        (format!("REPRIEVE_{name}"), value.replace("FILE", &file.to_string_lossy()))
+    });
+    call(reprieve().args(words).envs(variables)).expect_code(code);
+    std::fs::read_to_string(&file).unwrap_or_default()
+}
+
+/// 15.14: `kubectl describe` shows it.
+#[test]
+fn why_the_app_was_not_started_is_in_the_report_file() {
+    let file = ("REPORT_FILE", "FILE");
+    let not_found = "error: cannot run no-such-app: not found in PATH";
+    for (words, code, variables, begins) in [
+        (&["no-such-app"][..], 127, &[file][..], not_found),
+        (&["--report-file=FILE", "/dev/null"], 126, &[], "error: cannot run /dev/null: "),
+        (&["--delay", "9s", "app"], 125, &[file, ("GRACE_PERIOD", "9s")], "error: "),
+        (&["app"], 125, &[file, ("DELAY", "soon")], "error: REPRIEVE_DELAY: invalid value 'soon'"),
+        (
+            &["--delay", "x", "-vg", "--report-file", "FILE", "app"],
+            125,
+            &[],
+            "error: invalid value",
+        ),
+        (&["--report-file", "FILE", "--bogus", "app"], 125, &[], "error: there is no option"),
+        (&["--report-file", "FILE"], 125, &[("REPORT_FILE", "/")], "error: no command is given"),
+        (&["--copy-to", "/nowhere"], 125, &[file], "error: --copy-to /nowhere: "),
+        (&["--ready-file", "/nowhere/ready", "app"], 125, &[file], "error: --ready-file /nowhere"),
+        (
+            &["app"],
+            127,
+            &[file, ("LOG_FORMAT", "json")],
+            "{\"level\":\"error\",\"event\":\"not_started\"",
+        ),
+    ] {
+        let left = left_by(code, words, variables);
+        assert!(left.starts_with(begins) && left.lines().count() == 1, "{words:?}: {left:?}");
+    }
+    // What belongs to the app, and what is none of ours.
+    for (words, variables) in [
+        (&["--delay", "x", "app", "--report-file", "FILE"][..], &[][..]),
+        (&["--delay", "x", "--", "--report-file", "FILE"], &[]),
+        (&["--delay", "x", "app"], &[("REPORT_FILE", "")]),
+    ] {
+        assert_eq!(left_by(125, words, variables), "", "{words:?}");
+    }
+    assert_eq!(left_by(0, &["--report-file", "FILE", "--help"], &[]), "");
+}
+
+/// 15.12: as a report.
+#[test]
+fn a_start_that_fails_follows_no_link_of_others() {
+    let folder = Folder::new();
+    let victim = folder.file("victim", "as it was", 0o600);
+    let open = folder.path("open");
+    std::fs::create_dir(&open).expect("a folder");
+    std::fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).expect("a mode");
+    symlink(&victim, open.join("report")).expect("a link");
+    for app in [&["no-such-app"][..], &["--bogus"]] {
+        let words = ["--report-file", &open.join("report").to_string_lossy()].map(str::to_owned);
+        assert!(call(reprieve().args(words).args(app)).code >= 125);
+        assert_eq!(std::fs::read(&victim).expect("the file"), b"as it was");
+    }
+}
+
+/// 15.14: an empty line would be at the end of the message that `kubectl describe` shows. A log file is
+/// no mount point, and who follows it waits for the end of the line.
+#[test]
+fn the_message_of_a_container_has_no_empty_line() {
+    let folder = Folder::new();
+    let [log, message] = ["log", "message"].map(|name| folder.file(name, "", 0o644));
+    let report = |before: &str| {
+        // A file of another file system than its folder, as the one that the kubelet mounts.
+        let script = format!(
+            "mkdir {0}.d; mount -t tmpfs none {0}.d; printf '{before}' >{0}.d/file
+             mount --bind {0}.d/file {0}; \"$@\"; cat {0} >{0}.d/../seen; umount {0}",
+            message.display()
+        );
+        stopped_through(&script, &with_file(&message));
+        std::fs::remove_dir(folder.path("message.d")).expect("a folder");
+        std::fs::read_to_string(folder.path("seen")).expect("a message")
+    };
+    let alone = report("");
+    assert!(alone.starts_with("report: SIGTERM") && !alone.contains('\n'), "{alone:?}");
+    let after = report("the app said this");
+    let lines: Vec<_> = after.split('\n').collect();
+    assert!(lines[0] == "the app said this" && lines[1].starts_with("report: "), "{after:?}");
+    assert_eq!(lines.len(), 2, "{after:?}");
+    stopped(&with_file(&log), "listen");
+    stopped(&with_file(&log), "listen");
+    let log = std::fs::read_to_string(&log).expect("a log");
+    assert!(log.ends_with('\n') && log.lines().count() == 2, "{log:?}");
+}
+
+/// A shutdown within a script that is PID 1 itself, and has a mount namespace of its own.
+fn stopped_through(script: &str, options: &str) {
+    let app = ["sh", "-c", "kill -TERM $PPID; while :; do sleep 0.01; done"];
+    let ended = pid1().through(script).options(options).app(app).ends();
+    assert!(ended.said("report: SIGTERM"), "{}", ended.all());
+}

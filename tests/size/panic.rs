@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     if std::env::args().len() > 1 {
-        return reprieve::main(std::env::args_os()).into();
+        return reprieve::main(&std::env::args_os().collect::<Vec<_>>().into_iter()).into();
     }
     panic!("a message with a number: {}", std::process::id());
 }
