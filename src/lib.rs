@@ -44,6 +44,7 @@ pub mod tasks;
 mod test_support;
 #[doc(hidden)]
 pub mod traffic;
+mod undeclared;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -32,6 +32,7 @@ use crate::tasks::hook::HookContext;
 use crate::tasks::task::Task;
 use crate::traffic::last_look::LastLook;
 use crate::traffic::watch::{HoldEnds, Times, Watch, WatchConfig};
+use crate::undeclared::Undeclared;
 
 /// So many are reaped before signals and deadlines have their turn: a fork loop and a slow reader of
 /// the log could keep us busy for ever.
@@ -65,6 +66,7 @@ pub struct Supervisor {
     readiness: Readiness,
     rehearsal: Rehearsal,
     tasks: Tasks,
+    undeclared: Undeclared,
 }
 
 /// What a supervisor is made of, prepared before the spawn.
@@ -101,6 +103,7 @@ impl Supervisor {
             last_look: None,
             readiness,
             tasks,
+            undeclared: Undeclared::default(),
         }
     }
 
@@ -249,6 +252,7 @@ impl Supervisor {
             self.handle(Event::RehearsalDue, None, now)?;
         }
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.undeclared.on_deadline(&mut self.family, &mut self.journal, now);
         if let Some(last_look) = self.last_look.as_mut().filter(|look| is_due(look.next_at())) {
             last_look.look(now);
         }
@@ -264,6 +268,7 @@ impl Supervisor {
         let look_at = earlier(self.watch.as_deref().and_then(Watch::next_at), last_look_at);
         let beside = earlier(self.tasks.queue.deadline(), self.readiness.deadline());
         let due = earlier(self.shutdown.deadline(), self.reap_at);
+        let due = earlier(due, self.undeclared.due_at());
         earlier(earlier(due, look_at), earlier(beside, self.rehearsal.deadline()))
     }
 
@@ -407,9 +412,12 @@ impl Supervisor {
     /// Forwards a signal that is no stop signal.
     fn pass(&mut self, signal: Signal, received: Option<Received>, now: Instant) -> Flow {
         let by_kernel = received.is_some_and(|received| received.origin == Origin::Kernel);
-        let (target, looked) = self.family.forward(signal, by_kernel, now);
         let is_outside = |origin| matches!(origin, Origin::Process { pid: 0, .. });
         let from_outside = received.filter(|received| is_outside(received.origin));
+        if from_outside.is_some() {
+            self.undeclared.came(signal, &self.journal, now);
+        }
+        let (target, looked) = self.family.forward(signal, by_kernel, now);
         let maybe_stop = from_outside
             .map(|received| received.signal)
             .filter(|received| self.family.main_may_exit_on(*received));

@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::process::filter::Role;
 use crate::process::helpers::{Helper, Helpers};
 use crate::process::killed::Killed;
-use crate::process::proc::{self, Census, Process};
+use crate::process::proc::{self, Census, Process, Signals};
 use crate::process::reap::{self, Status};
 use crate::process::send::{Sent, kill, send};
 use crate::process::shell::{self, Image};
@@ -449,6 +449,14 @@ impl Family {
     pub fn main_may_exit_on(&self, signal: Signal) -> bool {
         let ignores = |main| proc::catches(main, signal) == Some(false);
         signal != Signal::WINCH || !self.main.is_some_and(ignores)
+    }
+
+    /// Whether the main child does nothing with this signal, also by default (SIGWINCH); None where it
+    /// has ended, or cannot be looked at.
+    pub fn main_ignores(&self, signal: Signal) -> Option<bool> {
+        let Signals { blocked, ignored, caught, .. } = proc::signals(self.main?)?;
+        let acts = blocked.contains(signal) || caught.contains(signal);
+        Some(ignored.contains(signal) || signal == Signal::WINCH && !acts)
     }
 
     /// Whether the last process of a group that got the stop signal has ended. It is said once.

@@ -42,6 +42,8 @@ pub struct Journal {
     forwarded: SignalSet,
     /// The last signal from outside the container that was no stop signal.
     maybe_stop: Option<(Signal, Instant)>,
+    /// It was warned of a signal that may have been meant as a stop signal.
+    undeclared_said: bool,
     /// The exit code and the verdict of a rehearsal, once the app and its leftovers are gone.
     judged: Option<(u8, Option<Verdict>)>,
 }
@@ -55,6 +57,7 @@ impl Journal {
             on_terminal,
             forwarded: SignalSet::default(),
             maybe_stop: None,
+            undeclared_said: false,
             judged: None,
         }
     }
@@ -130,11 +133,31 @@ impl Journal {
         self.timeline.killed()
     }
 
-    /// Keeps the signal, unless it is a SIGWINCH on a terminal: Docker's client sends that where its
-    /// window has a new size, and means no stop.
+    /// Keeps the signal, if it may have been meant as a stop signal.
     fn suspect(&self, signal: Option<Signal>, now: Instant) -> Option<(Signal, Instant)> {
-        let of_window = self.on_terminal && signal == Some(Signal::WINCH);
-        signal.filter(|_| !of_window).map(|signal| (signal, now))
+        signal.filter(|signal| self.suspects(*signal)).map(|signal| (signal, now))
+    }
+
+    /// Whether a signal from outside may have been meant as the first stop signal, unless that is said
+    /// already: not SIGWINCH on a terminal, which Docker's client sends where its window has a new size.
+    pub fn suspects(&self, signal: Signal) -> bool {
+        let of_window = self.on_terminal && signal == Signal::WINCH;
+        !of_window && !self.undeclared_said && !self.timeline.stop_signal_came()
+    }
+
+    /// Warns of a signal that was meant as a stop signal, after which the app goes on.
+    pub fn warn_of_undeclared(&mut self, signal: Signal, is_ignored: bool) {
+        (self.undeclared_said, self.maybe_stop) = (true, None);
+        let app = &self.timeline.app;
+        let (does, and) = match is_ignored {
+            true => ("ignores", format!(" --rewrite {signal}:SIGTERM")),
+            false => ("goes on after", String::new()),
+        };
+        warn!(
+            event = "undeclared_stop_signal",
+            "{app} {does} {signal} from outside the container; if that is the image's STOPSIGNAL, say \
+             --stop-signal {signal}{and}, or the runtime kills all, without a hold and a report"
+        );
     }
 
     /// Warns where the app's end has a cause that somebody should look into.

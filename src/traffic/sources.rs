@@ -121,6 +121,20 @@ impl SocketSource {
     }
 }
 
+/// The TCP ports of those that listen, and the inode of each; none where they cannot be listed.
+pub fn listeners() -> Vec<(u16, u64)> {
+    let mut listeners = Vec::new();
+    let mut add = |socket: ListedSocket| {
+        if listeners.try_reserve(1).is_ok() {
+            listeners.push((socket.port, socket.inode));
+        }
+    };
+    if let Ok(mut source) = SocketSource::open_one_of(&[Source::Dumps, Source::Files]) {
+        let _ = source.backend.list(&tcp(LISTEN, None), &mut add);
+    }
+    listeners
+}
+
 /// TCP sockets in these states, of these ports.
 fn tcp(states: u32, ports: Option<&[u16]>) -> Wanted<'_> {
     Wanted { protocol: Protocol::Tcp, states, ports }

@@ -63,6 +63,7 @@ mod timeline;
 mod topmost;
 #[cfg(not(without_namespaces))]
 mod traffic;
+mod undeclared;
 
 #[path = "../shared"]
 mod shared {
