@@ -11,6 +11,7 @@ pub use crate::process::proc::fuzz::stat;
 pub use crate::tasks::task::fuzz::hooks;
 pub use crate::traffic::mounts::fuzz::mountinfo;
 pub use crate::traffic::proc_net::fuzz::proc_net;
+pub use crate::traffic::routes::fuzz::routes;
 pub use crate::traffic::sock_diag::fuzz::netlink;
 
 /// A /proc/PID/status, which two files parse.

@@ -90,7 +90,7 @@ pub fn main(arguments: &(impl Iterator<Item = OsString> + Clone)) -> u8 {
 }
 
 /// Up to the spawn every error ends us; after it none does.
-fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError> {
+fn run(mut config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError> {
     let tight = config.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
     if let Some(tight) = tight {
         warn!(event = "tight", "{tight}");
@@ -99,6 +99,7 @@ fn run(config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError
     for why in unused.chain(config.unused_traffic_options()) {
         warn!(event = "unused_option", "{why}");
     }
+    config.watched.find_gateway();
     if let Some(file) = log.report_file {
         file.check();
     }

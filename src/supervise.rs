@@ -412,15 +412,12 @@ impl Supervisor {
     /// Forwards a signal that is no stop signal.
     fn pass(&mut self, signal: Signal, received: Option<Received>, now: Instant) -> Flow {
         let by_kernel = received.is_some_and(|received| received.origin == Origin::Kernel);
-        let is_outside = |origin| matches!(origin, Origin::Process { pid: 0, .. });
-        let from_outside = received.filter(|received| is_outside(received.origin));
-        if from_outside.is_some() {
+        let outside = received.filter(Received::is_from_outside).map(|received| received.signal);
+        if outside.is_some() {
             self.undeclared.came(signal, &self.journal, now);
         }
         let (target, looked) = self.family.forward(signal, by_kernel, now);
-        let maybe_stop = from_outside
-            .map(|received| received.signal)
-            .filter(|received| self.family.main_may_exit_on(*received));
+        let maybe_stop = outside.filter(|signal| self.family.main_may_exit_on(*signal));
         self.record(Step::Forwarded { signal, why: Why::Passing, target, maybe_stop }, now);
         match looked {
             Some(looked) => self.handle(Event::Looked(looked), None, now),

@@ -19,7 +19,7 @@ use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
 use crate::tasks::task::Hooks;
-use crate::traffic::network::Network;
+use crate::traffic::network::IgnoredPeer;
 use crate::traffic::quiet::HoldUntil;
 
 const ABOUT: &str = "\
@@ -192,11 +192,12 @@ pub struct TrafficArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
     pub ignore_port: Vec<u16>,
-    /// Do not count traffic from these addresses
-    /// (for example a node's probes); repeatable
-    #[arg(verbatim_doc_comment)]
-    #[arg(long, value_name = "CIDR[,CIDR]", value_delimiter = ',', value_parser = values::network)]
-    pub ignore_peer: Vec<Network>,
+    /// Do not count traffic from these addresses;
+    /// gateway: from where most nodes send probes;
+    /// repeatable
+    #[arg(verbatim_doc_comment, long, value_name = "CIDR[,CIDR]")]
+    #[arg(value_delimiter = ',', value_parser = values::ignored_peer)]
+    pub ignore_peer: Vec<IgnoredPeer>,
 }
 
 /// Which signals are forwarded, as what, and to whom.

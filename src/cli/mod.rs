@@ -43,6 +43,7 @@ use crate::span::Span;
 use crate::tasks::TasksConfig;
 use crate::tasks::sidecar::{Await, Preset};
 use crate::tasks::task::{Hook, Hooks, TIME_TO_END};
+use crate::traffic::network::IgnoredPeer;
 use crate::traffic::quiet::Rules;
 use crate::traffic::servers::Ports;
 use crate::traffic::watch::{QUIET_WINDOW, WatchConfig};
@@ -406,9 +407,14 @@ impl TrafficArgs {
             let text = "needs a delay that can end early, such as --delay 5s..20s";
             return Err(failed(format!("{option} {text}")));
         }
+        let network = |peer: &IgnoredPeer| match peer {
+            IgnoredPeer::Network(network) => Some(*network),
+            IgnoredPeer::Gateway => None,
+        };
         Ok(WatchConfig {
+            ignores_gateway: self.ignore_peer.contains(&IgnoredPeer::Gateway),
             rules: Rules {
-                ignored_peers: self.ignore_peer,
+                ignored_peers: self.ignore_peer.iter().filter_map(network).collect(),
                 until: self.hold_until.unwrap_or_default(),
                 quiet_window: self.quiet_window.unwrap_or(QUIET_WINDOW),
             },

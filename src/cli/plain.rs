@@ -41,7 +41,7 @@ static OPTIONS: [Known; 36] = [
     long("traffic-port", |args, given| given.add(&mut args.traffic.traffic_port, values::port)),
     long("ignore-port", |args, given| given.add(&mut args.traffic.ignore_port, values::port)),
     long("ignore-peer", |args, given| {
-        given.add(&mut args.traffic.ignore_peer, values::network)
+        given.add(&mut args.traffic.ignore_peer, values::ignored_peer)
     }),
     long("stop-signal", |args, given| {
         given.add(&mut args.signals.stop_signal, values::forwardable_signal)

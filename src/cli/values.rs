@@ -13,7 +13,7 @@ use crate::rehearsal::When;
 use crate::shutdown::plan::{Delay, Leftovers, LeftoversTimeout, OnRepeat};
 use crate::signal::Signal;
 use crate::tasks::sidecar::Preset;
-use crate::traffic::network::Network;
+use crate::traffic::network::IgnoredPeer;
 use crate::traffic::quiet::HoldUntil;
 
 /// The longest duration that is accepted, so that no sum of times can overflow.
@@ -169,9 +169,9 @@ pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     address.ok_or_else(|| "write an address and a port, such as 0.0.0.0:8086 or [::]:8086".into())
 }
 
-/// The address of a peer, or the network of several.
-pub fn network(text: &str) -> Result<Network, String> {
-    text.parse::<Network>().map_err(|error| error.to_string())
+/// The address of a peer, the network of several, or `gateway`.
+pub fn ignored_peer(text: &str) -> Result<IgnoredPeer, String> {
+    text.parse::<IgnoredPeer>().map_err(|error| error.to_string())
 }
 
 /// An exit code, 0 to 255.

@@ -38,6 +38,7 @@ targets!(
     proc_net,
     request,
     response,
+    routes,
     stat,
     status,
     url,

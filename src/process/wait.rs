@@ -36,6 +36,11 @@ pub enum Origin {
 }
 
 impl Received {
+    /// Whether a process outside of our PID namespace has sent it, as a container runtime does.
+    pub fn is_from_outside(&self) -> bool {
+        matches!(self.origin, Origin::Process { pid: 0, .. })
+    }
+
     /// Whether one of our own writes raised it (to a closed pipe, or above a limit of the file size):
     /// it is not for the app.
     fn is_ours(&self, us: i32) -> bool {

@@ -17,6 +17,7 @@ use crate::report::words::{Limits, bounded};
 use crate::shutdown::ending::Ending;
 use crate::signal::Signal;
 use crate::traffic::counts::Origin;
+use crate::traffic::peers::PeerCount;
 
 /// The most ports that are listed.
 const MAX_PORTS: usize = 64;
@@ -84,6 +85,7 @@ struct TrafficSeen<'a> {
     connections: Option<u64>,
     with_data: Option<u64>,
     old_with_data: Option<u64>,
+    peers: Vec<PeerSeen>,
     last_arrival_ms: Option<Ms>,
     last_data_ms: Option<Ms>,
     silent_ms: Option<Ms>,
@@ -96,6 +98,15 @@ struct TrafficSeen<'a> {
     open_at_kill: Option<u64>,
     active_at_kill: Option<u64>,
     kept_by: Option<KeptBy>,
+}
+
+/// Who sent new connections.
+#[derive(Serialize)]
+struct PeerSeen {
+    peer: IpAddr,
+    local_port: u16,
+    connections: u64,
+    looks_like_probe: bool,
 }
 
 /// Who kept a hold from ending; of UDP it is not known which peer.
@@ -206,6 +217,7 @@ impl<'a> TrafficSeen<'a> {
             connections: counts.map(|counts| counts.arrived),
             with_data: counts.map(|counts| counts.with_data),
             old_with_data: counts.map(|counts| counts.old_with_data),
+            peers: limits.first(traffic.peers).iter().map(peer_seen).collect(),
             last_arrival_ms: traffic.last_arrival.map(Ms),
             last_data_ms: traffic.last_data.map(Ms),
             silent_ms: traffic.silent.map(Ms),
@@ -220,6 +232,11 @@ impl<'a> TrafficSeen<'a> {
             kept_by: traffic.kept_by.map(kept_by),
         }
     }
+}
+
+fn peer_seen(count: &PeerCount) -> PeerSeen {
+    let PeerCount { peer, port: local_port, connections, looks_like_probe } = *count;
+    PeerSeen { peer, local_port, connections, looks_like_probe }
 }
 
 fn forwarded_to(target: &Target) -> &'static str {

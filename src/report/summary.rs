@@ -10,6 +10,7 @@ use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::Signal;
 use crate::traffic::counts::{Arrival, Counts, Missed, Origin};
+use crate::traffic::peers::PeerCount;
 use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen};
 
 /// What happened in one shutdown. A time is counted from its beginning.
@@ -59,6 +60,8 @@ pub struct Traffic<'a> {
     pub udp_ports: &'a [u16],
     /// None where nothing could be seen.
     pub counts: Option<Counts>,
+    /// The peers that most of the new connections came from.
+    pub peers: &'a [PeerCount],
     /// When the last new connection with data came.
     pub last_arrival: Option<Duration>,
     /// When data came in last, on any connection.
@@ -170,8 +173,8 @@ impl Timeline {
     }
 
     fn counted<'a>(&'a self, seen: &'a Seen) -> Traffic<'a> {
-        let Seen { ports, udp_ports, source, counts, unseen_because, at_forward, at_kill, .. } =
-            seen;
+        let Seen { ports, udp_ports, source, counts, peers, .. } = seen;
+        let Seen { unseen_because, at_forward, at_kill, .. } = seen;
         let unseen_because = unseen_because.as_deref();
         let missed_because = unseen_because.or(counts.missed.map(Missed::why));
         let lasted_to_max =
@@ -185,6 +188,7 @@ impl Timeline {
             ports,
             udp_ports,
             counts: Some(*counts),
+            peers,
             last_arrival: counts.last_arrival.map(|last| self.at(last.at)),
             last_data,
             silent: self.silence(counts.last_data),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json as value};
 
 use crate::process::target::{Reason, Target};
 use crate::report::step::{Sender, Step};
@@ -15,6 +15,7 @@ use crate::signal::Signal;
 use crate::tasks::task::{Hook, Occasion, Task};
 use crate::test_support::*;
 use crate::traffic::counts::{Arrival, Counts, Missed, Origin};
+use crate::traffic::peers::PeerCount;
 use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen, Source};
 
 const MAX: usize = 4000;
@@ -215,11 +216,33 @@ fn seen(arrived: u64, with_data: u64, old_with_data: u64, t0: Instant) -> Seen {
         udp_ports: vec![53],
         source: Source::Dumps,
         counts,
+        peers: Vec::new(),
         quiet_window: Duration::from_secs(3),
         unseen_because: None,
         at_forward: None,
         at_kill: None,
     }
+}
+
+/// 10.19
+#[test]
+fn the_peers_of_a_hold() {
+    let peer = |last: u8, connections, looks_like_probe| PeerCount {
+        peer: [10, 0, 0, last].into(),
+        port: 80,
+        connections,
+        looks_like_probe,
+    };
+    let peers = vec![peer(7, 16, false), peer(1, 3, true), peer(9, 1, false)];
+    let (text, json) =
+        with_traffic(|t0| Seen { peers: peers.clone(), ..seen(20, 20, 0, t0) }, Why::Quiet, 15);
+    let named = "; 10.0.0.7 sent 16 of them, 10.0.0.1 sent 3 of them and looks like a probe (see --ignore-peer); the last";
+    assert!(text.contains(named), "{text}");
+    let probe = value!({
+        "peer": "10.0.0.1", "local_port": 80, "connections": 3, "looks_like_probe": true
+    });
+    assert_eq!(json["traffic"]["peers"][1], probe);
+    assert_eq!(json["traffic"]["peers"].as_array().map(Vec::len), Some(3));
 }
 
 /// The report of a hold with a range that ended for this reason after so many seconds.

@@ -12,6 +12,7 @@ use crate::signal::Signal;
 use crate::span::Span;
 use crate::tasks::task::{Done, Task};
 use crate::traffic::counts::Counts;
+use crate::traffic::peers::PeerCount;
 use crate::traffic::seen::OpenConnections;
 
 /// The text of a step, which the timeline has recorded already.
@@ -202,6 +203,7 @@ fn traffic(seen: &Traffic, limits: Limits) -> Vec<String> {
         return vec![format!("what came in was not seen: {}", limits.short(why))];
     };
     let mut parts = vec![connections(seen, &counts)];
+    parts.extend(peers(seen, &counts));
     if let Some(last) = seen.last_data.map(Span) {
         parts.push(match seen.sufficient_delay.map(Span) {
             Some(delay) => {
@@ -232,6 +234,22 @@ fn traffic(seen: &Traffic, limits: Limits) -> Vec<String> {
     parts.extend(seen.at_kill.filter(with_data).map(|at| open(at, "at SIGKILL")));
     parts.extend(seen.kept_by.map(|who| format!("{who} prolonged the hold")));
     parts
+}
+
+/// Whom the new connections came from: those who sent a quarter of them or the last data, which the
+/// advice is for, and who looks like a probe.
+fn peers(seen: &Traffic, counts: &Counts) -> Option<String> {
+    let last = counts.last_data.and_then(|data| data.from.peer).map(|peer| peer.ip());
+    let stands_out = |one: &&PeerCount| {
+        one.looks_like_probe || one.connections * 4 >= counts.arrived || Some(one.peer) == last
+    };
+    let named: Vec<String> = seen.peers.iter().filter(stands_out).map(peer).collect();
+    (!named.is_empty()).then(|| named.join(", "))
+}
+
+fn peer(PeerCount { peer, connections, looks_like_probe, .. }: &PeerCount) -> String {
+    let probe = if *looks_like_probe { " and looks like a probe (see --ignore-peer)" } else { "" };
+    format!("{peer} sent {connections} of them{probe}")
 }
 
 fn connections(seen: &Traffic, counts: &Counts) -> String {

@@ -5,7 +5,10 @@
 //! - `counts.rs`: what has come in since the stop signal; pure
 //! - `tracked.rs`: the list of connections that `quiet.rs` keeps from look to look; pure
 //! - `seen.rs`: what a report says of the traffic of a hold; pure
+//! - `peers.rs`: which peers new connections come from, and which of them looks like a probe; pure
 //! - `network.rs`: the peers that `--ignore-peer` names: an address or a network
+//! - `gateway.rs`: whom `--ignore-peer gateway` stands for
+//! - `routes.rs`: the default gateways in a table of routes; pure
 //! - `last_look.rs`: a look at the connections shortly before SIGKILL
 //! - `sources.rs`: lists what listens and what is connected from the best source that is permitted
 //! - `listening.rs`: what the app listens on, from look to look
@@ -19,13 +22,16 @@
 //! - `socket.rs`: a listed socket, its states and its timer, as both number them
 
 pub mod counts;
+pub mod gateway;
 pub mod last_look;
 pub mod listening;
 pub mod mounts;
 pub mod network;
 pub mod owners;
+pub mod peers;
 pub mod proc_net;
 pub mod quiet;
+pub mod routes;
 pub mod seen;
 pub mod servers;
 pub mod sock_diag;

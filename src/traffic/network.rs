@@ -27,13 +27,34 @@ impl From<IpAddr> for Network {
     }
 }
 
+/// A value of `--ignore-peer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgnoredPeer {
+    Network(Network),
+    /// Whoever sends the node's probes here, by the rules of `gateway.rs`.
+    Gateway,
+}
+
+impl FromStr for IgnoredPeer {
+    type Err = ParseNetworkError;
+
+    fn from_str(text: &str) -> Result<IgnoredPeer, ParseNetworkError> {
+        match text.trim() {
+            "gateway" => Ok(IgnoredPeer::Gateway),
+            text => text.parse().map(IgnoredPeer::Network),
+        }
+    }
+}
+
 /// A text that is neither an address nor a network.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ParseNetworkError;
 
 impl fmt::Display for ParseNetworkError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("write an address or a network, such as 10.0.0.1, 10.0.0.0/8 or fd00::/8")
+        f.write_str(
+            "write an address or a network, such as 10.0.0.1, 10.0.0.0/8 or fd00::/8, or gateway",
+        )
     }
 }
 

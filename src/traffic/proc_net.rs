@@ -34,7 +34,7 @@ fn find_line(text: &mut dyn BufRead, is_it: &mut dyn FnMut(&[u8]) -> bool) -> io
 }
 
 /// Hands out each line of a file of /proc/net.
-fn read_lines(name: &str, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+pub fn read_lines(name: &str, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     let mut each = |line: &[u8]| {
         each(line);
         false
@@ -43,7 +43,7 @@ fn read_lines(name: &str, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
 }
 
 /// Reads a file that a kernel without IPv6 does not have.
-fn read_if_any(name: &str, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+pub fn read_if_any(name: &str, each: &mut dyn FnMut(&[u8])) -> io::Result<()> {
     match read_lines(name, each) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         read => read,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::traffic::counts::{Arrival, Counts, Missed, Origin, Record};
 use crate::traffic::network::Network;
+use crate::traffic::peers::{PeerCount, Peers};
 use crate::traffic::tracked::{self, FRESH, OLD, OPEN, PENDING, SPOKE, Tracked, TrackedList};
 
 /// The most bytes that come in with the end of an idle connection: the records that end TLS (24 to 85
@@ -73,6 +74,7 @@ pub struct Traffic {
     tracked: TrackedList,
     look: Look,
     record: Record,
+    peers: Peers,
 }
 
 /// The look that is being taken.
@@ -114,7 +116,9 @@ impl Traffic {
             open: None,
             quiet_window: rules.quiet_window,
         };
-        Traffic { rules, tracked: TrackedList::default(), look, record: Record::new(began_at) }
+        let (tracked, record, peers) =
+            (TrackedList::default(), Record::new(began_at), Peers::default());
+        Traffic { rules, tracked, look, record, peers }
     }
 
     /// Begins a look, which takes in what is open, and then what has ended since the look before.
@@ -165,9 +169,13 @@ impl Traffic {
             // As if it had been missing twice.
             tracked.look = look.id().wrapping_sub(2);
             tracked.set(OPEN, false);
+            if !tracked.is(OLD) {
+                self.peers.end(connection.peer, connection.port, connection.received);
+            }
         } else if !look.is_first() {
             let tracked = self.arrive(connection, look.now);
             self.record.count_new(&tracked);
+            self.peers.end(connection.peer, connection.port, connection.received);
         }
     }
 
@@ -226,9 +234,14 @@ impl Traffic {
         self.record.counts.last_arrival
     }
 
+    /// The peers that most of the new connections came from.
+    pub fn peers(&self) -> Vec<PeerCount> {
+        self.peers.most()
+    }
+
     /// What was seen until the last look, of which the quiet window before `now` is the present.
     pub fn counts(&self, now: Instant) -> Counts {
-        let Traffic { rules, look, record, tracked } = self;
+        let Traffic { rules, look, record, tracked, .. } = self;
         let mut counts = record.counts;
         // What nobody knows yet counts as data.
         counts.last_data = counts.last_data.max(record.pending);
@@ -255,6 +268,7 @@ impl Traffic {
     /// One that was not there at the look before.
     fn arrive(&mut self, connection: &Connection, at: Instant) -> Tracked {
         let look = self.look;
+        self.peers.add(connection.peer, connection.port, look.milliseconds(at));
         let mut tracked = Tracked {
             key: key(connection),
             at: look.milliseconds(at),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::traffic::counts::Counts;
+use crate::traffic::peers::PeerCount;
 
 /// Where the connections are listed, the best source first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct Seen {
     pub source: Source,
     /// Those at the end of the hold.
     pub counts: Counts,
+    /// The peers that most of the new connections came from.
+    pub peers: Vec<PeerCount>,
     pub quiet_window: Duration,
     /// Why traffic beside that of the counts cannot be seen, where there may be some.
     pub unseen_because: Option<String>,

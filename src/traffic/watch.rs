@@ -2,13 +2,16 @@
 //! What it needs is opened at the stop signal and closed when the hold ends.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, warn};
 
 use crate::span::Span;
 use crate::traffic::counts::{Counts, Missed};
+use crate::traffic::gateway;
 use crate::traffic::listening::{Knowledge, Listening};
+use crate::traffic::network::Network;
 use crate::traffic::proc_net::DatagramCount;
 use crate::traffic::quiet::{Rules, Traffic};
 use crate::traffic::seen::{HoldTraffic, Seen};
@@ -29,6 +32,26 @@ pub struct WatchConfig {
     pub rules: Rules,
     pub ports: Ports,
     pub ignored_ports: Vec<u16>,
+    /// The rules are to ignore those from whom a node's probes come.
+    pub ignores_gateway: bool,
+}
+
+impl WatchConfig {
+    /// Has the rules ignore them, as they are before the app is started. Where they cannot be found,
+    /// that is a warning.
+    pub fn find_gateway(&mut self) {
+        if !self.ignores_gateway {
+            return;
+        }
+        match gateway::probers() {
+            Ok(found) => {
+                let names: Vec<String> = found.iter().map(IpAddr::to_string).collect();
+                debug!(event = "gateway", "ignoring what comes from {}", names.join(", "));
+                self.rules.ignored_peers.extend(found.into_iter().map(Network::from));
+            }
+            Err(why) => warn!(event = "no_gateway", "--ignore-peer gateway ignores nobody: {why}"),
+        }
+    }
 }
 
 /// When a hold begins, when it may end, and when it has to.
@@ -306,6 +329,7 @@ impl Watch {
                     udp_ports,
                     source: source.kind(),
                     counts,
+                    peers: self.traffic.peers(),
                     quiet_window: self.quiet_window,
                     unseen_because,
                     at_forward: (hold_ends == HoldEnds::WithForward).then(|| counts.into()),

@@ -108,9 +108,21 @@ fn the_hold_ends_a_window_after_the_last_request() {
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn the_probes_of_an_ignored_peer_do_not_keep_the_hold() {
     let network = Network::create();
-    let server = locked_down(debian(), &network)
+    probes_keep_no_hold(&network, &network.gateway());
+}
+
+/// 10.20: whose address need not be known.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_probes_of_the_gateway_do_not_keep_the_hold() {
+    probes_keep_no_hold(&Network::create(), "gateway");
+}
+
+#[track_caller]
+fn probes_keep_no_hold(network: &Network, ignored: &str) {
+    let server = locked_down(debian(), network)
         .delay("1s..20s")
-        .variable("REPRIEVE_IGNORE_PEER", &network.gateway())
+        .variable("REPRIEVE_IGNORE_PEER", ignored)
         .runs(&["python3", "-m", "http.server", &PORT.to_string()]);
     let probes = Visits::begin(server.port(PORT));
     let stop = server.stop(30);
@@ -124,6 +136,23 @@ fn the_probes_of_an_ignored_peer_do_not_keep_the_hold() {
     println!("docker stop took {took:?}: {}", report["traffic"]);
     assert_eq!(report["hold_ended_by"], "quiet", "{ended}");
     assert_eq!(report["traffic"]["connections"], 0, "{ended}");
+    assert_eq!(report["traffic"]["peers"], serde_json::json!([]), "{ended}");
+}
+
+/// 10.20: in the machine's own network the gateway is nobody who probes.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn with_the_network_of_the_machine_its_own_addresses_are_ignored() {
+    let app = scratch().option(&["--network", "host"]).variable("REPRIEVE_VERBOSE", "1");
+    let app = app.variable("REPRIEVE_IGNORE_PEER", "gateway").starts();
+    app.hears("ready");
+    let line = app.hears("ignoring what comes from").text;
+    let own = output(std::process::Command::new("hostname").arg("--all-ip-addresses"));
+    assert!(!own.is_empty() && !line.contains("127.0.0.1"), "{line}");
+    for address in own.split_whitespace() {
+        assert!(line.contains(address), "{address} is missing: {line}");
+    }
+    app.stop(10).returns();
 }
 
 /// The same probes, where nobody says that they are ones.
@@ -144,6 +173,8 @@ fn a_peer_that_goes_on_keeps_the_hold_and_is_named() {
     assert_eq!(report["hold_ended_by"], "delay", "{ended}");
     assert_eq!(report["traffic"]["kept_by"]["peer"], network.gateway(), "{ended}");
     assert_eq!(report["traffic"]["kept_by"]["local_port"], PORT, "{ended}");
+    assert_eq!(report["traffic"]["peers"][0]["peer"], network.gateway(), "{ended}");
+    assert_eq!(report["traffic"]["peers"][0]["connections"], report["traffic"]["connections"]);
 }
 
 /// Docker's name server listens in the same network namespace.

@@ -19,7 +19,7 @@ const VALUES: [(&str, &[&str], &[&str]); 21] = [
     ("sidecar", &["none", "linkerd", "cloud-sql-proxy"], &["envoy"]),
     ("WHAT", &["quiet", "no-new", "closed"], &["Quiet", "open"]),
     ("PORT[,PORT]", &["80", "1,65535", "8080,8080"], &["0", "80,", "65536", ",80", "80, 81"]),
-    ("CIDR[,CIDR]", &["10.0.0.0/8", "::1,1.2.3.4"], &["10.0.0.1/8", "node"]),
+    ("CIDR[,CIDR]", &["10.0.0.0/8", "::1,1.2.3.4", "gateway"], &["10.0.0.1/8", "node"]),
     ("SIG[,SIG]", &["TERM", "SIGQUIT,3", "rtmin+3"], &["KILL", "CHLD", "STOP,TERM", "66"]),
     ("SIG:SIG", &["15:3", "TERM:QUIT,2:0"], &["15", "9:15", "15:0:3"]),
     ("SIG", &["KILL", "34"], &["0", "TERM,INT"]),

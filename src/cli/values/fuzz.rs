@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cli::values::{
     GracePeriod, MAX_DURATION, Rewrite, count, delay, duration, exit_code, forwardable_signal,
-    grace_period, leftovers_timeout, listen_address, network, port, rewrite, signal, switch,
+    grace_period, ignored_peer, leftovers_timeout, listen_address, port, rewrite, signal, switch,
 };
 use crate::signal::Signal;
 use crate::span::Span;
@@ -47,7 +47,7 @@ pub fn values(bytes: &[u8]) {
     if let Some(code) = checked(exit_code(text)) {
         assert_eq!(exit_code(&code.to_string()), Ok(code));
     }
-    checked(network(text));
+    checked(ignored_peer(text));
 }
 
 /// A value; where there is none, its error is one sentence in one line.

@@ -38,8 +38,12 @@ fn values_as_people_write_them() {
     let listen = |text| listen_address(text).map(|address| address.to_string());
     assert_eq!(listen(" [::]:8086 "), Ok("[::]:8086".into()));
     assert!(listen("0.0.0.0:0").is_err() && listen("0.0.0.0").is_err());
-    assert_eq!(network("10.0.0.0/8"), "10.0.0.0/8".parse::<Network>().map_err(|_| String::new()));
-    assert!(network("ten").unwrap_err().contains("10.0.0.0/8"));
+    let network = "10.0.0.0/8".parse().map(IgnoredPeer::Network);
+    assert_eq!(ignored_peer("10.0.0.0/8"), network.map_err(|_| String::new()));
+    assert_eq!(ignored_peer(" gateway "), Ok(IgnoredPeer::Gateway));
+    for wrong in ["ten", "Gateway", "10.0.0.1/8 gateway"] {
+        assert!(ignored_peer(wrong).unwrap_err().contains("or fd00::/8, or gateway"));
+    }
     assert_eq!([" 143 ", "0"].map(exit_code), [Ok(143), Ok(0)]);
     assert!(exit_code("256").is_err());
 }

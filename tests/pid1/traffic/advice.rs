@@ -21,6 +21,44 @@ fn a_fixed_delay_learns_what_would_have_been_enough() {
     assert_eq!(report["traffic"]["kept_by"], Value::Null, "{report}");
 }
 
+/// 10.19: a probe asks at a steady pace, the same each time; and its data counts all the same.
+#[test]
+fn a_peer_that_asks_as_a_probe_does_is_called_one() {
+    let run = serving("--delay 4500ms", SERVER);
+    let (mut node, mut client) = (run.beside(NODE), run.beside(CLIENT));
+    let began_at = hold(&run);
+    let probed = (1..=4).map(|second| {
+        node.does("request");
+        client.does(if second == 2 { "requests 3" } else { "probe" });
+        // The pace of a probe.
+        sleep((began_at + second * SECOND).saturating_duration_since(Instant::now()));
+    });
+    assert_eq!(probed.count(), 4);
+    let report = report(run, "delay");
+    let peers = report["traffic"]["peers"].as_array().expect("peers");
+    let of = |peer: &str| peers.iter().find(|one| one["peer"] == peer).expect("a peer");
+    let expected = json!({
+        "peer": "127.0.0.2", "local_port": 8080, "connections": 4, "looks_like_probe": true
+    });
+    assert_eq!(*of("127.0.0.2"), expected, "{report}");
+    assert_eq!(of("127.0.0.1")["looks_like_probe"], false, "{report}");
+    assert!(number(&report, "traffic/at_least_ms") >= 3000, "its data counts: {report}");
+}
+
+/// 10.20
+#[test]
+fn without_a_gateway_nobody_is_ignored() {
+    for (refused, why) in
+        [("", "there is no default gateway"), ("--refuse files", "No such file or directory")]
+    {
+        let run = start("--ignore-peer gateway --delay 300ms", refused, SERVER);
+        run.hears(&format!("--ignore-peer gateway ignores nobody: {why}"));
+        run.hears("serving");
+        hold(&run);
+        assert_eq!(run.ends().times(r#""event":"no_gateway""#), 1);
+    }
+}
+
 #[test]
 fn where_the_hold_cuts_traffic_off_no_delay_is_advised() {
     at_once(["request", "say"], |deed| {
