@@ -14,8 +14,8 @@ use nix::unistd::{ForkResult, Pid, fork, getpid, pipe, setsid, write};
 
 use crate::member::{Born, Member, OnStop};
 
-/// Should a run fail to end it.
-const END: Duration = Duration::from_mins(2);
+/// Should a run fail to end it. A machine may be so busy that a run takes minutes.
+const END: Duration = Duration::from_mins(10);
 
 /// So many at most of one process: the runs beside it want to live too.
 const MAX_ORPHANS: u32 = 200;
