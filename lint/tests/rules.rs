@@ -77,9 +77,6 @@ const SHARED: [&str; 8] = [
     "unknown-variable",
 ];
 
-/// `REPRIEVE_IGNORE_PEER=gateway` is not yet a value.
-const NOT_YET: [&str; 1] = ["readiness-probe-from-a-peer-that-is-ignored"];
-
 /// Lint and the policies judge one table of pods, and agree.
 #[test]
 fn the_table_of_pods_is_judged_as_the_policies_judge_it() {
@@ -92,9 +89,6 @@ fn the_table_of_pods_is_judged_as_the_policies_judge_it() {
     for pod in &pods {
         let text = |path: &[&str]| pod.at(path).and_then(Node::text).expect("a pod of the table");
         let name = text(&["metadata", "name"]);
-        if NOT_YET.contains(&name) {
-            continue;
-        }
         let expected = text(&["metadata", "annotations", "expect/rule"]).split(',');
         let expected: BTreeSet<&str> = expected.filter(|rule| !rule.is_empty()).collect();
         let workload = format!("Pod {name}");
