@@ -164,7 +164,10 @@ impl Asker<'_> {
                 tally.in_flight_answered += u32::from(self.in_flight);
             }
             Err(Lost::Refused) => tally.refused += u32::from(!is_set(&self.forwarding)),
-            Err(Lost::Unanswered | Lost::Cut) => tally.cut += 1,
+            Err(Lost::Unanswered | Lost::Cut) => {
+                tally.cut += 1;
+                tally.late_cut += u32::from(!self.sent_before);
+            }
         }
     }
 

@@ -20,6 +20,8 @@ pub struct Tally {
     pub in_flight_answered: u32,
     /// Those that were lost after they had been sent, in flight at the forward or not.
     pub cut: u32,
+    /// Those of them that were sent after the forward.
+    pub late_cut: u32,
     /// Those for which there was no connection, before the stop signal was forwarded.
     pub refused: u32,
     /// Those that were sent again, as their kept connection had been closed between two requests.
@@ -49,9 +51,9 @@ impl Default for Record {
 }
 
 impl Tally {
-    fn numbers(&self) -> [u32; 8] {
+    fn numbers(&self) -> [u32; 9] {
         let Tally { answered, client_errors, server_errors, in_flight, .. } = *self;
-        let Tally { in_flight_answered, cut, refused, retried, .. } = *self;
+        let Tally { in_flight_answered, cut, late_cut, refused, retried, .. } = *self;
         [
             answered,
             client_errors,
@@ -59,12 +61,13 @@ impl Tally {
             in_flight,
             in_flight_answered,
             cut,
+            late_cut,
             refused,
             retried,
         ]
     }
 
-    fn of(numbers: [u32; 8]) -> Tally {
+    fn of(numbers: [u32; 9]) -> Tally {
         let [
             answered,
             client_errors,
@@ -72,6 +75,7 @@ impl Tally {
             in_flight,
             in_flight_answered,
             cut,
+            late_cut,
             refused,
             retried,
         ] = numbers;
@@ -82,6 +86,7 @@ impl Tally {
             in_flight,
             in_flight_answered,
             cut,
+            late_cut,
             refused,
             retried,
         }
@@ -108,8 +113,8 @@ impl Record {
         for (at, number) in numbers.iter().enumerate() {
             bytes[4 * at..][..4].copy_from_slice(&number.to_le_bytes());
         }
-        bytes[32] = self.is_ready.into();
-        bytes[33] = self.is_over.into();
+        bytes[40] = self.is_ready.into();
+        bytes[41] = self.is_over.into();
         bytes[48..].copy_from_slice(&self.address.octets());
         bytes
     }
@@ -126,8 +131,8 @@ impl Record {
         address.copy_from_slice(&bytes[48..]);
         Some(Record {
             tally: Tally::of(std::array::from_fn(number)),
-            is_ready: bytes[32] != 0,
-            is_over: bytes[33] != 0,
+            is_ready: bytes[40] != 0,
+            is_over: bytes[41] != 0,
             address: address.into(),
         })
     }

@@ -78,16 +78,17 @@ fn is_shell(timeline: &Timeline) -> bool {
 
 /// Which requests failed.
 fn failures(tally: &Tally, url: Option<&str>) -> Option<String> {
-    let Tally { in_flight, in_flight_answered, cut, refused, answered, .. } = *tally;
+    let Tally { in_flight, in_flight_answered, cut, late_cut, refused, answered, .. } = *tally;
     let requests = |number: u32| match number {
         1 => "1 request".to_owned(),
         number => format!("{number} requests"),
     };
-    let lost = in_flight.saturating_sub(in_flight_answered).min(cut);
+    let lost = in_flight.saturating_sub(in_flight_answered);
     let parts = [
         (refused, "refused before the stop signal was forwarded"),
-        (lost, "cut that had been sent before the stop signal was forwarded"),
-        (cut - lost, "cut"),
+        (lost, "in flight when the stop signal was forwarded, and cut"),
+        (late_cut, "sent after the stop signal was forwarded, let in, and cut"),
+        (cut.saturating_sub(lost + late_cut), "cut"),
     ];
     let parts: Vec<String> = parts
         .into_iter()

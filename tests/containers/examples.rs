@@ -247,27 +247,60 @@ fn the_example_of_compose_stops_in_time() {
 
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
-fn the_command_of_the_ci_job_rehearses_an_image() {
+fn the_script_of_the_ci_job_rehearses_an_image() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci-rehearsal/rehearse.yml");
     let text = fs::read_to_string(path).expect("a file");
-    let line = text.lines().find_map(|line| line.trim().strip_prefix("- run: docker run "));
-    let line = line.expect("a line that runs the image");
-    assert!(line.ends_with(" my-app"), "{line}");
+    let (_, script) = text.split_once("- run: |\n").expect("a script");
+    assert!(script.contains(" 120 ") && script.contains("--name rehearsal "), "{script}");
     let rehearse = |image: &str| {
-        let words = line.split(' ').map(|word| if word == "my-app" { image } else { word });
-        run(&mut docker(["run"].into_iter().chain(words)))
+        let folder = scratch_folder("ci");
+        fs::create_dir_all(&folder).expect("a folder");
+        let script = script.replace("my-app", image).replace(" 120 ", " 20 ");
+        let script = script.replace("--name rehearsal", &format!("--name {}", unique("ci")));
+        // As the shell of a job.
+        let output = run(Command::new("bash").args(["-e", "-c", &script]).current_dir(&folder));
+        fs::remove_dir_all(folder).expect("a folder");
+        output
     };
-    let good = rehearse(&images::all().scratch);
+    let images = images::all();
+    let server = |name: &str, entrypoint: &str, options: &str| {
+        let files = [(&*images.server, "server"), (&*images.reprieve, "reprieve")];
+        let dockerfile = format!(
+            "FROM scratch\nCOPY server reprieve /\nENTRYPOINT [{entrypoint}]\n\
+             CMD [\"/server\", \"8080\", \"--time\", \"300\"{options}]\n"
+        );
+        images::build(name, &dockerfile, &files)
+    };
+    let ours = r#""/reprieve", "--""#;
+    let good = rehearse(&server("ci-good", ours, ""));
     assert!(good.status.success(), "{}", both(&good));
-    assert!(both(&good).contains("rehearsal passed"), "{}", both(&good));
-
-    let dockerfile = format!(
-        "FROM {}\nCMD [\"/fixture\", \"listen\", \"--code\", \"3\"]\n",
-        images::all().scratch
-    );
-    let bad = rehearse(&images::build("bad", &dockerfile, &[]));
+    assert!(both(&good).contains("of them had been sent before the forward"), "{}", both(&good));
+    let bad = rehearse(&server("ci-bad", ours, r#", "--stops", "cut""#));
     assert_eq!(bad.status.code(), Some(1), "{}", both(&bad));
-    assert!(both(&bad).contains("--expect-exit 3"), "{}", both(&bad));
+    assert!(both(&bad).contains("rehearsal failed: "), "{}", both(&bad));
+    // Nobody says that it passed.
+    let none = rehearse(&server("ci-none", "", ""));
+    assert_eq!(none.status.code(), Some(1), "{}", both(&none));
+}
+
+/// The example of a shell fails its own rehearsal, and is told why.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_rehearsal_of_the_shell_says_whose_status_it_is() {
+    let example = Example::of("examples/shell-cmd")
+        .replace("shell-cmd/Dockerfile", "FROM reprieve AS", &format!("FROM {} AS", binary()))
+        .replace("shell-cmd/Dockerfile", "busybox:1", &images::all().busybox)
+        .replace("shell-cmd/Dockerfile", "run -d", "run")
+        .replace("shell-cmd/Dockerfile", "REPRIEVE_DELAY=2s", "REPRIEVE_REHEARSE=listening")
+        .replace(
+            "shell-cmd/Dockerfile",
+            "shell-cmd\n#     docker stop",
+            "shell-cmd || true\n#     docker stop",
+        )
+        .rename("shell-cmd");
+    let said = example.runs("shell-cmd/Dockerfile");
+    assert!(said.contains("rehearsal failed: the exit code is 143, the status of sh, a"), "{said}");
+    assert!(said.contains("start the app with exec, or say --expect-exit 143"), "{said}");
 }
 
 /// What it sets agrees, and gives the plan that it promises.

@@ -18,6 +18,8 @@ pub struct Images {
     pub fixture: PathBuf,
     /// The program that plays a sidecar.
     pub proxy: PathBuf,
+    /// The program that plays an app with HTTP.
+    pub server: PathBuf,
     pub scratch: String,
     pub busybox: String,
 }
@@ -28,7 +30,7 @@ pub fn all() -> &'static Images {
     IMAGES.get_or_init(|| {
         needs_docker();
         let _lock = lock();
-        let [reprieve, fixture, proxy] = binaries();
+        let [reprieve, fixture, proxy, server] = binaries();
         let files = [(&*reprieve, "reprieve"), (&*fixture, "fixture")];
         let scratch = build("scratch", SCRATCH, &files);
         let busybox = PathBuf::from("/bin/busybox");
@@ -37,7 +39,7 @@ pub fn all() -> &'static Images {
         assert!(is_static, "a static busybox is missing: apt-get install busybox-static");
         let files = [(&*busybox, "busybox"), (&*reprieve, "reprieve"), (&*fixture, "fixture")];
         let busybox = build("busybox", BUSYBOX, &files);
-        Images { reprieve, fixture, proxy, scratch, busybox }
+        Images { reprieve, fixture, proxy, server, scratch, busybox }
     })
 }
 
@@ -128,12 +130,13 @@ pub fn scratch_folder(name: &str) -> PathBuf {
 }
 
 /// The static release binaries of the init and of the programs that play the app and a sidecar.
-fn binaries() -> [PathBuf; 3] {
+fn binaries() -> [PathBuf; 4] {
     let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
     cargo.args(["build", "--release", "--locked", "--target", &target]);
-    cargo.args(["--bin", "reprieve", "--example", "fixture", "--example", "proxy"]);
+    cargo.args(["--bin", "reprieve"]);
+    cargo.args(["fixture", "proxy", "server"].map(|name| format!("--example={name}")));
     cargo.args(["--message-format", "json"]);
     let built = run(&mut cargo);
     assert!(
@@ -145,7 +148,7 @@ fn binaries() -> [PathBuf; 3] {
     let messages = String::from_utf8_lossy(&built.stdout);
     let messages: Vec<serde_json::Value> =
         messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    ["reprieve", "fixture", "proxy"].map(|name| {
+    ["reprieve", "fixture", "proxy", "server"].map(|name| {
         let mut of_it = messages.iter().filter(|message| message["target"]["name"] == name);
         let file = of_it.find_map(|message| message["executable"].as_str());
         PathBuf::from(file.unwrap_or_else(|| panic!("cargo does not say where {name} is")))

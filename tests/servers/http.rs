@@ -36,10 +36,16 @@ impl Server<'_> {
 
     fn stop(&self, start: Start, in_flight: InFlight, code: i32) -> Outcome {
         let mut visitors = Visitors::of(address());
+        let (init, command) = self.prepare(visitors.server, &visitors.upstream);
+        stop(init.options(self.option), start(&command), &mut visitors, in_flight, code)
+    }
+
+    /// An init that has its file, and its command, where it is to listen there.
+    pub fn prepare(&self, server: SocketAddr, upstream: &Upstream) -> (Init, String) {
         let values = [
-            ("HOST", visitors.server.ip().to_string()),
-            ("PORT", visitors.server.port().to_string()),
-            ("UPSTREAM", visitors.upstream.address.to_string()),
+            ("HOST", server.ip().to_string()),
+            ("PORT", server.port().to_string()),
+            ("UPSTREAM", upstream.address.to_string()),
             ("FOLDER", path("").display().to_string()),
         ];
         let fill = |text: &str| {
@@ -48,9 +54,9 @@ impl Server<'_> {
             })
         };
         let init = init(&format!("printf %s \"$FILE\" >{}", self.file));
-        let init = init.variable("FILE", &fill(&read(self.file))).options(self.option);
+        let init = init.variable("FILE", &fill(&read(self.file)));
         let init = values.iter().fold(init, |init, (name, value)| init.variable(name, value));
-        stop(init, start(&fill(self.command)), &mut visitors, in_flight, code)
+        (init, fill(self.command))
     }
 }
 
@@ -197,10 +203,8 @@ fn a_node_server_that_closes_drains() {
     node.drains("Node, `server.close()`", &version, 143);
 }
 
-#[test]
-#[ignore = "needs root and Debian's golang-go: cargo test --test servers -- --ignored"]
-fn a_go_server_that_shuts_down_drains() {
-    let version = version("go version", "golang-go");
+/// Builds the server in Go, and returns its program.
+pub fn go_server() -> PathBuf {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
     let program = cache.join("server");
     let mut build = Command::new("go");
@@ -210,6 +214,14 @@ fn a_go_server_that_shuts_down_drains() {
     build.env("GOCACHE", cache);
     let built = build.output().expect("go");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    program
+}
+
+#[test]
+#[ignore = "needs root and Debian's golang-go: cargo test --test servers -- --ignored"]
+fn a_go_server_that_shuts_down_drains() {
+    let version = version("go version", "golang-go");
+    let program = go_server();
     let go = Server {
         option: "",
         file: "server.go",

@@ -16,6 +16,7 @@ mod masters;
 mod network;
 mod postgresql;
 mod redis;
+mod rehearsal;
 mod shutdown;
 mod traffic;
 mod upstream;

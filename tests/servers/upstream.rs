@@ -4,10 +4,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use crate::shared::TIMEOUT;
 
-/// It answers at once, but for `/slow`.
+/// It answers at once, but for `/slow`, and for `/late`, which takes its time.
 pub struct Upstream {
     pub address: SocketAddr,
     slow: Receiver<TcpStream>,
@@ -40,6 +41,10 @@ fn hear(stream: TcpStream, slow_seen: &Sender<TcpStream>) {
         // Nobody waits for it any more where the test has failed.
         let _ = slow_seen.send(stream);
     } else {
+        if head.first().is_some_and(|line| line.starts_with("GET /late ")) {
+            // How long a request takes, and nothing that is waited for.
+            thread::sleep(Duration::from_millis(300));
+        }
         answer(stream);
     }
 }

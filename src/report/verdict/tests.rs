@@ -99,11 +99,15 @@ fn requests_that_complete_are_told() {
 fn requests_that_fail_fail_it() {
     let tally = Tally { answered: 9, in_flight: 4, in_flight_answered: 1, ..Tally::default() };
     let cut = with(requests(Tally { cut: 3, ..tally }));
-    let text = "3 requests were cut that had been sent before the stop signal was forwarded \
+    let text = "3 requests were in flight when the stop signal was forwarded, and cut \
                 (http://app/slow), 9 requests answered";
     fails(&cut, text);
-    let after = with(requests(Tally { cut: 4, ..tally }));
-    fails(&after, "was forwarded and 1 request was cut (http://app/slow)");
+    let late = with(requests(Tally { cut: 4, late_cut: 1, ..tally }));
+    let text =
+        "cut and 1 request was sent after the stop signal was forwarded, let in, and cut (http";
+    fails(&late, text);
+    let before = with(requests(Tally { cut: 2, ..Tally::default() }));
+    fails(&before, "2 requests were cut (http://app/slow), 0 requests answered");
     let refused = with(requests(Tally { refused: 2, ..Tally::default() }));
     fails(&refused, "2 requests were refused before the stop signal was forwarded (http");
 }
