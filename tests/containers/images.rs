@@ -2,11 +2,13 @@
 //! image begins with nothing, or with a Debian that debootstrap made.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
 
 use crate::harness::{both, docker, output, run, unique};
 
@@ -29,7 +31,8 @@ pub fn all() -> &'static Images {
     static IMAGES: OnceLock<Images> = OnceLock::new();
     IMAGES.get_or_init(|| {
         needs_docker();
-        let _lock = lock();
+        remove_at_the_end();
+        let _lock = lock("images.lock", FlockArg::LockExclusive);
         let [reprieve, fixture, proxy, server] = binaries();
         let files = [(&*reprieve, "reprieve"), (&*fixture, "fixture")];
         let scratch = build("scratch", SCRATCH, &files);
@@ -61,20 +64,45 @@ ENTRYPOINT ["/reprieve", "--"]
 CMD ["/fixture", "listen"]
 "#;
 
-/// A Debian with nginx, Python and two shells; built once in a run, bootstrapped once on a machine.
+/// What the names of images begin with: another clone has others.
+fn repository() -> String {
+    let mut hasher = DefaultHasher::new();
+    env!("CARGO_MANIFEST_DIR").hash(&mut hasher);
+    format!("reprieve-test-{:08x}", hasher.finish() as u32)
+}
+
+/// The images go when the last process of tests ends that may use them.
+fn remove_at_the_end() {
+    static USED: Mutex<Option<Flock<fs::File>>> = Mutex::new(None);
+    extern "C" fn remove() {
+        let used = USED.lock().ok().and_then(|mut used| used.take());
+        if used.is_some_and(|used| used.relock(FlockArg::LockExclusiveNonblock).is_ok()) {
+            let all = format!("reference={}/*", repository());
+            let listed = docker(["image", "ls", "--quiet", "--filter", &all]).output();
+            let images = listed.map(|listed| both(&listed)).unwrap_or_default();
+            let _ = docker(["image", "rm", "--force"]).args(images.split_whitespace()).output();
+        }
+    }
+    *USED.lock().expect("a lock") = Some(lock("images.used", FlockArg::LockShared));
+    // SAFETY: it is called once, at exit, and does not unwind.
+    unsafe { libc::atexit(remove) };
+}
+
+/// A Debian with nginx, Python and two shells; built once in a run.
 pub fn debian() -> &'static str {
     static IMAGE: OnceLock<String> = OnceLock::new();
     IMAGE.get_or_init(|| {
         let images = all();
-        let _lock = lock();
+        let _lock = lock("images.lock", FlockArg::LockExclusive);
         bootstrap();
         let files = [(&*images.reprieve, "reprieve"), (&*images.fixture, "fixture")];
-        build("debian", &DEBIAN.replace("BASE", BASE), &files)
+        build("debian", &DEBIAN.replace("BASE", &base()), &files)
     })
 }
 
-/// Change it with what is bootstrapped, or the old one is taken.
-const BASE: &str = "reprieve-test/debian-base:bookworm-1";
+fn base() -> String {
+    format!("{}/debian-base", repository())
+}
 
 const DEBIAN: &str = r#"
 FROM BASE
@@ -86,10 +114,17 @@ ENTRYPOINT ["/reprieve", "--"]
 CMD ["/fixture", "listen"]
 "#;
 
+/// Makes an image of a Debian, which is kept as an archive below Cargo's folder for tests.
 fn bootstrap() {
-    if run(&mut docker(["image", "inspect", BASE])).status.success() {
-        return;
+    // Change its name with what is bootstrapped, or the old one is taken.
+    let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join("debian-bookworm-1.tar");
+    if !archive.exists() {
+        debootstrap(&archive);
     }
+    output(docker(["import"]).arg(archive).arg(base()));
+}
+
+fn debootstrap(archive: &Path) {
     let folder = scratch_folder("debian");
     let packages = "--include=nginx-light,python3,bash,dash";
     let mut debootstrap = as_root("debootstrap");
@@ -101,12 +136,13 @@ fn bootstrap() {
     assert!(made.status.success(), "{debootstrap:?} failed:\n{}", both(&made));
     let mut tar = as_root("tar");
     tar.arg("--directory").arg(&folder).args(["--exclude=./var/cache/apt/archives/*.deb"]);
-    tar.args(["--exclude=./var/lib/apt/lists/*", "--create", "."]).stdout(Stdio::piped());
-    let mut tar = tar.spawn().expect("tar");
-    let stream = tar.stdout.take().expect("a pipe");
-    output(docker(["import", "-", BASE]).stdin(stream));
-    assert!(tar.wait().expect("tar").success(), "tar failed");
+    tar.args(["--exclude=./var/lib/apt/lists/*", "--create", "."]);
+    // It is there when it is whole.
+    let part = archive.with_extension("part");
+    tar.stdout(Stdio::from(fs::File::create(&part).expect("a file")));
+    assert!(tar.status().expect("tar").success(), "tar failed");
     output(as_root("rm").arg("-rf").arg(&folder));
+    fs::rename(part, archive).expect("a file");
 }
 
 /// An image from the text of a Dockerfile and the files that it copies.
@@ -118,7 +154,7 @@ pub fn build(name: &str, dockerfile: &str, files: &[(&Path, &str)]) -> String {
         fs::copy(file, folder.join(name))
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
-    let tag = format!("reprieve-test/{name}");
+    let tag = format!("{}/{name}", repository());
     output(docker(["build", "--quiet", "--tag", &tag]).arg(&folder));
     fs::remove_dir_all(&folder).expect("a folder");
     tag
@@ -176,8 +212,8 @@ fn needs_docker() {
 }
 
 /// Tests may run as several processes (cargo nextest): one of them builds, the others wait.
-fn lock() -> Flock<fs::File> {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("images.lock");
+fn lock(name: &str, how: FlockArg) -> Flock<fs::File> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let file = fs::File::create(path).expect("a lock file");
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).expect("a lock")
+    Flock::lock(file, how).map_err(|(_, errno)| errno).expect("a lock")
 }

@@ -8,8 +8,9 @@
 //! says what is missing; none passes unseen.
 //!
 //! All images are made here: no registry is asked. The first run bootstraps a Debian for nginx and
-//! Python, which takes a minute or two; later runs find it by its tag. Images are called
-//! `reprieve-test/...`, and containers have the label `reprieve-test`.
+//! Python, which takes a minute or two; later runs find it below `target/tmp`. Images are called
+//! `reprieve-test-.../...`, in each clone by another number, and are removed at the end; containers have
+//! the label `reprieve-test`.
 
 mod copy;
 mod daemon;

@@ -1,6 +1,6 @@
 //! Starting in a container: what goes wrong, and rehearsals.
 
-use crate::harness::{busybox, image, scratch, unique};
+use crate::harness::{busybox, image, scratch};
 use crate::images;
 
 #[test]
@@ -33,7 +33,7 @@ fn what_cannot_be_started_says_why() {
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn a_sandbox_in_which_nobody_can_wait_for_signals_starts_nothing() {
-    let profile = std::env::temp_dir().join(unique("seccomp"));
+    let profile = images::scratch_folder("seccomp");
     let rule = r#"{"names": ["rt_sigtimedwait"], "action": "SCMP_ACT_ERRNO"}"#;
     let rules = format!(r#"{{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{rule}]}}"#);
     std::fs::write(&profile, rules).expect("a profile");
