@@ -20,7 +20,7 @@ use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-pub use crate::log::line::{Format, MAX_LINE};
+pub use crate::log::line::{Format, MAX_LINE, report};
 pub use crate::log::report_file::ReportFile;
 pub use crate::log::stderr::Stderr;
 

@@ -89,7 +89,13 @@ impl Supervisor {
         let started_at = Instant::now();
         readiness.begin(&mut family, started_at);
         Supervisor {
-            journal: Journal::new(family.main_name(), plan.clone(), report, tty.is_some()),
+            journal: Journal::new(
+                family.main_name(),
+                plan.clone(),
+                report,
+                tty.is_some(),
+                started_at,
+            ),
             family,
             tty,
             reap_at: None,

@@ -102,7 +102,7 @@ pub fn done(task: Task, how: Result<String, String>) -> Step {
 /// All the steps, each with its second, counted from the time that is returned with them.
 pub fn recorded(plan: Plan, steps: Vec<(u64, Step)>) -> (Timeline, Instant) {
     let t0 = Instant::now();
-    let mut timeline = Timeline::new(name(2), plan);
+    let mut timeline = Timeline::new(name(2), plan, t0);
     for (second, step) in steps {
         timeline.record(&step, t0 + Duration::from_secs(second));
     }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::ser::{SerializeMap, Serializer};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
@@ -32,7 +33,7 @@ pub struct Fields {
     /// Milliseconds since the shutdown began.
     pub at_ms: Option<u64>,
     pub message: String,
-    /// The report as a whole JSON object, which is written in place of the other fields.
+    /// The report as a whole JSON object ([`report`]), which is written in place of the other fields.
     pub json: Option<String>,
 }
 
@@ -66,7 +67,7 @@ impl Visit for Fields {
     }
 }
 
-/// `reprieve: warning: +15.000s message`, with the parts that there are, in at most [`MAX_LINE`]
+/// `reprieve: warn: +15.000s message`, with the parts that there are, in at most [`MAX_LINE`]
 /// bytes.
 pub fn text(level: Level, fields: &Fields, color: bool) -> String {
     const BOLD: &str = "\x1b[1m";
@@ -74,14 +75,15 @@ pub fn text(level: Level, fields: &Fields, color: bool) -> String {
     const RED: &str = "\x1b[31m";
     let (style, label) = match level {
         Level::ERROR => (RED, "error: "),
-        Level::WARN => (YELLOW, "warning: "),
+        Level::WARN => (YELLOW, "warn: "),
         _ => (BOLD, ""),
     };
     let mut line = match color {
         true => format!("{style}reprieve: {label}\x1b[0m"),
         false => format!("reprieve: {label}"),
     };
-    if let Some(ms) = fields.at_ms {
+    // A report has its times in it.
+    if let Some(ms) = fields.at_ms.filter(|_| fields.json.is_none()) {
         let _ = write!(line, "+{}.{:03}s ", ms / 1000, ms % 1000);
     }
     line.push_str(&plain(&fields.message, MAX_LINE - line.len()));
@@ -98,30 +100,78 @@ pub fn plain(message: &str, max: usize) -> String {
 
 /// One object, in at most [`MAX_LINE`] bytes. Only a report can be longer: it comes as an object,
 /// which nothing can be cut from.
-pub fn json(level: Level, fields: &Fields) -> String {
-    let mut line = if let Some(object) = &fields.json {
-        object.clone()
+pub fn json(level: Level, fields: &Fields, now: SystemTime) -> String {
+    let object = |message: &str| {
+        let event = fields.event.as_deref();
+        object(&Line { event, at_ms: fields.at_ms, message, ..Line::of(level, now) })
+    };
+    let mut line = if let Some(report) = &fields.json {
+        report.clone()
     } else {
-        let around = object(level, fields, "").len();
-        let message = shorten(&fields.message, MAX_LINE - 1 - around, escape::size_in_json);
-        object(level, fields, &message)
+        let around = object("").len();
+        object(&shorten(&fields.message, MAX_LINE - 1 - around, escape::size_in_json))
     };
     line.push('\n');
     line
 }
 
-fn object(level: Level, fields: &Fields, message: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::new(&mut bytes);
-    // Writing to memory does not fail.
-    let _ = serializer.serialize_map(None).and_then(|mut map| {
-        map.serialize_entry("level", &level.as_str().to_ascii_lowercase())?;
-        map.serialize_entry("event", &fields.event)?;
-        map.serialize_entry("at_ms", &fields.at_ms)?;
-        map.serialize_entry("message", message)?;
-        map.end()
-    });
-    escape::in_json(String::from_utf8(bytes).unwrap_or_default())
+/// The report as one object: the keys of each line, and then those of an object that has its own,
+/// which is asked for with the most bytes that it may have.
+pub fn report(
+    level: Level,
+    at_ms: Option<u64>,
+    message: &str,
+    now: SystemTime,
+    own: impl FnOnce(usize) -> String,
+) -> String {
+    let line = Line { event: Some("report"), at_ms, message, ..Line::of(level, now) };
+    let mut object = object(&line);
+    // They become one: a comma takes the place of the inner braces. And a newline follows.
+    let own = own(MAX_LINE - object.len());
+    object.pop();
+    object.push(',');
+    object.push_str(own.strip_prefix('{').unwrap_or_default());
+    object
+}
+
+/// The keys of each line, in their order.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    level: &'static str,
+    logger: &'static str,
+    version: &'static str,
+    event: Option<&'a str>,
+    at_ms: Option<u64>,
+    message: &'a str,
+}
+
+impl Line<'_> {
+    fn of(level: Level, now: SystemTime) -> Line<'static> {
+        let level = match level {
+            Level::ERROR => "error",
+            Level::WARN => "warn",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
+        // Before 1970 there is no such text.
+        let time = humantime::format_rfc3339_millis(now.max(UNIX_EPOCH));
+        Line {
+            time: time.to_string(),
+            level,
+            logger: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            event: None,
+            at_ms: None,
+            message: "",
+        }
+    }
+}
+
+fn object(line: &Line) -> String {
+    // Plain values can always be serialized.
+    escape::in_json(serde_json::to_string(line).unwrap_or_default())
 }
 
 /// The message, if it takes no more than `max` bytes where each character takes `size` of them;

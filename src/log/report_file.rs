@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -70,8 +71,8 @@ impl ReportFile {
 
     fn line(&self, level: Level, fields: &Fields) -> String {
         match self.format {
-            Format::Json => line::json(level, fields),
-            Format::Text if level == Level::ERROR => {
+            Format::Json => line::json(level, fields, SystemTime::now()),
+            Format::Text if level == Level::ERROR && fields.json.is_none() => {
                 line::plain(&format!("error: {}", fields.message), MAX_LINE)
             }
             Format::Text => line::plain(&fields.message, MAX_LINE),

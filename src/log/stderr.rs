@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -74,7 +75,7 @@ impl Stderr {
     fn line(&self, level: Level, fields: &Fields) -> String {
         match self.format {
             Format::Text => line::text(level, fields, *self.color.get_or_init(|| self.has_color())),
-            Format::Json => line::json(level, fields),
+            Format::Json => line::json(level, fields, SystemTime::now()),
         }
     }
 

@@ -219,6 +219,21 @@ pub fn command(pid: i32) -> Option<String> {
     Process::read(pid).filter(|_| shows_our_namespace()).map(|process| process.command)
 }
 
+/// The command line of a process, words apart by spaces, 128 bytes of it at most: what is longer ends
+/// with a mark. None of one that has ended.
+pub fn command_line(pid: i32) -> Option<String> {
+    const MOST: usize = 128;
+    const MARK: &str = "...";
+    let line = read(pid, "cmdline", &mut [0; MOST + 1]).filter(|_| shows_our_namespace())?;
+    let is_long = line.len() > MOST;
+    let mut line = line.trim_end_matches('\0').replace('\0', " ");
+    if is_long {
+        line.truncate(line.floor_char_boundary(MOST - MARK.len()));
+        line.push_str(MARK);
+    }
+    (!line.is_empty()).then_some(line)
+}
+
 /// What a process does with signals (SigPnd to SigCgt in proc_pid_status(5)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Signals {

@@ -1,7 +1,7 @@
 //! The journal of one run: each step is logged and taken into the timeline, and the report comes
 //! last. Until a stop signal arrives, or something has to be killed, the log has only warnings.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::{Level, debug, enabled, error, info, warn};
 
@@ -16,7 +16,7 @@ use crate::report::step::{Sender, Step};
 use crate::report::summary::Summary;
 use crate::report::timeline::Timeline;
 use crate::report::verdict::Verdict;
-use crate::report::{json, text};
+use crate::report::{json, short, text};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::Plan;
 use crate::signal::{Signal, SignalSet};
@@ -24,6 +24,9 @@ use crate::traffic::seen::{HoldTraffic, OpenConnections};
 
 /// An app that ends this soon after a signal from outside may have taken it for a stop signal.
 const MAYBE_BECAUSE: Duration = Duration::from_mins(1);
+
+/// Of so many of those that were signalled in a step the command line is read: a report names fewer.
+const COMMAND_LINES: usize = 16;
 
 /// Which exit codes of the app count as success, and the file for the report.
 pub struct ReportOptions {
@@ -44,20 +47,32 @@ pub struct Journal {
     maybe_stop: Option<(Signal, Instant)>,
     /// It was warned of a signal that may have been meant as a stop signal.
     undeclared_said: bool,
+    /// When SIGKILL is due.
+    kill_at: Option<Instant>,
+    /// The worst that was logged of this run.
+    worst: Level,
     /// The exit code and the verdict of a rehearsal, once the app and its leftovers are gone.
     judged: Option<(u8, Option<Verdict>)>,
 }
 
 impl Journal {
-    /// The app has just been started.
-    pub fn new(app: Name, plan: Plan, options: ReportOptions, on_terminal: bool) -> Journal {
+    /// The app was started at this time.
+    pub fn new(
+        app: Name,
+        plan: Plan,
+        options: ReportOptions,
+        on_terminal: bool,
+        started_at: Instant,
+    ) -> Journal {
         Journal {
-            timeline: Timeline::new(app, plan),
+            timeline: Timeline::new(app, plan, started_at),
             options,
             on_terminal,
             forwarded: SignalSet::default(),
             maybe_stop: None,
             undeclared_said: false,
+            kill_at: None,
+            worst: Level::INFO,
             judged: None,
         }
     }
@@ -77,33 +92,59 @@ impl Journal {
         match step {
             Step::Forwarded { signal, maybe_stop, .. } => {
                 self.forwarded.insert(*signal);
+                if !step.signalled().is_empty() {
+                    // What knows no other signal got SIGTERM.
+                    self.forwarded.insert(Signal::TERM);
+                }
                 self.maybe_stop = self.suspect(*maybe_stop, now).or(self.maybe_stop);
             }
             // The last call.
             Step::PassedOn { .. } => self.forwarded.insert(Signal::TERM),
-            Step::MainEnded(ending) => self.explain(*ending, now),
+            Step::Began { kill_at, .. } => self.kill_at = *kill_at,
+            Step::MainEnded(ending) => {
+                self.explain_death(&self.timeline.app.clone(), *ending);
+                self.explain_end(now);
+            }
+            Step::StandInEnded(name, ending) => self.explain_death(name, *ending),
             _ => {}
         }
         self.timeline.record(step, now);
         if self.logs(step) {
+            self.read_command_lines(step);
             self.log(step, now);
+        }
+    }
+
+    /// Reads the command lines of the app and of those who were signalled, as long as SIGKILL is not due.
+    fn read_command_lines(&mut self, step: &Step) {
+        let app = match step {
+            Step::Began { .. } | Step::Forwarded { .. } => Some(self.timeline.app.clone()),
+            _ => None,
+        };
+        for name in step.signalled().iter().take(COMMAND_LINES).chain(&app) {
+            if self.kill_at.is_some_and(|at| at <= Instant::now()) {
+                break;
+            }
+            if let Some(line) = proc::command_line(name.pid) {
+                self.timeline.keep_command_line(name, line);
+            }
         }
     }
 
     /// Most signals come where nothing is logged.
     #[cold]
     #[inline(never)]
-    fn log(&self, step: &Step, now: Instant) {
+    fn log(&mut self, step: &Step, now: Instant) {
         let at_ms = self.timeline.since(now).map(|since| since.as_millis() as u64);
         let (event, text) = (step.event(), text::step(step, &self.timeline, now));
         let is_quiet = !self.timeline.is_worth_reporting() && !step.is_logged_without_stop_signal();
-        if step.is_failure() {
-            warn!(event, at_ms, "{text}");
-        } else if step.is_detail() || is_quiet {
-            debug!(event, at_ms, "{text}");
-        } else {
-            info!(event, at_ms, "{text}");
-        }
+        let level = match is_quiet || step.is_detail() {
+            _ if step.is_failure() => Level::WARN,
+            true => Level::DEBUG,
+            false => Level::INFO,
+        };
+        self.worst = self.worst.min(level);
+        say(level, event, at_ms, None, &text);
     }
 
     /// Whom SIGKILL has ended, as their statuses say.
@@ -160,24 +201,28 @@ impl Journal {
         );
     }
 
-    /// Warns where the app's end has a cause that somebody should look into.
-    fn explain(&self, ending: Ending, now: Instant) {
-        let app = &self.timeline.app;
+    /// Warns where a signal has ended the app, or what stands for it, that we neither sent nor forwarded.
+    fn explain_death(&mut self, name: &Name, ending: Ending) {
         let by_key = [Signal::INT, Signal::QUIT, Signal::HUP];
         match ending {
+            Ending::Exited(_) => {}
             Ending::Signaled(signal)
                 if self.timeline.killed() || self.forwarded.contains(signal) => {}
             Ending::Signaled(signal) if self.on_terminal && by_key.contains(&signal) => {}
             // The end of a pipeline, as in `app | head`, is nobody's fault.
             Ending::Signaled(Signal::PIPE) if inherited::is_unread() => {}
-            Ending::Signaled(Signal::KILL) => {
-                warn!(event = "died", "{app} {ending}, not sent by reprieve: out of memory?");
+            Ending::Signaled(signal) => {
+                let why = if signal == Signal::KILL { ": out of memory?" } else { "" };
+                warn!(event = "died", "{name} {ending}, not sent by reprieve{why}");
+                self.timeline.died = true;
+                self.worst = Level::WARN;
             }
-            Ending::Signaled(_) => {
-                warn!(event = "died", "{app} {ending}, not sent by reprieve");
-            }
-            Ending::Exited(_) => {}
         }
+    }
+
+    /// Warns where the app ended after a signal that may have been meant as a stop signal.
+    fn explain_end(&self, now: Instant) {
+        let app = &self.timeline.app;
         if let Some((signal, at)) = self.maybe_stop
             && !self.timeline.stop_signal_came()
             && now < at + MAYBE_BECAUSE
@@ -215,7 +260,7 @@ impl Journal {
     /// The exit code, once it is decided, and the report so far as JSON.
     pub fn so_far(&self, now: Instant) -> Option<(u8, String)> {
         let (code, verdict) = self.judged.clone()?;
-        Some((code, json::report(&self.timeline.summary(code, verdict, now), MAX_REPORT)))
+        Some((code, self.report(&self.timeline.summary(code, verdict, now)).json))
     }
 
     /// Publishes the report, if there is something to report, and returns our exit code.
@@ -242,15 +287,26 @@ impl Journal {
 
     /// Logs the report. If there is a report file, a layer of the log has written it by then.
     fn publish(&self, summary: &Summary) {
-        let (text, json) = (text::report(summary, MAX_REPORT), json::report(summary, MAX_REPORT));
-        if !self.timeline.is_worth_reporting() {
-            debug!(event = "report", json, "{text}");
-            return;
-        }
-        info!(event = "report", json, "{text}");
-        if let Some(file) = self.options.report_file {
+        let Report { level, at_ms, text, json } = self.report(summary);
+        say(level, "report", Some(at_ms), Some(&json), &text);
+        if level != Level::DEBUG
+            && let Some(file) = self.options.report_file
+        {
             file.warn_if_unwritten();
         }
+    }
+
+    /// The report is as bad as the worst that it tells of.
+    fn report(&self, summary: &Summary) -> Report {
+        let level = match &summary.verdict {
+            _ if !self.timeline.is_worth_reporting() => Level::DEBUG,
+            Some(verdict) if !verdict.passed => Level::ERROR,
+            _ => self.worst,
+        };
+        let (at_ms, text) = (summary.total.as_millis() as u64, short::report(summary));
+        let own = |max| json::report(summary, max);
+        let json = log::report(level, Some(at_ms), &text, SystemTime::now(), own);
+        Report { level, at_ms, text, json }
     }
 }
 
@@ -264,5 +320,20 @@ pub fn sender(received: Received) -> Sender {
     Sender { pid, uid, command, queued }
 }
 
-/// How many bytes of a report fit into a line of the log, beside what the log adds to it.
-const MAX_REPORT: usize = log::MAX_LINE - 64;
+/// The report as it is logged.
+struct Report {
+    level: Level,
+    at_ms: u64,
+    text: String,
+    json: String,
+}
+
+/// Logs a step, or the report. The level of an event of `tracing` is a constant of its place.
+fn say(level: Level, event: &str, at_ms: Option<u64>, json: Option<&str>, text: &str) {
+    match level {
+        Level::ERROR => error!(event, at_ms, json, "{text}"),
+        Level::WARN => warn!(event, at_ms, json, "{text}"),
+        Level::INFO => info!(event, at_ms, json, "{text}"),
+        _ => debug!(event, at_ms, json, "{text}"),
+    }
+}

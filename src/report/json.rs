@@ -1,5 +1,6 @@
-//! The report as one JSON object. docs/report.md documents each key; durations are in milliseconds,
-//! and `*_at_ms` are counted from the beginning of the shutdown.
+//! The report as one JSON object, without the keys that each line of the log has. docs/report.md
+//! documents each key; durations are in milliseconds, and `*_at_ms` are counted from the beginning of
+//! the shutdown.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::escape;
 use crate::process::target::{Name, Reason, Target};
+use crate::report::outcome::Outcome;
 use crate::report::step::Sender;
 use crate::report::summary::{Summary, Traffic};
 use crate::report::timeline::{HoldEnd, Trigger};
@@ -41,13 +43,12 @@ impl Serialize for Ms {
 /// The keys, in their order.
 #[derive(Serialize)]
 struct Report<'a> {
-    level: &'static str,
-    event: &'static str,
+    outcome: Outcome,
     trigger: Trigger,
     signal: Option<Signal>,
     sender: Option<&'a Sender>,
     repeated_stop_signals: u32,
-    app: &'a Name,
+    app: Process<'a>,
     min_delay_ms: Ms,
     delay_ms: Ms,
     grace_period_ms: Option<Ms>,
@@ -62,13 +63,16 @@ struct Report<'a> {
     drain_ms: Option<Ms>,
     app_exit_code: Option<u8>,
     app_signal: Option<Signal>,
+    main_exit_code: Option<u8>,
+    main_signal: Option<Signal>,
     stand_in: Option<StandIn<'a>>,
-    left_over: Counted<&'a Name>,
+    left_over: Counted<Process<'a>>,
     killed_at_ms: Option<Ms>,
-    killed: Counted<&'a Name>,
+    killed: Counted<Process<'a>>,
     waited_for_trap: bool,
-    survivors: Counted<&'a Name>,
+    survivors: Counted<Process<'a>>,
     failed_hooks: Counted<FailedHook<'a>>,
+    uptime_ms: Ms,
     total_ms: Ms,
     unused_ms: Option<Ms>,
     sufficient_grace_period_ms: Option<Ms>,
@@ -116,27 +120,29 @@ struct KeptBy {
     local_port: u16,
 }
 
+#[derive(Serialize)]
+struct Process<'a> {
+    pid: i32,
+    command: &'a str,
+    command_line: Option<Cow<'a, str>>,
+}
+
 /// The app behind a shell or a relay.
 #[derive(Serialize)]
 struct StandIn<'a> {
     pid: i32,
     command: &'a str,
+    command_line: Option<Cow<'a, str>>,
     exit_code: Option<u8>,
     signal: Option<Signal>,
 }
 
-impl StandIn<'_> {
-    fn of(name: &Name, ending: Ending) -> StandIn<'_> {
-        let (exit_code, signal) = code_and_signal(ending);
-        StandIn { pid: name.pid, command: &name.command, exit_code, signal }
-    }
-}
-
-/// One of the two is missing.
-fn code_and_signal(ending: Ending) -> (Option<u8>, Option<Signal>) {
+/// One of the two is missing, or both.
+fn code_and_signal(ending: Option<Ending>) -> (Option<u8>, Option<Signal>) {
     match ending {
-        Ending::Exited(code) => (Some(code), None),
-        Ending::Signaled(signal) => (None, Some(signal)),
+        Some(Ending::Exited(code)) => (Some(code), None),
+        Some(Ending::Signaled(signal)) => (None, Some(signal)),
+        None => (None, None),
     }
 }
 
@@ -160,16 +166,26 @@ fn counted<'a, T, U>(all: &'a [T], limits: Limits, of: impl Fn(&'a T) -> U) -> C
 impl<'a> Report<'a> {
     fn of(summary: &'a Summary, limits: Limits) -> Report<'a> {
         let target = summary.forwarded.map(|(_, _, target)| target);
-        let names = |all: &'a [Name]| counted(all, limits, |name| name);
-        let (app_exit_code, app_signal) = summary.ending.map_or((None, None), code_and_signal);
+        let process = |name: &'a Name| Process {
+            pid: name.pid,
+            command: &name.command,
+            command_line: summary.command_line(name).map(|line| limits.short(line)),
+        };
+        let names = |all: &'a [Name]| counted(all, limits, process);
+        let (app_exit_code, app_signal) = code_and_signal(summary.ending_of_app());
+        let (main_exit_code, main_signal) = code_and_signal(summary.ending);
+        let stand_in = |(name, ending)| {
+            let (exit_code, signal) = code_and_signal(Some(ending));
+            let Process { pid, command, command_line } = process(name);
+            StandIn { pid, command, command_line, exit_code, signal }
+        };
         Report {
-            level: "info",
-            event: "report",
+            outcome: summary.outcome,
             trigger: summary.trigger,
             signal: summary.signal,
             sender: summary.sender.filter(|sender| !sender.queued),
             repeated_stop_signals: summary.repeats,
-            app: summary.app,
+            app: process(summary.app),
             min_delay_ms: Ms(summary.plan.delay.min),
             delay_ms: Ms(summary.plan.delay.max),
             grace_period_ms: summary.plan.grace_period.map(Ms),
@@ -184,7 +200,9 @@ impl<'a> Report<'a> {
             drain_ms: summary.drain.map(Ms),
             app_exit_code,
             app_signal,
-            stand_in: summary.stand_in.map(|(name, ending)| StandIn::of(name, ending)),
+            main_exit_code,
+            main_signal,
+            stand_in: summary.stand_in.map(stand_in),
             left_over: names(summary.left_over),
             killed_at_ms: summary.killed.map(|(at, _)| Ms(at)),
             killed: names(summary.killed.map_or(&[], |(_, names)| names)),
@@ -194,6 +212,7 @@ impl<'a> Report<'a> {
                 hook: limits.short(&failed.hook),
                 why: limits.short(&failed.why),
             }),
+            uptime_ms: Ms(summary.uptime),
             total_ms: Ms(summary.total),
             unused_ms: summary.unused.map(Ms),
             sufficient_grace_period_ms: summary.sufficient_grace_period.map(Ms),

@@ -98,9 +98,30 @@ impl Step {
         )
     }
 
-    /// Whether it is logged as a warning.
+    /// Whether it is logged as a warning, and makes one of the report.
     pub fn is_failure(&self) -> bool {
-        matches!(self, Step::TaskEnded(Done { how: Err(_), .. }) | Step::NotRun(_))
+        matches!(
+            self,
+            Step::Killed { .. }
+                | Step::GaveUp { .. }
+                | Step::TaskEnded(Done { how: Err(_), .. })
+                | Step::NotRun(_)
+        )
+    }
+
+    /// Who was signalled: those of whom the report may tell.
+    pub fn signalled(&self) -> &[Name] {
+        match self {
+            Step::Forwarded { target, .. } => match target {
+                Target::Through(_, names) | Target::Spared(_, names) | Target::StandIns(names) => {
+                    names
+                }
+                Target::Main(_) | Target::Group(_) | Target::Leftovers(_) => &[],
+            },
+            Step::PassedOn { names, .. } => names,
+            Step::Swept { swept, .. } => &swept.signalled,
+            _ => &[],
+        }
     }
 
     /// Whether it is logged even where no stop signal came, as what became of a request to a sidecar:

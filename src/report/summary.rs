@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::process::target::{Name, Target};
+use crate::report::outcome::Outcome;
 use crate::report::step::Sender;
 use crate::report::timeline::{FailedHook, HoldEnd, Timeline, Trigger};
 use crate::report::verdict::Verdict;
@@ -18,6 +19,7 @@ use crate::traffic::seen::{HoldTraffic, OpenConnections, Seen};
 pub struct Summary<'a> {
     pub plan: &'a Plan,
     pub app: &'a Name,
+    pub outcome: Outcome,
     pub trigger: Trigger,
     pub signal: Option<Signal>,
     pub sender: Option<&'a Sender>,
@@ -39,9 +41,13 @@ pub struct Summary<'a> {
     pub trap_pending: bool,
     pub survivors: &'a [Name],
     pub failed_hooks: &'a [FailedHook],
+    /// The command lines of some of these processes.
+    pub command_lines: &'a [(Name, String)],
+    /// From the start of the app to our exit.
+    pub uptime: Duration,
     /// From the beginning to our exit.
     pub total: Duration,
-    /// What was left of a grace period that had begun.
+    /// What was left of a grace period that had begun, where nothing was killed.
     pub unused: Option<Duration>,
     /// A grace period that would have been enough, in whole seconds.
     pub sufficient_grace_period: Option<Duration>,
@@ -88,6 +94,18 @@ impl Traffic<'_> {
 }
 
 impl Summary<'_> {
+    /// The command line of a process, where it was read. A later process with the same pid mostly has
+    /// another name.
+    pub fn command_line(&self, name: &Name) -> Option<&str> {
+        let found = self.command_lines.iter().find(|(known, _)| known == name);
+        found.map(|(_, line)| line.as_str())
+    }
+
+    /// How the app ended: what stood for it, where a shell or a relay ran it.
+    pub fn ending_of_app(&self) -> Option<Ending> {
+        self.stand_in.map(|(_, ending)| ending).or(self.ending)
+    }
+
     /// Whether the main child was a shell that ran the app, so that its end is not the app's.
     pub fn ended_as_shell(&self) -> bool {
         self.forwarded.is_some_and(|(.., target)| target.is_shell())
@@ -101,6 +119,7 @@ impl Timeline {
         Summary {
             plan: &self.plan,
             app: &self.app,
+            outcome: self.outcome(),
             trigger: self.trigger,
             signal: self.signal,
             sender: self.sender.as_ref(),
@@ -116,8 +135,13 @@ impl Timeline {
             trap_pending: self.trap_pending,
             survivors: &self.survivors,
             failed_hooks: &self.failed_hooks,
+            command_lines: &self.command_lines,
+            uptime: now.saturating_duration_since(self.started_at),
             total,
-            unused: self.begun_grace_period().map(|granted| granted.saturating_sub(total)),
+            unused: self
+                .begun_grace_period()
+                .filter(|_| self.is_clean())
+                .map(|granted| granted.saturating_sub(total)),
             sufficient_grace_period: self.sufficient_grace_period(total),
             exit_code,
             verdict,
@@ -144,15 +168,19 @@ impl Timeline {
         self.plan.grace_period.filter(|_| self.trigger != Trigger::Exit)
     }
 
+    /// Whether nothing had to be killed, and nothing survived that.
+    fn is_clean(&self) -> bool {
+        !self.killed() && self.survivors.is_empty()
+    }
+
     /// The time that the shutdown would have taken with the whole delay, and the margin.
     fn sufficient_grace_period(&self, total: Duration) -> Option<Duration> {
-        let clean = !self.killed() && self.survivors.is_empty();
         let whole = match self.hold_end {
             Some((ended_at, _)) => total.saturating_sub(self.at(ended_at)) + self.plan.delay.max,
             None => total,
         };
         let needed = whole + self.plan.margin;
-        (clean && self.trigger != Trigger::Exit).then(|| whole_seconds_above(needed))
+        (self.is_clean() && self.trigger != Trigger::Exit).then(|| whole_seconds_above(needed))
     }
 
     fn traffic_seen<'a>(&'a self, seen: &'a HoldTraffic) -> Traffic<'a> {

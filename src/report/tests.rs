@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json as value};
 
-use crate::process::target::{Reason, Target};
+use crate::process::target::{Name, Reason, Target};
 use crate::report::step::{Sender, Step};
 use crate::report::summary::Summary;
-use crate::report::{json, text};
+use crate::report::{json, short};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::Why;
 use crate::shutdown::plan::{Delay, Plan};
@@ -36,7 +36,7 @@ fn in_json(plan: Plan, steps: Vec<(u64, Step)>, at: u64, code: u8) -> Value {
 
 fn both(summary: &Summary) -> (String, Value) {
     let json = serde_json::from_str(&json::report(summary, MAX)).unwrap();
-    (text::report(summary, MAX), json)
+    (short::report(summary), json)
 }
 
 fn stop() -> (u64, Step) {
@@ -52,9 +52,8 @@ fn an_ordinary_stop() {
     let steps = || vec![stop(), over(), (20, exited(0))];
     assert_eq!(
         in_text(plan(), steps(), 20, 0),
-        "report: SIGTERM from outside the container; held for 15s, the whole delay; SIGTERM to \
-         app (pid 2) at +15s; it took 5s to end and exited with 0; nothing left over; 40s of the \
-         grace period of 60s unused; a grace period of 22s would have been enough; exit code 0"
+        "report: drained in 5s, exit code 0; held 15s; 20s of 60s used, 22s would do; SIGTERM from \
+         outside the container"
     );
     let report = in_json(plan(), steps(), 20, 0);
     for (key, value) in [
@@ -69,6 +68,9 @@ fn an_ordinary_stop() {
     }
     assert_eq!(report["app_exit_code"], 0);
     assert!(report["app_signal"].is_null() && report["killed_at_ms"].is_null(), "{report}");
+    assert_eq!((&report["outcome"], &report["uptime_ms"]), (&"drained".into(), &20_000.into()));
+    let unlimited = in_text(Plan { grace_period: None, ..plan() }, steps(), 20, 0);
+    assert!(unlimited.contains("; 20s used, a grace period of 22s would do; "), "{unlimited}");
 }
 
 #[test]
@@ -92,15 +94,18 @@ fn a_hold_that_was_cut_counts_as_a_whole_one() {
     let report = in_json(plan(), steps(), 8, 0);
     assert_eq!(report["sufficient_grace_period_ms"], 20_000, "{report}");
     let report = in_text(plan(), steps(), 8, 0);
-    assert!(report.contains("held for 5s of 15s, until it came again; "), "{report}");
+    assert!(report.contains("held 5s of 15s, until the signal came again; "), "{report}");
 }
 
 #[test]
 fn why_the_hold_ended() {
     for (step, part) in [
-        (forwarded(Why::Quiet), "held for 9s of 15s, until traffic had stopped; SIGTERM to"),
-        (forwarded(Why::TasksEnded), "held for 9s, until the hooks had ended; SIGTERM to"),
-        (exited(0), "held for 9s of 15s, until the app ended by itself; it exited with 0"),
+        (forwarded(Why::Quiet), "; held 9s of 15s, until traffic stopped; "),
+        (forwarded(Why::TasksEnded), "; held 9s, until the hooks ended; "),
+        (
+            exited(0),
+            "report: ended early, at +9s of a hold of 15s, before it got the stop signal, ",
+        ),
     ] {
         let report = in_text(plan(), vec![stop(), (9, step)], 9, 0);
         assert!(report.contains(part), "{report}");
@@ -108,10 +113,7 @@ fn why_the_hold_ended() {
     // With `--leftovers kill` what the app left is killed when it has ended.
     let exits = vec![stop(), (9, exited(0)), (9, killed(&[3], false))];
     let report = in_text(plan(), exits, 9, 0);
-    assert!(
-        report.contains("held for 9s of 15s, until the app ended by itself; it ex"),
-        "{report}"
-    );
+    assert!(report.contains("; held 9s of 15s, until the app ended; "), "{report}");
     let none = Plan { delay: Delay::fixed(Duration::ZERO), ..plan() };
     let report = in_text(none, vec![stop(), (0, forwarded(Why::DelayOver))], 1, 0);
     assert!(!report.contains("held"), "{report}");
@@ -121,9 +123,12 @@ fn why_the_hold_ended() {
 #[test]
 fn a_hold_until_sigkill() {
     let died = Step::MainEnded(Ending::KILLED);
-    let steps = vec![stop(), (59, killed(&[2], false)), (60, died)];
-    let (text, json) = report(plan(), steps, 60, 137);
-    assert!(text.contains("; held for 60s, until SIGKILL; it was killed by SIGKILL; "), "{text}");
+    let steps = vec![stop(), (59, killed_of(&[2], false, true)), (60, died)];
+    let hooks = Plan { on_stop: Some(Duration::from_mins(1)), ..plan() };
+    let (text, json) = report(hooks, steps, 60, 137);
+    let part = "report: KILLED app (pid 2) at +59s, before it got the stop signal, as on-stop hooks \
+                still ran, exit code 137; ";
+    assert!(text.starts_with(part), "{text}");
     assert_eq!((&json["hold_ended_by"], &json["held_ms"]), (&"exit".into(), &60_000.into()));
 }
 
@@ -131,9 +136,12 @@ fn a_hold_until_sigkill() {
 fn a_stop_signal_that_was_not_forwarded() {
     let dropped = Step::Dropped { signal: Signal::TERM, why: Why::DelayOver };
     let report = in_text(plan(), vec![stop(), (15, dropped), (20, exited(0))], 20, 0);
-    assert!(report.contains("delay; not forwarded, as it is rewritten to 0; it ex"), "{report}");
+    assert!(
+        report.contains("; held 15s; the signal is rewritten to 0, and not forwarded; "),
+        "{report}"
+    );
     let report = in_text(plan(), vec![stop(), (9, exited(0))], 9, 0);
-    assert!(!report.contains("not forwarded"), "{report}");
+    assert!(!report.contains("forwarded"), "{report}");
 }
 
 #[test]
@@ -143,9 +151,7 @@ fn the_group_of_a_shell() {
     let mut steps = shell_ended();
     steps.push((18, Step::GroupEnded));
     let report = in_text(plan(), steps, 30, 3);
-    let part = "SIGTERM to the process group of app (pid 2) at +15s; the group took 3s to end and \
-                exited with 3 (the status of app, a shell); ";
-    assert!(report.contains(part), "{report}");
+    assert!(report.starts_with("report: drained in 3s, exit code 3 of app, a shell; "), "{report}");
     // It has not ended yet.
     assert_eq!(in_json(plan(), shell_ended(), 30, 3)["drain_ms"], 15_000);
 }
@@ -157,26 +163,133 @@ fn a_kill() {
     let mut given_up = steps();
     given_up.push((60, Step::GaveUp { names }));
     let report = in_text(plan(), given_up, 60, 137);
-    for part in [
-        "its end was not seen; nothing left over; killed at +59s: app (pid 2); ",
-        "app (pid 2) has a trap",
-        "not even SIGKILL ended app (pid 3); 0s of the grace period",
-    ] {
-        assert!(report.contains(part), "{part} is not in {report}");
-    }
-    let report = in_text(plan(), steps(), 60, 137);
-    assert!(!report.contains("not even") && !report.contains("enough"), "{report}");
+    let part = "report: NOT ENDED, not even by SIGKILL at +59s: app (pid 3), exit code 137; \
+                its trap did not run: use exec, or --process-group; ";
+    assert!(report.starts_with(part), "{report}");
+    let (timeline, t0) = recorded(plan(), steps());
+    let (report, json) = both(&timeline.summary(137, None, t0 + Duration::from_mins(1)));
+    let part = "report: KILLED app (pid 2) and 1 more at +59s, 44s after SIGTERM, exit code 137; ";
+    assert!(report.starts_with(part), "{report}");
+    // What is left of the grace period is the margin.
+    assert!(!report.contains("used") && json["unused_ms"].is_null(), "{report}");
+    assert_eq!(json["outcome"], "killed");
     // Without /proc nobody has a name.
     let report = in_text(plan(), vec![stop(), over(), (59, killed_of(&[], false, true))], 60, 137);
-    let part = "who was left over cannot be seen; killed at +59s: all that was left; ";
-    assert!(report.contains(part), "{report}");
-    let all_survived = vec![
-        stop(),
-        (59, killed_of(&[3], false, true)),
-        (60, Step::GaveUp { names: vec![name(3)] }),
-    ];
-    let report = in_text(plan(), all_survived, 60, 137);
-    assert!(report.contains("nothing left over; SIGKILL at +59s; not even"), "{report}");
+    assert!(report.starts_with("report: KILLED all that was left at +59s, 44s after"), "{report}");
+    let refused =
+        vec![stop(), over(), (16, exited(0)), (60, Step::GaveUp { names: vec![name(3)] })];
+    let report = in_text(plan(), refused, 60, 0);
+    let part = "report: LEFT to the kernel, as we may not signal it: app (pid 3), exit code 0; ";
+    assert!(report.starts_with(part), "{report}");
+}
+
+/// What is killed is told with its command line, and what was open then.
+#[test]
+fn whom_and_what_a_kill_hit() {
+    let (mut timeline, t0) =
+        recorded(plan(), vec![stop(), over(), (59, killed_of(&[2], false, true))]);
+    timeline.keep_command_line(&name(2), "app".into());
+    timeline.keep_command_line(&name(2), "app --port 80".into());
+    let open = OpenConnections { open: 3, active: 0 };
+    let seen = Seen { at_kill: Some(open), ..seen(0, 0, 0, t0) };
+    timeline.traffic = Some(HoldTraffic::Seen(seen));
+    let (report, json) = both(&timeline.summary(137, None, t0 + Duration::from_mins(1)));
+    let part = "report: KILLED app (pid 2, app --port 80) at +59s, 44s after SIGTERM, exit code 137; \
+                3 connections open then; held 15s; ";
+    assert!(report.starts_with(part), "{report}");
+    let expected = serde_json::json!({"pid": 2, "command": "app", "command_line": "app --port 80"});
+    assert_eq!((&json["app"], &json["killed"]["first"][0]), (&expected, &expected));
+    // One word more than its name.
+    timeline.keep_command_line(&name(2), "app".into());
+    let (report, _) = both(&timeline.summary(137, None, t0));
+    assert!(report.starts_with("report: KILLED app (pid 2) at"), "{report}");
+}
+
+#[test]
+fn leftovers_that_were_killed() {
+    let steps =
+        vec![stop(), over(), (16, exited(0)), (16, swept(&[3, 4])), (59, killed(&[4], false))];
+    let (report, json) = report(plan(), steps, 60, 0);
+    let part = "report: KILLED what app left over: app (pid 4) at +59s, exit code 0; left over, and \
+                ended in time: app (pid 3); held 15s; ";
+    assert!(report.starts_with(part), "{report}");
+    assert_eq!(
+        (&json["outcome"], &json["killed"]["count"]),
+        (&"leftovers_killed".into(), &1.into())
+    );
+}
+
+/// 15.15
+#[test]
+fn an_app_behind_a_shell() {
+    let shell = |reason: fn(String) -> Reason| to(Target::Main(reason("sh".into())));
+    let steps = |reason| {
+        let stand_in = Step::StandInEnded(name(3), Ending::Exited(7));
+        let ended = Step::MainEnded(Ending::Signaled(Signal::TERM));
+        vec![stop(), (15, shell(reason)), (15, ended), (18, stand_in)]
+    };
+    let (text, json) = report(plan(), steps(Reason::ShellWithoutTrap), 18, 143);
+    let begins = "report: drained in 3s, exit code 143 of app (app exited with 7); held 15s; ";
+    assert!(text.starts_with(begins), "{text}");
+    let own = (&json["app_exit_code"], &json["app_signal"]);
+    assert_eq!(own, (&7.into(), &Value::Null));
+    assert_eq!((&json["main_exit_code"], &json["main_signal"]), (&Value::Null, &"SIGTERM".into()));
+    let text = in_text(plan(), steps(Reason::ShellWithTrap), 18, 143);
+    assert!(text.contains("; the trap of app did not wait for app: "), "{text}");
+}
+
+/// Killed by somebody else, as where memory ran out.
+#[test]
+fn an_app_that_died() {
+    let (mut timeline, t0) = recorded(plan(), vec![stop(), (9, Step::MainEnded(Ending::KILLED))]);
+    timeline.died = true;
+    let (text, json) = both(&timeline.summary(137, None, t0 + Duration::from_secs(9)));
+    let begins = "report: DIED: app (pid 2) was killed by SIGKILL, not sent by reprieve: out of \
+                  memory?, exit code 137; held 9s of 15s, until the app ended; ";
+    assert!(text.starts_with(begins), "{text}");
+    assert_eq!((&json["outcome"], &json["app_signal"]), (&"died".into(), &"SIGKILL".into()));
+}
+
+/// 15.15: whatever it has to tell, it can be read at a glance.
+#[test]
+fn a_report_is_short() {
+    let long = || Name { pid: 4_194_304, command: "x".repeat(15) };
+    let hook = |number: u8| {
+        let path = format!("/{}{number}", "long/".repeat(200));
+        Task::Hook(Occasion::OnStop, Hook(vec![path]))
+    };
+    let failed = |number| (1, done(hook(number), Err("no such file".repeat(40))));
+    let shell = || to(Target::Main(Reason::ShellWithTrap("sh".into())));
+    let kill = Step::Killed { names: vec![long(); 9], trap_pending: true, of_app: true };
+    let killed = vec![stop(), failed(1), failed(2), (15, shell()), (59, kill)];
+    let left = Step::Killed { names: vec![long(); 9], trap_pending: false, of_app: false };
+    let behind = Step::StandInEnded(long(), Ending::Exited(0));
+    for (steps, begins) in [
+        (
+            vec![stop(), failed(1), over(), (20, exited(0))],
+            "report: drained in 5s, exit code 0; FAILED",
+        ),
+        (vec![stop(), failed(1), (9, exited(0))], "report: ended early, at +9s"),
+        (killed, "report: KILLED xxx"),
+        (vec![stop(), over(), (20, exited(0)), (59, left)], "report: KILLED what xxx"),
+        (vec![stop(), (15, shell()), (15, exited(143)), (20, behind)], "report: drained in 5s"),
+        (vec![stop(), (60, Step::GaveUp { names: vec![long(); 9] })], "report: LEFT to"),
+    ] {
+        let (mut timeline, t0) = recorded(plan(), steps);
+        timeline.app = long();
+        timeline.keep_command_line(&long(), "y".repeat(128));
+        let mut seen = seen(123_456, 65_432, 4321, t0);
+        let open = Some(OpenConnections { open: 4321, active: 1234 });
+        (seen.at_forward, seen.at_kill) = (open, open);
+        seen.counts.missed = Some(Missed::EventsLost);
+        timeline.traffic = Some(HoldTraffic::Seen(seen));
+        let summary = timeline.summary(0, None, t0 + Duration::from_secs(59));
+        let text = short::report(&summary);
+        // With what the log writes before it.
+        let line = format!("reprieve: warn: {text}");
+        assert!(line.chars().count() <= 200 && text.ends_with("; ..."), "{}: {line}", line.len());
+        assert!(text.starts_with(begins), "{text}");
+    }
 }
 
 #[test]
@@ -184,8 +297,9 @@ fn an_end_by_itself() {
     let signaled = Step::MainEnded(Ending::Signaled(Signal::QUIT));
     let steps = || vec![(0, signaled), (0, swept(&[3, 4, 5, 6, 7, 8, 9, 10]))];
     let report = in_text(plan(), steps(), 1, 131);
-    assert!(report.starts_with("report: app (pid 2) ended by itself; it was killed by SIGQUIT; "));
-    assert!(report.ends_with("app (pid 8) and 2 more; exit code 131"), "{report}");
+    let expected = "report: app (pid 2) ended by itself, exit code 131; left over, and ended in time: \
+                    app (pid 3), app (pid 4) and 6 more";
+    assert_eq!(report, expected);
     let report = in_json(plan(), vec![(0, exited(0))], 1, 0);
     assert!(report["unused_ms"].is_null() && report["sufficient_grace_period_ms"].is_null());
 }
@@ -194,8 +308,8 @@ fn an_end_by_itself() {
 fn failed_hooks() {
     let not_run = Step::NotRun(hook());
     let report = in_text(plan(), vec![stop(), (60, not_run)], 60, 0);
-    assert!(report.contains("; failed: on-stop hook /bin/deregister (was not run); "), "{report}");
-    assert!(!in_text(plan(), vec![stop()], 60, 0).contains("failed"));
+    assert!(report.contains("; FAILED: on-stop hook deregister was not run"), "{report}");
+    assert!(!in_text(plan(), vec![stop()], 60, 0).contains("FAILED"));
 }
 
 /// What a hold of 15 s saw: one old connection that spoke and these new ones, and data last at +6.5 s.
@@ -235,8 +349,9 @@ fn the_peers_of_a_hold() {
     };
     let peers = vec![peer(7, 16, false), peer(1, 3, true), peer(9, 1, false)];
     let (text, json) =
-        with_traffic(|t0| Seen { peers: peers.clone(), ..seen(20, 20, 0, t0) }, Why::Quiet, 15);
-    let named = "; 10.0.0.7 sent 16 of them, 10.0.0.1 sent 3 of them and looks like a probe (see --ignore-peer); the last";
+        with_traffic(|t0| Seen { peers: peers.clone(), ..seen(20, 20, 0, t0) }, Why::DelayOver, 15);
+    let named =
+        "; 20 connections came, the last at +5.2s; 10.0.0.1 looks like a probe: --ignore-peer?";
     assert!(text.contains(named), "{text}");
     let probe = value!({
         "peer": "10.0.0.1", "local_port": 80, "connections": 3, "looks_like_probe": true
@@ -253,27 +368,20 @@ fn with_traffic(seen: impl Fn(Instant) -> Seen, why: Why, held: u64) -> (String,
     timeline.traffic = Some(HoldTraffic::Seen(seen(t0)));
     let at = t0 + Duration::from_secs(held);
     timeline.record(&forwarded(why), at);
+    timeline.record(&exited(0), at);
     both(&timeline.summary(0, None, at))
 }
 
 #[test]
 fn the_traffic_of_a_hold() {
     for (counts, text) in [
-        ([0, 0, 0], "until traffic had stopped; nothing came in; SIGTERM"),
-        ([1, 0, 0], "; one connection came in, without data; SIGTERM"),
-        ([2, 0, 0], "; 2 connections came in, without data; SIGTERM"),
-        (
-            [2, 1, 0],
-            "; 2 connections came in, 1 with data, the last at +5.2s; the last data came at +6.5s, \
-             which a delay of 7s would have covered; SIGTERM",
-        ),
-        ([1, 1, 0], "; one connection came in, with data, the last at +5.2s; the last data"),
-        (
-            [2, 2, 1],
-            "; 2 connections came in, with data, the last at +5.2s, one old connection brought \
-             data; the last data",
-        ),
-        ([0, 0, 3], "; 3 old connections brought data; the last data came at +6.5s, which a"),
+        ([0, 0, 0], "until traffic stopped; 15s of 60s used, 17s would do; no connection came; "),
+        ([1, 0, 0], "; 1 connection came without data; "),
+        ([2, 0, 0], "; 2 connections came without data; "),
+        ([2, 1, 0], "; 2 connections came, 1 with data, the last at +5.2s; "),
+        ([1, 1, 0], "; 1 connection came, the last at +5.2s; "),
+        ([2, 2, 1], "; 2 connections came, the last at +5.2s; "),
+        ([0, 0, 3], "; 3 old connections sent data until +6.5s; "),
     ] {
         let [arrived, with_data, old] = counts;
         let (report, _) = with_traffic(|t0| seen(arrived, with_data, old, t0), Why::Quiet, 15);
@@ -305,7 +413,7 @@ fn the_traffic_of_a_hold() {
 /// The advice is given where the silence after the last data was long.
 #[test]
 fn which_delay_would_have_been_enough() {
-    let advice = |gap: u64, held, data| {
+    let advice = |gap: u64, held: u64, data| {
         let seen = |t0| {
             let mut seen = seen(0, 0, 1, t0);
             seen.counts.data = data;
@@ -313,9 +421,10 @@ fn which_delay_would_have_been_enough() {
             seen
         };
         let (text, json) = with_traffic(seen, Why::DelayOver, held);
-        let cut = "the last data came at +6.5s, and traffic still came when the hold ended";
+        let cut = "s, perhaps too short: requests still came; ";
         let delay = json["traffic"]["sufficient_delay_ms"].clone();
-        assert_eq!(text.contains(cut), delay.is_null(), "{text}");
+        let still_came = held * 1000 - 6500 <= gap;
+        assert_eq!(text.contains(cut), delay.is_null() && still_came, "{text}");
         assert_eq!(json["traffic"]["at_least_ms"], 7000, "{json}");
         delay
     };
@@ -332,12 +441,10 @@ fn which_delay_would_have_been_enough() {
 #[test]
 fn whether_no_delay_would_have_been_enough() {
     let advice = |held| with_traffic(|t0| seen(0, 0, 0, t0), Why::DelayOver, held);
-    let (text, json) = advice(2);
+    let (_, json) = advice(2);
     assert_eq!(json["traffic"]["sufficient_delay_ms"], Value::Null, "{json}");
-    assert!(text.contains("too short to know"), "{text}");
-    let (text, json) = advice(3);
+    let (_, json) = advice(3);
     assert_eq!(json["traffic"]["sufficient_delay_ms"], 0, "{json}");
-    assert!(!text.contains("too short"), "{text}");
 }
 
 #[test]
@@ -349,17 +456,14 @@ fn what_may_have_been_missed() {
                 seen.counts.missed = Some(Missed::EventsLost);
                 seen
             },
-            Why::Quiet,
+            Why::DelayOver,
             15,
         )
     };
     let (text, json) = missed(2, 2, 1);
     let why = "the kernel dropped events of connections that ended";
-    let part = format!(
-        "; at least 2 connections came in, with data, the last at +5.2s, at least one old connection \
-         brought data; the last data was seen at +6.5s; some may have been missed: {why}; SIGTERM"
-    );
-    assert!(text.contains(&part), "{text}");
+    let part = "; at least 2 connections came, the last at +5.2s; ";
+    assert!(text.contains(part), "{text}");
     let traffic = &json["traffic"];
     assert_eq!((&traffic["missed"], &traffic["missed_because"]), (&true.into(), &why.into()));
     assert_eq!(
@@ -367,11 +471,12 @@ fn what_may_have_been_missed() {
         (&Value::Null, &2.into())
     );
     let (text, json) = missed(0, 0, 0);
-    assert!(text.contains("; no connection was seen to come in; some may have been missed: "));
+    let part = format!("; no connection was seen; some may be missed: {why}");
+    assert!(text.contains(&part), "{text}");
     assert_eq!(json["traffic"]["sufficient_delay_ms"], Value::Null);
     let partly = |t0| Seen { unseen_because: Some("a Unix socket".into()), ..seen(1, 1, 0, t0) };
     let (text, json) = with_traffic(partly, Why::DelayOver, 15);
-    assert!(text.contains("; some may have been missed: a Unix socket; "), "{text}");
+    assert!(text.contains("; some may be missed: a Unix socket"), "{text}");
     let traffic = &json["traffic"];
     assert_eq!(
         (&traffic["unseen_because"], &traffic["missed"]),
@@ -390,11 +495,11 @@ fn who_prolonged_the_hold() {
     };
     let peer = Origin { peer: Some(([10, 0, 0, 1], 40_000).into()), port: 80 };
     let (text, json) = with_traffic(kept_by(peer), Why::DelayOver, 15);
-    assert!(text.contains("; 10.0.0.1 on port 80 prolonged the hold; SIGTERM"), "{text}");
+    assert!(text.contains("; held 15s, prolonged by 10.0.0.1 on port 80; "), "{text}");
     let expected = serde_json::json!({"peer": "10.0.0.1", "local_port": 80});
     assert_eq!(json["traffic"]["kept_by"], expected);
     let (text, json) = with_traffic(kept_by(Origin { peer: None, port: 53 }), Why::DelayOver, 15);
-    assert!(text.contains("; UDP on port 53 prolonged the hold; SIGTERM"), "{text}");
+    assert!(text.contains("; held 15s, prolonged by UDP on port 53; "), "{text}");
     let expected = serde_json::json!({"peer": null, "local_port": 53});
     assert_eq!(json["traffic"]["kept_by"], expected);
     let (text, json) = with_traffic(kept_by(peer), Why::Quiet, 15);
@@ -409,17 +514,16 @@ fn who_prolonged_the_hold() {
 #[test]
 fn what_was_open_at_the_forward_and_at_the_kill() {
     let with = |at_forward, at_kill| {
-        with_traffic(|t0| Seen { at_forward, at_kill, ..seen(0, 0, 1, t0) }, Why::Quiet, 15)
+        with_traffic(|t0| Seen { at_forward, at_kill, ..seen(0, 0, 0, t0) }, Why::DelayOver, 15)
     };
     let open = |open, active| Some(OpenConnections { open, active });
     let (text, json) = with(open(5, 2), open(1, 1));
-    assert!(text.contains("; 5 connections open at the forward, 2 of them with recent data; "));
-    assert!(text.contains("; one connection open at SIGKILL, 1 of them with recent data; "));
+    assert!(text.contains("; 5 connections open at the forward, 2 of them busy"), "{text}");
     let traffic = &json["traffic"];
     let numbers = ["open_at_forward", "active_at_forward", "open_at_kill", "active_at_kill"];
     assert_eq!(numbers.map(|key| traffic[key].as_u64()), [5, 2, 1, 1].map(Some));
-    let (text, _) = with(open(5, 0), open(5, 0));
-    assert!(!text.contains("open at"), "{text}");
+    let (text, _) = with(open(5, 0), open(0, 0));
+    assert!(!text.contains("open"), "{text}");
 }
 
 #[test]
@@ -430,12 +534,12 @@ fn traffic_that_was_not_seen() {
         both(&timeline.summary(0, None, t0 + Duration::from_secs(9)))
     };
     let (text, json) = report(HoldTraffic::NothingListens);
-    assert!(text.contains("held for 9s of 15s: nothing listens; SIGTERM"), "{text}");
+    assert!(text.contains("; held 9s of 15s: nothing listens; "), "{text}");
     let traffic = &json["traffic"];
     assert_eq!((&traffic["sufficient_delay_ms"], &traffic["connections"]), (&0.into(), &0.into()));
     assert_eq!((&traffic["silent_ms"], &traffic["missed"]), (&9000.into(), &false.into()));
     let (text, json) = report(HoldTraffic::Unseen("no netlink".into()));
-    let part = "until traffic had stopped; what came in was not seen: no netlink; SIGTERM";
+    let part = "; what came in was not seen: no netlink; ";
     assert!(text.contains(part), "{text}");
     let traffic = &json["traffic"];
     for key in ["connections", "with_data", "old_with_data", "silent_ms", "sufficient_delay_ms"] {
@@ -450,8 +554,8 @@ fn traffic_that_was_not_seen() {
 #[test]
 fn a_rehearsal_is_told_from_a_stop_signal() {
     let (timeline, t0) = recorded(plan(), vec![(0, began(None, Instant::now()))]);
-    let report = text::report(&timeline.summary(0, None, t0), MAX);
-    assert!(report.starts_with("report: SIGTERM by rehearsal; "), "{report}");
+    let report = short::report(&timeline.summary(0, None, t0));
+    assert!(report.ends_with("; SIGTERM by rehearsal"), "{report}");
 }
 
 /// Six hooks with long paths once gave a report that was cut in the middle.
@@ -468,9 +572,8 @@ fn a_report_is_bounded_by_leaving_out_and_not_by_cutting() {
     let (timeline, t0) = recorded(plan(), steps);
     let summary = timeline.summary(137, None, t0 + Duration::from_mins(1));
     for max in [4000, 3000, 2000] {
-        let (text, json) = (text::report(&summary, max), json::report(&summary, max));
-        assert!(text.len() <= max && json.len() <= max, "{} {}", text.len(), json.len());
-        assert!(text.ends_with("; exit code 137"), "{text}");
+        let json = json::report(&summary, max);
+        assert!(json.len() <= max, "{}", json.len());
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!((&json["failed_hooks"]["count"], &json["exit_code"]), (&6.into(), &137.into()));
         assert_eq!(json["killed"]["count"], 8);

@@ -49,9 +49,14 @@ pub struct FailedHook {
     pub why: String,
 }
 
+/// The command lines of so many processes are kept at most.
+const MAX_COMMAND_LINES: usize = 64;
+
 /// All that happened so far.
 #[derive(Debug)]
 pub struct Timeline {
+    /// When the app was started.
+    pub started_at: Instant,
     /// The main child, by the name that it has now or had last.
     pub app: Name,
     pub plan: Plan,
@@ -79,12 +84,17 @@ pub struct Timeline {
     /// Those who survived SIGKILL.
     pub survivors: Vec<Name>,
     pub failed_hooks: Vec<FailedHook>,
+    /// A signal ended the app, or what stood for it, that we neither sent nor forwarded.
+    pub died: bool,
+    /// The command lines of some processes, as far as they were read in time.
+    pub command_lines: Vec<(Name, String)>,
 }
 
 impl Timeline {
     /// Nothing has happened yet.
-    pub fn new(app: Name, plan: Plan) -> Timeline {
+    pub fn new(app: Name, plan: Plan, started_at: Instant) -> Timeline {
         Timeline {
+            started_at,
             app,
             plan,
             began_at: None,
@@ -104,6 +114,21 @@ impl Timeline {
             trap_pending: false,
             survivors: Vec::new(),
             failed_hooks: Vec::new(),
+            died: false,
+            command_lines: Vec::new(),
+        }
+    }
+
+    /// Keeps the command line of a process, in place of the one that it had before. Of further ones
+    /// nothing is kept, so that no limit of memory can be in the way.
+    pub fn keep_command_line(&mut self, name: &Name, line: String) {
+        if let Some(known) = self.command_lines.iter_mut().find(|(known, _)| known.pid == name.pid)
+        {
+            *known = (name.clone(), line);
+        } else if self.command_lines.len() < MAX_COMMAND_LINES
+            && self.command_lines.try_reserve(1).is_ok()
+        {
+            self.command_lines.push((name.clone(), line));
         }
     }
 

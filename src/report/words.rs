@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use crate::process::target::{Name, Reason, Target};
 use crate::report::step::Sender;
+use crate::span::Span;
 
 /// How much of its lists and texts goes into a report, which has to fit into a line.
 #[derive(Clone, Copy, Debug)]
@@ -146,13 +148,26 @@ impl fmt::Display for WhyThrough<'_> {
     }
 }
 
+/// Shows a duration to a tenth of a second; one that is shorter than that to a millisecond.
+#[derive(Clone, Copy)]
+pub struct Brief(pub Duration);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        const TENTH: u64 = 100;
+        let ms = self.0.as_millis() as u64;
+        let ms = if ms < TENTH { ms } else { (ms + TENTH / 2) / TENTH * TENTH };
+        Span(Duration::from_millis(ms)).fmt(f)
+    }
+}
+
 /// So many connections.
 pub struct Connections(pub u64);
 
 impl fmt::Display for Connections {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Connections(1) => f.write_str("one connection"),
+            Connections(1) => f.write_str("1 connection"),
             Connections(count) => write!(f, "{count} connections"),
         }
     }

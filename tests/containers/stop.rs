@@ -32,7 +32,7 @@ fn a_locked_down_container_stops_as_any_other() {
     assert_after(stop.called_at, app.hears("got SIGTERM").at, seconds(1));
     let ended = app.ends();
     assert_eq!(ended.code, 0, "{ended}");
-    assert!(!ended.said("warning"), "{ended}");
+    assert!(!ended.said("warn: "), "{ended}");
     assert!(ended.said("report: "), "{ended}");
 }
 
@@ -112,7 +112,7 @@ fn a_declared_stopsignal_is_held_back() {
     assert_after(stop.called_at, app.hears("got SIGQUIT").at, seconds(1));
     let ended = app.ends();
     assert_eq!(ended.code, 0, "{ended}");
-    assert!(!ended.said("warning") && ended.said("report: SIGQUIT"), "{ended}");
+    assert!(!ended.said("warn: ") && ended.said("SIGQUIT from outside"), "{ended}");
 }
 
 #[test]
@@ -127,6 +127,6 @@ fn an_undeclared_stopsignal_passes_with_a_warning_that_names_the_option() {
     assert!(took < seconds(5), "docker stop took {took:?}");
     let ended = app.ends();
     assert_eq!(ended.code, 0, "{ended}");
-    assert_eq!(ended.times("warning"), 1, "{ended}");
+    assert_eq!(ended.times("warn: "), 1, "{ended}");
     assert!(ended.said("--stop-signal SIGQUIT"), "{ended}");
 }

@@ -46,6 +46,9 @@
 //!         prints `ready PID`, and waits for ever; all end within two minutes
 //!     fixture procession N    leaves N orphans that end one after the other, a millisecond apart, from
 //!         SIGTERM on, prints `made N`, then listens
+//!     PLAYS="[OPTION]..." python3 server.py
+//!         the app of an example in the documentation, under any name and with any words: prints
+//!         `listening on PORT`, answers there, and does what `listen` does
 //!     fixture orphans N       makes N orphans that end at once, prints `made N`, then listens
 
 use std::ffi::CString;
@@ -62,8 +65,13 @@ use nix::unistd::{
 
 #[path = "fixture/masters.rs"]
 mod masters;
+#[path = "fixture/played.rs"]
+mod played;
 
 fn main() {
+    if let Some(words) = played::words() {
+        listen(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {

@@ -123,6 +123,11 @@ impl Ended {
         self.from(APP)
     }
 
+    /// How many lines of the app have this in them: the log may name it with its words.
+    pub fn app_times(&self, part: &str) -> usize {
+        self.app().iter().filter(|line| line.contains(part)).count()
+    }
+
     /// All of it, for the message of an assertion.
     pub fn all(&self) -> String {
         self.to_string()

@@ -247,7 +247,7 @@ fn the_app_inherits_descriptors_that_we_do_not_keep() {
 fn the_log_is_no_descriptor_that_we_let_go_of() {
     // What it warns of before the spawn opens the log early.
     let run = pid1().options("--grace-period 3s").fixture("listen");
-    run.hears("warning: ");
+    run.hears("warn: ");
     run.hears("ready");
     run.signal(libc::SIGTERM);
     let ended = run.ends();

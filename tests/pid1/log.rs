@@ -39,8 +39,7 @@ fn drain(from: impl AsFd) -> String {
 /// How many lines the log says were dropped.
 fn dropped(log: &str) -> usize {
     let counts = log.lines().filter_map(|line| {
-        let (_, count) =
-            line.split_once("warning: lines of the log dropped")?.1.split_once(": ")?;
+        let (_, count) = line.split_once("warn: lines of the log dropped")?.1.split_once(": ")?;
         Some(count.parse::<usize>().expect("a number"))
     });
     counts.sum()
@@ -161,7 +160,7 @@ fn a_report_file_on_a_full_file_system_is_a_warning() {
     let ended = run.ends();
     assert_eq!(ended.code, 7, "{}", ended.all());
     let log = ended.log();
-    let warning = format!("reprieve: warning: cannot write the report to {}: ", path.display());
+    let warning = format!("reprieve: warn: cannot write the report to {}: ", path.display());
     assert!(log.last().is_some_and(|line| line.starts_with(&warning)), "{}", ended.all());
     assert!(log[log.len() - 2].starts_with("reprieve: report: "), "{}", ended.all());
 }

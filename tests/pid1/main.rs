@@ -21,6 +21,8 @@ mod deadlines;
 #[cfg(not(without_namespaces))]
 mod drop_in;
 #[cfg(not(without_namespaces))]
+mod examples;
+#[cfg(not(without_namespaces))]
 mod hooks;
 #[cfg(not(without_namespaces))]
 mod inherited;

@@ -107,7 +107,7 @@ fn a_dropped_stop_signal_still_holds_and_kills() {
     let ended = run.ends();
     assert_after(began_at, ended.at, Duration::from_millis(500));
     assert_eq!((ended.code, ended.times("got ")), (137, 0), "{}", ended.all());
-    assert!(ended.said("delay; not forwarded, as it is rewritten to 0; it"), "{}", ended.all());
+    assert!(ended.said("; the signal is rewritten to 0, and not forwarded"), "{}", ended.all());
 }
 
 fn keeps_holding(init: Init) {
@@ -620,7 +620,7 @@ fn times_that_do_not_fit_are_refused_with_what_would() {
 fn little_time_to_drain_is_a_warning() {
     let tight = call(&mut spawning(&["--delay", "15s", "--grace-period", "20s"]));
     assert_eq!((tight.code, tight.stdout.as_str()), (0, "spawned\n"));
-    assert!(tight.stderr.starts_with("reprieve: warning: the app has only 4s"), "{}", tight.stderr);
+    assert!(tight.stderr.starts_with("reprieve: warn: the app has only 4s"), "{}", tight.stderr);
     let roomy = call(&mut spawning(&["--delay", "15s", "--grace-period", "21s"]));
     assert_eq!((roomy.code, roomy.stderr.as_str()), (0, ""));
 }
@@ -650,11 +650,7 @@ fn a_range_or_a_port_without_effect_is_a_warning() {
         match warning {
             Some(text) => {
                 let is_one = call.stderr.lines().count() == 1;
-                assert!(
-                    is_one && call.stderr.starts_with("reprieve: warning: "),
-                    "{}",
-                    call.stderr
-                );
+                assert!(is_one && call.stderr.starts_with("reprieve: warn: "), "{}", call.stderr);
                 assert!(call.stderr.contains(text), "{}", call.stderr);
             }
             None => assert_eq!(call.stderr, "", "{options:?}"),

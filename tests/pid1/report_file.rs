@@ -40,13 +40,13 @@ fn a_report_file_is_opened_again_for_the_report() {
     let folder = Folder::new();
     let path = folder.path("sub/report");
     let run = pid1().options(&with_file(&path)).fixture("listen");
-    run.hears("warning: cannot write the report");
+    run.hears("warn: cannot write the report");
     run.hears("ready");
     std::fs::create_dir(folder.path("sub")).expect("a folder");
     run.signal(libc::SIGTERM);
     let ended = run.ends();
-    assert_eq!(ended.times("warning"), 1, "{}", ended.all());
-    assert!(std::fs::read_to_string(&path).expect("a file").starts_with("report: SIGTERM"));
+    assert_eq!(ended.times("warn: "), 1, "{}", ended.all());
+    assert!(std::fs::read_to_string(&path).expect("a file").starts_with("report: drained"));
 
     std::fs::remove_file(&path).expect("the file");
     let run = pid1().options(&with_file(&path)).fixture("listen");
@@ -55,7 +55,7 @@ fn a_report_file_is_opened_again_for_the_report() {
     std::fs::create_dir(&path).expect("a folder");
     run.signal(libc::SIGTERM);
     let ended = run.ends();
-    assert_eq!(ended.times("warning: cannot write the report"), 1, "{}", ended.all());
+    assert_eq!(ended.times("warn: cannot write the report"), 1, "{}", ended.all());
 }
 
 /// A symlink of somebody else's made root's report append to a file of root.
@@ -79,7 +79,7 @@ fn a_link_that_others_may_have_made_is_not_followed() {
     // In a folder of ours nobody else makes links.
     symlink(&victim, folder.path("link")).expect("a link");
     let ended = stopped(&with_file(&folder.path("link")), "listen");
-    assert!(!ended.said("warning"), "{}", ended.all());
+    assert!(!ended.said("warn: "), "{}", ended.all());
     assert!(std::fs::read(&victim).expect("the file").starts_with(b"as it wasreport: "));
 }
 
@@ -103,7 +103,7 @@ fn the_reader_of_a_fifo_sees_no_end_before_the_report() {
     let ended = run.ends();
     assert_eq!(seen(), PollFlags::POLLIN | PollFlags::POLLHUP, "{}", ended.all());
     let report = std::io::read_to_string(reader).expect("UTF-8");
-    assert!(report.starts_with("report: SIGTERM"), "{report}");
+    assert!(report.starts_with("report: drained"), "{report}");
 }
 
 /// What such a call of our program, which has to end with this code, has left in the report file.

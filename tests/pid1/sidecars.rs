@@ -123,7 +123,7 @@ fn each_preset_awaits_its_proxy_and_asks_it_to_quit() {
         let (place, answer) = place.split_once('=').expect("=ANSWER");
         let told = format!("POST http://{place}: {} (", answer.trim_end_matches('!'));
         assert_eq!(ended.times(&told), 1, "{}", ended.all());
-        assert_eq!(ended.times("warning"), 0, "{}", ended.all());
+        assert_eq!(ended.times("warn: "), 0, "{}", ended.all());
     });
 }
 

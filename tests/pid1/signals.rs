@@ -136,9 +136,9 @@ fn a_child_that_we_may_not_signal_is_a_warning() {
     );
     run.hears("ready");
     run.signal(libc::SIGUSR1);
-    run.hears("warning: cannot send SIGUSR1 to the main child");
+    run.hears("warn: cannot send SIGUSR1 to the main child");
     run.signal(libc::SIGTERM);
-    run.hears("warning: cannot send SIGTERM to ");
+    run.hears("warn: cannot send SIGTERM to ");
     send(run.main_pid(), libc::SIGTERM);
     let ended = run.ends();
     assert_eq!(ended.code, 7, "{}", ended.all());
@@ -333,10 +333,7 @@ fn lines_that_a_full_pipe_dropped_are_counted() {
     let mut log = String::new();
     reader.read_to_string(&mut log).expect("a log");
     let log: Vec<&str> = log.trim_start_matches('.').lines().collect();
-    assert_eq!(
-        log[0],
-        "reprieve: warning: lines of the log dropped, as stderr did not take them: 2"
-    );
+    assert_eq!(log[0], "reprieve: warn: lines of the log dropped, as stderr did not take them: 2");
     assert!(log.last().is_some_and(|line| line.contains("report: ")), "{log:?}");
     assert_eq!(log.iter().filter(|line| line.contains("dropped")).count(), 1, "{log:?}");
 }

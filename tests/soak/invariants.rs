@@ -290,11 +290,11 @@ impl Judge<'_> {
         let mapped = |code: i32| if plan.expected.contains(&code) { 0 } else { code };
         let code = self.played.ended.code;
         if let Some(report) = report {
-            let signal = report["app_signal"].as_str();
+            let signal = report["main_signal"].as_str();
             let number = signal.map(|name| {
                 (1..=64).find(|number| signal_name(*number) == name).unwrap_or_default()
             });
-            let of_app = match (report["app_exit_code"].as_i64(), number) {
+            let of_app = match (report["main_exit_code"].as_i64(), number) {
                 (Some(code), _) => code as i32,
                 (None, Some(signal)) => 128 + signal,
                 (None, None) => 137,

@@ -36,7 +36,7 @@ fn read(mut from: impl Read) -> String {
 fn an_event_is_a_line() {
     let (reader, writer) = small_pipe();
     logged_with(stderr(writer, Format::Text), || warn!(event = "tight", "only {}s", 2));
-    assert_eq!(read(&reader), "reprieve: warning: only 2s\n");
+    assert_eq!(read(&reader), "reprieve: warn: only 2s\n");
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_line_for_which_a_pipe_has_no_room_is_dropped_whole() {
         stderr.log(Level::INFO, &info(&"x".repeat(MAX_LINE)));
     }
     // There is room for the count, but not for the second one.
-    let dropped = "reprieve: warning: lines of the log dropped, as stderr did not take them: 1\n";
+    let dropped = "reprieve: warn: lines of the log dropped, as stderr did not take them: 1\n";
     assert_eq!(read(&reader), format!("reprieve: one\n{dropped}"));
     stderr.log(Level::INFO, &info("two"));
     assert_eq!(read(&reader), format!("{dropped}reprieve: two\n"));
@@ -68,7 +68,7 @@ fn an_object_that_is_too_long_is_dropped_and_counted() {
     }
     let log = read(&reader);
     assert_eq!(log.lines().count(), 2, "{log}");
-    assert!(log.starts_with("{\"level\":\"warn\",\"event\":\"dropped\","), "{log}");
+    assert!(log.contains("\"event\":\"dropped\",") && log.starts_with('{'), "{log}");
     assert!(log.ends_with(&("1".repeat(MAX_LINE - 1) + "\n")), "{log}");
 }
 
@@ -84,7 +84,7 @@ fn after_a_part_of_a_line_the_next_one_begins_a_new_line() {
     let log = read(&ours);
     assert!(log.starts_with("reprieve: one\nreprieve: xxx") && log.ends_with('x'), "{log}");
     stderr.log(Level::INFO, &info("three"));
-    let log = "\nreprieve: warning: lines of the log dropped, as stderr did not take them: 2\n\
+    let log = "\nreprieve: warn: lines of the log dropped, as stderr did not take them: 2\n\
                reprieve: three\n";
     assert_eq!(read(&ours) + &read_more(&ours), log);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::process::target::Reason;
 use crate::test_support::*;
 
 #[test]
@@ -17,7 +18,25 @@ fn steps_have_a_place_in_the_log() {
         (done(quit(), Ok(String::new())), "sidecar_told", [false, false, true]),
         (done(quit(), Err(String::new())), "sidecar_told", [false, true, true]),
         (Step::NotRun(quit()), "not_run", [false, true, false]),
+        (killed(&[3], false), "killed", [false, true, false]),
+        (Step::GaveUp { names: vec![name(3)] }, "gave_up", [false, true, false]),
     ] {
         assert_eq!((step.event(), place(&step)), (name, expected), "{step:?}");
     }
+}
+
+#[test]
+fn who_was_signalled() {
+    let others = || vec![name(3)];
+    for target in [
+        Target::Through(Reason::Ignored, others()),
+        Target::Spared(Reason::Filter, others()),
+        Target::StandIns(others()),
+    ] {
+        assert_eq!(to(target).signalled(), others());
+    }
+    assert_eq!(to(Target::Group(Reason::Option)).signalled(), []);
+    assert_eq!(Step::PassedOn { names: others(), left_over: true }.signalled(), others());
+    assert_eq!(swept(&[3]).signalled(), others());
+    assert_eq!(killed(&[3], false).signalled(), [], "their command lines are gone");
 }

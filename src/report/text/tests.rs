@@ -1,14 +1,14 @@
 use std::time::Duration;
 
 use super::*;
-use crate::process::target::Reason;
+use crate::process::target::{Reason, Target};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::plan::{Delay, Plan};
 use crate::test_support::*;
 
 /// What is logged of a step at this time of a shutdown that began at `t0`.
 fn in_words(plan: &Plan, step: &Step, t0: Instant, now: Instant, ended: Option<Ending>) -> String {
-    let mut timeline = Timeline::new(name(2), plan.clone());
+    let mut timeline = Timeline::new(name(2), plan.clone(), t0);
     timeline.began_at = Some(t0);
     timeline.ended = ended.map(|ending| (t0, ending));
     super::step(step, &timeline, now)

@@ -90,7 +90,7 @@ fn only_hooks_fail_in_the_report() {
 fn whom_sigkill_ended_is_what_the_statuses_say() {
     let now = Instant::now();
     let sent = |pids: &[i32], of_app| {
-        let mut timeline = Timeline::new(name(2), plan());
+        let mut timeline = Timeline::new(name(2), plan(), Instant::now());
         timeline.record(&killed_of(pids, true, of_app), now);
         timeline
     };

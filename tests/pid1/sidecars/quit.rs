@@ -197,7 +197,7 @@ fn a_sidecar_that_is_not_there_is_a_warning() {
     let ended = pod("--quit-url http://127.0.0.1:4000/quit").fixture("state").ends();
     assert_eq!(ended.code, 0, "{}", ended.all());
     let told = "POST http://127.0.0.1:4000/quit: connection refused (";
-    assert_eq!((ended.times(told), ended.times("warning")), (1, 1), "{}", ended.all());
+    assert_eq!((ended.times(told), ended.times("warn: ")), (1, 1), "{}", ended.all());
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn an_answer_in_bits_or_after_others_counts() {
         send(run.main_pid(), libc::SIGUSR1);
         let ended = run.ends();
         assert_eq!(ended.times("POST http://127.0.0.1:4000/quit: 200 ("), 1, "{}", ended.all());
-        assert_eq!((ended.code, ended.times("warning")), (3, 0), "{}", ended.all());
+        assert_eq!((ended.code, ended.times("warn: ")), (3, 0), "{}", ended.all());
     });
 }
 

@@ -150,7 +150,7 @@ fn after_the_timeout_it_starts_with_a_warning_if_asked_to() {
         let ended = run.ends();
         assert_eq!(ended.code, 3, "{}", ended.all());
         let warning = format!("(--await-timeout): {answer}; the app is started all the same");
-        assert_eq!((ended.times("warning"), ended.times(&warning)), (1, 1), "{}", ended.all());
+        assert_eq!((ended.times("warn: "), ended.times(&warning)), (1, 1), "{}", ended.all());
     });
 }
 

@@ -109,7 +109,7 @@ fn a_leftovers_timeout_that_cannot_be_used_is_a_warning() {
         let ended = run.ends();
         assert_eq!(ended.code, 7, "{options}: {ended}");
         let log = ended.log();
-        let warned = |line: &&str| line.contains("warning") && line.contains("leftovers-timeout");
+        let warned = |line: &&str| line.contains("warn: ") && line.contains("leftovers-timeout");
         assert_eq!(log.into_iter().filter(warned).count(), 1, "{options}: {ended}");
     }
     // As it is, by default or asked for, nothing is to be warned of.

@@ -143,7 +143,7 @@ fn a_shell_that_always_catches_sigterm_is_looked_through() {
         let script = format!("trap 'echo trapped; exit 7' TERM; {APP}; true");
         let ended = stop(json().shell(&[shell], &script), libc::SIGTERM);
         assert_heard_once(&ended, shell, "SIGTERM");
-        assert_eq!((ended.times("trapped"), ended.code), (1, 7), "{shell}: {ended}");
+        assert_eq!((ended.app_times("trapped"), ended.code), (1, 7), "{shell}: {ended}");
     }
 }
 
