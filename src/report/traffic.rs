@@ -43,14 +43,17 @@ pub fn advice(seen: &Traffic) -> String {
     }
 }
 
-/// Whom the new connections came from: who looks like a probe, and those who sent a quarter of them or
-/// the last data, which the advice is for.
+/// Whom the new connections came from: who looks like a probe, and those who sent a quarter of them, but
+/// not all, or the last data, which the advice is for.
 fn peers(seen: &Traffic, counts: &Counts) -> Vec<String> {
     let last = counts.last_data.and_then(|data| data.from.peer).map(|peer| peer.ip());
     let probes = seen.peers.iter().filter(|one| one.looks_like_probe);
     let probes = probes.map(|one| format!("{} looks like a probe: --ignore-peer?", one.peer));
     let sent_much = |one: &&PeerCount| {
-        !one.looks_like_probe && (one.connections * 4 >= counts.arrived || Some(one.peer) == last)
+        let is_one_of_many = one.connections < counts.arrived;
+        !one.looks_like_probe
+            && is_one_of_many
+            && (one.connections * 4 >= counts.arrived || Some(one.peer) == last)
     };
     let others = seen.peers.iter().filter(sent_much);
     probes

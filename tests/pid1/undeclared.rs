@@ -12,14 +12,14 @@ fn warns(options: &str, app: &str, signal: i32, name: &str) {
     let run = pid1().options(options).fixture(app);
     run.hears("ready");
     let sent_at = run.signal(signal);
-    let line = run.hears(&format!("reprieve: warning: fixture (pid 2) ignores {name}"));
+    let line = run.hears(&format!("reprieve: warn: fixture (pid 2) ignores {name}"));
     assert_after(sent_at, line.at, 3 * SECOND);
     assert!(line.text.contains(&format!("say {hint}, or the runtime kills all")), "{}", line.text);
     // It is said once, and the end of the app says no more.
     run.signal(signal);
     run.signal(libc::SIGTERM);
     let ended = run.ends();
-    assert_eq!(ended.times("warning"), 1, "{}", ended.all());
+    assert_eq!(ended.times("warn: "), 1, "{}", ended.all());
 }
 
 /// 15.13: it does nothing then, also by default, and SIGTERM would.
@@ -48,7 +48,7 @@ fn an_app_that_goes_on() {
         let line = run.hears(&hint).text;
         assert!(line.contains(&format!("say --stop-signal {name}, or")), "{line}");
         run.signal(libc::SIGHUP);
-        assert_eq!(run.ends().times("warning"), 1);
+        assert_eq!(run.ends().times("warn: "), 1);
     }
 }
 
@@ -79,7 +79,7 @@ fn an_app_that_stops_listening() {
     for (run, warnings) in [(rotates, 0), (drains, 1)] {
         run.signal(libc::SIGTERM);
         let ended = run.ends();
-        assert_eq!(ended.times("warning"), warnings, "{}", ended.all());
+        assert_eq!(ended.times("warn: "), warnings, "{}", ended.all());
     }
 }
 
@@ -101,10 +101,10 @@ fn what_is_meant_otherwise() {
     let last = pid1().fixture("listen --ignore SIGQUIT");
     last.hears("ready");
     last.signal(libc::SIGQUIT);
-    last.hears("warning: ");
+    last.hears("warn: ");
     for run in [windows, inside, told] {
         run.signal(libc::SIGTERM);
         let ended = run.ends();
-        assert_eq!(ended.times("warning"), 0, "{}", ended.all());
+        assert_eq!(ended.times("warn: "), 0, "{}", ended.all());
     }
 }

@@ -166,5 +166,5 @@ fn one_connection_is_told_in_the_singular() {
     sleeps(run.pid());
     client.does("request");
     let ended = run.ends();
-    assert!(ended.said("one connection "), "{}", ended.all());
+    assert!(ended.said("; 1 connection came"), "{}", ended.all());
 }
