@@ -50,7 +50,7 @@ fn an_image_without_it_gets_it_from_another_container() {
     app.stop(30).returns();
     let ended = app.ends();
     assert_eq!(ended.code, 0, "{ended}");
-    assert!(ended.said("held for 300ms, the whole delay"), "{ended}");
+    assert!(ended.said("; held 0.3s; "), "{ended}");
 }
 
 #[test]
