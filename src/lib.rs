@@ -3,6 +3,7 @@
 //! It is a program. The library is for the other members of this workspace, which share the
 //! declaration of the options and the plan with it; nobody else should rely on it.
 
+mod check;
 #[doc(hidden)]
 pub mod cli;
 mod copy;
@@ -50,8 +51,9 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
-use tracing::{error, info, warn};
+use tracing::{Level, debug, error, info};
 
+use crate::cli::warnings::Warning;
 use crate::cli::{Config, Invocation};
 use crate::exit::StartError;
 use crate::log::Log;
@@ -83,6 +85,10 @@ pub fn main(arguments: &(impl Iterator<Item = OsString> + Clone)) -> u8 {
         Ok(Invocation::Pause) => waiting().map_or_else(fail_early, pause::run),
         Ok(Invocation::Run(mut config)) => {
             let log = log::start(config.log_level, config.log_format, config.report_file.take());
+            if config.check {
+                let (text, code) = check::run(&config, &log);
+                return print(&text).max(code);
+            }
             run(*config, inherited, &log).unwrap_or_else(|error| fail(&error))
         }
         Err(error) => fail_early(error),
@@ -91,14 +97,10 @@ pub fn main(arguments: &(impl Iterator<Item = OsString> + Clone)) -> u8 {
 
 /// Up to the spawn every error ends us; after it none does.
 fn run(mut config: Config, inherited: Inherited, log: &Log) -> Result<u8, StartError> {
-    let tight = config.plan.check().map_err(|misfit| StartError::Failed(misfit.to_string()))?;
-    if let Some(tight) = tight {
-        warn!(event = "tight", "{tight}");
+    if config.log_level >= Level::DEBUG {
+        check::plan(&config).iter().for_each(|line| debug!(event = "plan", "{line}"));
     }
-    let unused = config.plan.unused_leftovers_timeout().into_iter();
-    for why in unused.chain(config.unused_traffic_options()) {
-        warn!(event = "unused_option", "{why}");
-    }
+    config.warnings()?.iter().for_each(Warning::log);
     config.watched.find_gateway();
     if let Some(file) = log.report_file {
         file.check();

@@ -122,7 +122,7 @@ impl CommandLine {
         let is_it = |word: &str| culprit.is_some_and(|culprit| word.contains(culprit));
         let word = self.words.iter().skip(1).find(|(word, _)| is_it(word));
         let place = word.map_or(self.words[0].1, |(_, place)| *place);
-        Some(Refused { place, why: one_line(&error, &[]) })
+        Some(Refused { place, why: one_line(&error, &[], &[]) })
     }
 
     fn matches(&self) -> Result<ArgMatches, clap::Error> {

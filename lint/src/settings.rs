@@ -142,7 +142,7 @@ fn refusal(long: &str, text: &str) -> Option<String> {
         ArgAction::Count => values::count(text).err(),
         _ => {
             let line = ["reprieve", &format!("--{long}={text}"), "--", "app"];
-            command.try_get_matches_from(line).err().map(|error| one_line(&error, &[]))
+            command.try_get_matches_from(line).err().map(|error| one_line(&error, &[], &[]))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The options as clap declares them, and the text of `--help`.
 //!
-//! clap is built without its `wrap_help`, so the lines of the help are broken here. Each fits into
-//! 80 columns, with the default that clap adds to the last one.
+//! clap is built without its `wrap_help`, so the lines of the help are broken here: they have 70
+//! columns. The first paragraph of an option is its line in `-h`, where it is one of [`COMMON`].
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -22,11 +22,34 @@ use crate::tasks::task::Hooks;
 use crate::traffic::network::IgnoredPeer;
 use crate::traffic::quiet::HoldUntil;
 
+/// The options in `-h`.
+pub const COMMON: [&str; 10] = [
+    "delay",
+    "grace-period",
+    "rehearse",
+    "stop-signal",
+    "rewrite",
+    "expect-exit",
+    "verbose",
+    "report-file",
+    "health-listen",
+    "check",
+];
+
 const ABOUT: &str = "\
 A tiny init (PID 1) for containers. It holds the stop signal back while load
 balancers stop sending traffic and the app still serves, then forwards it, and
 sends SIGKILL to what is left shortly before the grace period ends. It also
 reaps zombies and forwards all other signals.";
+
+const AFTER_SHORT_HELP: &str = "\
+An option can be set by a variable too: --delay by REPRIEVE_DELAY.
+
+Example: of the 60 seconds that the orchestrator allows, hold SIGTERM back for
+15, then forward it
+  reprieve --delay 15s --grace-period 60s -- node server.js
+
+All options: --help";
 
 const AFTER_HELP: &str = "\
 D is a duration: 500ms, 15s, 1m30s, 2h; a bare number is seconds.
@@ -76,7 +99,8 @@ pub fn variable(long: &str) -> String {
     name = "reprieve",
     version,
     about = ABOUT,
-    after_help = AFTER_HELP,
+    after_help = AFTER_SHORT_HELP,
+    after_long_help = AFTER_HELP,
     override_usage = "reprieve [OPTIONS] [--] COMMAND [ARG]...",
     disable_help_flag = true,
     disable_version_flag = true,
@@ -112,43 +136,44 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Shutdown")]
 pub struct ShutdownArgs {
-    /// Hold the stop signal back this long, then forward
-    /// it; with MIN..MAX at least MIN, at most MAX, and in
-    /// between until traffic has stopped
+    /// Hold the stop signal back this long
+    ///
+    /// Then it is forwarded. With MIN..MAX it is held at least MIN, at most
+    /// MAX, and in between until traffic has stopped.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D|MIN..MAX", default_value = "0s", value_parser = values::delay)]
     pub delay: Delay,
-    /// Time from the stop signal to the orchestrator's own
-    /// SIGKILL (docker stop -t, stopTimeout,
-    /// terminationGracePeriodSeconds), less the time that a
-    /// preStop hook takes. What is left shortly before its
-    /// end gets SIGKILL; none: no deadline
+    /// How long the orchestrator waits
+    ///
+    /// From the stop signal to the orchestrator's own SIGKILL (docker stop
+    /// -t, stopTimeout, terminationGracePeriodSeconds), less the time that a
+    /// preStop hook takes. What is left shortly before its end gets SIGKILL;
+    /// none: no deadline.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "none", value_parser = values::grace_period)]
     pub grace_period: GracePeriod,
-    /// Send SIGKILL this long before the grace period
-    /// ends
+    /// Send SIGKILL this long before the grace period ends
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "1s", value_parser = values::duration)]
     pub margin: Duration,
-    /// On a second stop signal, forward at once (hurry) or
-    /// go on holding it back (ignore)
+    /// On a second stop signal, forward at once (hurry) or go on holding it
+    /// back (ignore)
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
     pub on_repeat: OnRepeat,
-    /// Run the app this long, or until it listens on a
-    /// port (listening), or until a GET of this URL has
-    /// returned 2xx; then act as if a stop signal had come,
-    /// and exit with 0 only if the app ends by itself, in
-    /// time, with 0. The grace period is 30s if none is
-    /// given
+    /// Run the app this long, then act as if
+    /// a stop signal had come
+    ///
+    /// WHEN is a duration; or listening, until the app listens on a port; or
+    /// a URL, until a GET of it has returned 2xx. Exit with 0 only if the app
+    /// ends by itself, in time, with 0. The grace period is 30s if none is
+    /// given.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "WHEN", value_parser = values::when)]
     pub rehearse: Option<When>,
-    /// In a rehearsal, send requests to this URL until the
-    /// app accepts no more connections, and fail if one is
-    /// refused too early or cut; repeatable
-    /// [default: the URL of --rehearse]
+    /// In a rehearsal, send requests to this URL until the app accepts no
+    /// more connections, and fail if one is refused too early or cut;
+    /// repeatable [default: the URL of --rehearse]
     #[arg(verbatim_doc_comment, long, value_name = "URL", value_delimiter = ',')]
     pub rehearse_url: Vec<Url>,
 }
@@ -170,31 +195,26 @@ impl Default for ShutdownArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Traffic, watched while the stop signal is held back")]
 pub struct TrafficArgs {
-    /// The hold ends when no data comes (quiet),
-    /// none on new connections (no-new), or none
-    /// and all are closed (closed); needs
-    /// --delay MIN..MAX [default: quiet]
+    /// The hold ends when no data comes (quiet), none on new connections
+    /// (no-new), or none and all are closed (closed); needs --delay MIN..MAX
+    /// [default: quiet]
     #[arg(verbatim_doc_comment, long, value_name = "WHAT", hide_possible_values = true)]
     pub hold_until: Option<HoldUntil>,
-    /// Traffic has stopped when nothing came in for
-    /// this long; needs --delay MIN..MAX
-    /// [default: 3s]
+    /// Traffic has stopped when nothing came in for this long; needs
+    /// --delay MIN..MAX [default: 3s]
     #[arg(verbatim_doc_comment, long, value_name = "D", value_parser = values::duration)]
     pub quiet_window: Option<Duration>,
-    /// Watch the traffic to these ports; repeatable
-    /// [default: all TCP ports on which the app or
-    /// what it started listens]
+    /// Watch the traffic to these ports; repeatable [default: all TCP ports
+    /// on which the app or what it started listens]
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
     pub traffic_port: Vec<u16>,
-    /// Do not count traffic to these ports (for
-    /// example metrics); repeatable
+    /// Do not count traffic to these ports (for example metrics); repeatable
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "PORT[,PORT]", value_delimiter = ',', value_parser = values::port)]
     pub ignore_port: Vec<u16>,
-    /// Do not count traffic from these addresses;
-    /// gateway: from where most nodes send probes;
-    /// repeatable
+    /// Do not count traffic from these addresses; gateway: from where most
+    /// nodes send probes; repeatable
     #[arg(verbatim_doc_comment, long, value_name = "CIDR[,CIDR]")]
     #[arg(value_delimiter = ',', value_parser = values::ignored_peer)]
     pub ignore_peer: Vec<IgnoredPeer>,
@@ -204,31 +224,33 @@ pub struct TrafficArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Signals")]
 pub struct SignalArgs {
-    /// The signals that begin the shutdown, for
-    /// example an image's STOPSIGNAL;
-    /// repeatable [default: SIGTERM]
+    /// The signals that begin the shutdown
+    ///
+    /// For example an image's STOPSIGNAL; repeatable [default: SIGTERM]
     #[arg(verbatim_doc_comment, long, value_name = "SIG[,SIG]")]
     #[arg(value_delimiter = ',', value_parser = values::forwardable_signal)]
     pub stop_signal: Vec<Signal>,
-    /// Forward the second signal in place of the
-    /// first; SIG:0 forwards nothing; repeatable
+    /// Forward the second signal in place of the first
+    ///
+    /// SIG:0 forwards nothing; repeatable
     #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_name = "SIG:SIG")]
     #[arg(value_delimiter = ',', value_parser = values::rewrite)]
     pub rewrite: Vec<Rewrite>,
-    /// Forward signals to the app's process group
-    /// [default: to the app alone, but to the group
-    /// if it is a shell without a trap for them]
+    /// Forward signals to the app's process group at once
+    ///
+    /// By default they go to the process that is started, and to what it
+    /// leaves when it ends; where that is a shell, or does nothing with the
+    /// signal, to what it runs.
     #[arg(verbatim_doc_comment)]
     #[arg(short = 'g', long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub process_group: bool,
-    /// Forward signals to the app alone, even if it
-    /// is a shell without a trap for them
+    /// Forward signals to the process that is started alone, even if it is a
+    /// shell
     #[arg(verbatim_doc_comment)]
     #[arg(short = 'c', long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub single_child: bool,
-    /// Signal that reprieve gets when its parent
-    /// process dies
+    /// Signal that reprieve gets when its parent process dies
     #[arg(verbatim_doc_comment, short, long, value_name = "SIG", value_parser = values::signal)]
     pub parent_death_signal: Option<Signal>,
 }
@@ -237,27 +259,25 @@ pub struct SignalArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Processes")]
 pub struct ProcessArgs {
-    /// Processes that outlive the app: send SIGTERM,
-    /// later SIGKILL (stop), wait until a stop signal
-    /// comes (wait), or SIGKILL at once
-    /// (kill)
+    /// Processes that outlive the app: send SIGTERM, later SIGKILL (stop),
+    /// wait until a stop signal comes (wait), or SIGKILL at once (kill)
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "stop", hide_possible_values = true)]
     pub leftovers: Leftovers,
-    /// Send SIGKILL to leftovers this long after the end
-    /// of the app, or none [default: 5s if it ended by
-    /// itself or there is no grace period]
+    /// Send SIGKILL to leftovers this long after the end of the app, or none
+    /// [default: 5s if it ended by itself or there is no grace period]
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", value_parser = values::leftovers_timeout)]
     pub leftovers_timeout: Option<LeftoversTimeout>,
-    /// Exit with 0 where the app ends with this exit
-    /// code; repeatable
+    /// Exit with 0 where the app ends with this code
+    ///
+    /// Repeatable.
     #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_name = "CODE")]
     #[arg(value_delimiter = ',', value_parser = values::exit_code)]
     pub expect_exit: Vec<u8>,
-    /// No effect, accepted because tini has it: reprieve
-    /// is a subreaper whenever it is not PID 1
+    /// No effect, accepted because tini has it: reprieve is a subreaper
+    /// whenever it is not PID 1
     #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub subreaper: bool,
@@ -282,19 +302,22 @@ impl Default for ProcessArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logging")]
 pub struct LoggingArgs {
-    /// Log more; repeatable: -vv logs everything
+    /// Log more, and first the plan
+    ///
+    /// Repeatable: -vv logs everything.
+    #[arg(verbatim_doc_comment)]
     #[arg(short, long, value_parser = values::count, action = ArgAction::Count)]
     pub verbose: u8,
     /// Log only warnings and errors
     #[arg(short, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub quiet: bool,
-    /// Format of the log: text, or json with one object
-    /// per line
+    /// Format of the log: text, or json with one object per line
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub log_format: Format,
-    /// Also append the report to this file (for example
-    /// /dev/termination-log)
+    /// Also append the report to this file
+    ///
+    /// For example /dev/termination-log.
     #[arg(verbatim_doc_comment, long, value_name = "PATH")]
     pub report_file: Option<PathBuf>,
 }
@@ -309,20 +332,20 @@ impl Default for LoggingArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Readiness, for load balancers that check health themselves")]
 pub struct ReadinessArgs {
-    /// Create this file once the app has started;
-    /// remove it at the stop signal or when the app
-    /// ends
+    /// Create this file once the app has started; remove it at the stop
+    /// signal or when the app ends
     #[arg(verbatim_doc_comment, long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
-    /// Answer GET /readyz and /livez here: /readyz
-    /// with 200, from the stop signal on with 503;
-    /// /livez with 200 until the app has ended
+    /// Answer GET /readyz and /livez here
+    ///
+    /// /readyz with 200, from the stop signal on with 503; /livez with 200
+    /// until the app has ended.
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "ADDR:PORT", value_parser = values::listen_address)]
     pub health_listen: Option<SocketAddr>,
-    /// Before the stop signal, /readyz returns this
-    /// URL's status; with tcp://HOST:PORT, 200 once
-    /// somebody listens there; needs --health-listen
+    /// Before the stop signal, /readyz returns this URL's status; with
+    /// tcp://HOST:PORT, 200 once somebody listens there; needs
+    /// --health-listen
     #[arg(verbatim_doc_comment, long, value_name = "URL")]
     pub health_upstream: Option<Upstream>,
 }
@@ -331,17 +354,16 @@ pub struct ReadinessArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Hooks")]
 pub struct HookArgs {
-    /// Run this command when the stop signal comes, and hold
-    /// the signal back at least until it has ended;
-    /// repeatable, run in order
+    /// Run this command when the stop signal comes, and hold the signal back
+    /// at least until it has ended; repeatable, run in order
     #[arg(verbatim_doc_comment, long, value_name = "CMD", value_parser = Hooks::parse)]
     pub on_stop: Vec<Hooks>,
-    /// Run this command once the app and its leftovers have
-    /// ended; repeatable, run in order
+    /// Run this command once the app and its leftovers have ended;
+    /// repeatable, run in order
     #[arg(verbatim_doc_comment, long, value_name = "CMD", value_parser = Hooks::parse)]
     pub on_exit: Vec<Hooks>,
-    /// Send SIGTERM to a hook that takes longer than this,
-    /// and SIGKILL 1s later
+    /// Send SIGTERM to a hook that takes longer than this, and SIGKILL 1s
+    /// later
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "10s", value_parser = values::duration)]
     pub hook_timeout: Duration,
@@ -357,27 +379,24 @@ impl Default for HookArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sidecars")]
 pub struct SidecarArgs {
-    /// Start the app only once a GET of this URL has
-    /// returned 2xx; repeatable
+    /// Start the app only once a GET of this URL has returned 2xx;
+    /// repeatable
     #[arg(verbatim_doc_comment, long, value_name = "URL", value_delimiter = ',')]
     pub await_url: Vec<Url>,
-    /// Exit with 125 if not ready within this
-    /// time; a rehearsal has failed
+    /// Exit with 125 if not ready within this time; a rehearsal has failed
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "D", default_value = "60s", value_parser = values::duration)]
     pub await_timeout: Duration,
-    /// Start the app anyway if not ready within
-    /// --await-timeout
+    /// Start the app anyway if not ready within --await-timeout
     #[arg(verbatim_doc_comment, long, value_parser = values::switch, action = ArgAction::SetTrue)]
     pub await_or_start: bool,
-    /// When the app has ended, send a POST (or METHOD)
-    /// to this URL; repeatable
+    /// When the app has ended, send a POST (or METHOD) to this URL;
+    /// repeatable
     #[arg(verbatim_doc_comment, long, value_name = "[METHOD=]URL", value_delimiter = ',')]
     pub quit_url: Vec<Request>,
-    /// Preset of --await-url and --quit-url for
-    /// linkerd, istio, cloud-sql-proxy, consul, dapr
-    /// or kuma; the variable REPRIEVE_SIDECAR=none
-    /// switches it off
+    /// Preset of --await-url and --quit-url for linkerd, istio,
+    /// cloud-sql-proxy, consul, dapr or kuma; the variable
+    /// REPRIEVE_SIDECAR=none switches it off
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "NAME", default_value = "none", hide_possible_values = true)]
     pub sidecar: Preset,
@@ -399,11 +418,18 @@ impl Default for SidecarArgs {
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Other")]
 pub struct OtherArgs {
-    /// Run nothing: copy reprieve itself into this folder,
-    /// for a container whose image lacks it
+    /// Run nothing: copy reprieve itself into this folder, for a container
+    /// whose image lacks it
     #[arg(verbatim_doc_comment, long, value_name = "DIR")]
     pub copy_to: Option<PathBuf>,
-    /// Print this help
+    /// Check all, print the plan, and start nothing
+    ///
+    /// The plan has what happens at a stop and when, whom signals go to, what
+    /// is watched, and where each value comes from. Exit with 0, or with 125,
+    /// 126 or 127 and what is wrong.
+    #[arg(verbatim_doc_comment, long, value_parser = values::switch, action = ArgAction::SetTrue)]
+    pub check: bool,
+    /// Print the common options (-h) or all of them (--help)
     #[arg(short, long, action = ArgAction::Help)]
     pub help: Option<bool>,
     /// Print the version

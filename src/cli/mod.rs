@@ -3,17 +3,27 @@
 //! - `mod.rs`: the configuration that the options make, checked
 //! - `args.rs`: the options as clap declares them, and the text of `--help`
 //! - `plain.rs`: reads a plain command line without clap
+//! - `settings.rs`: what was given, as it was given
+//! - `given.rs`: the same as the plan shows it, and the defaults
+//! - `variables.rs`: which variables of the environment are ours, and which look like it
 //! - `switches.rs`: the options that exclude each other
 //! - `values.rs`: parsers for the values of options
-//! - `error.rs`: clap's errors in one line
+//! - `error.rs`: clap's errors in one line, with a remedy
+//! - `nearest.rs`: the option that was probably meant
+//! - `warnings.rs`: what is allowed, and probably not meant
 
 pub mod args;
 pub mod error;
 #[cfg(any(fuzzing, test))]
 pub mod fuzz;
+pub mod given;
+mod nearest;
 mod plain;
+pub mod settings;
 mod switches;
 pub mod values;
+mod variables;
+pub mod warnings;
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -26,11 +36,14 @@ use tracing::Level;
 
 pub use crate::cli::args::command;
 use crate::cli::args::{
-    Args, HookArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs, TrafficArgs,
-    variable,
+    Args, COMMON, HookArgs, ProcessArgs, ReadinessArgs, ShutdownArgs, SidecarArgs, SignalArgs,
+    TrafficArgs, variable,
 };
-use crate::cli::switches::{Source, Switches};
+use crate::cli::given::Given;
+use crate::cli::settings::{Setting, Source};
+use crate::cli::switches::Switches;
 use crate::cli::values::{GracePeriod, Rewrite};
+use crate::cli::variables::Kind;
 use crate::exit::StartError;
 use crate::health::readiness::ReadinessConfig;
 use crate::http::url::Request;
@@ -112,20 +125,30 @@ pub struct Config {
     pub await_: Await,
     /// The app and its arguments, at least one word.
     pub command: Vec<OsString>,
-    /// The environment of the app, which is ours without the variables that set options.
+    /// The environment of the app, which is ours without the variables that set options, or look as if
+    /// they should.
     pub environment: Vec<&'static CStr>,
+    /// Start nothing: check all, and show the plan.
+    pub check: bool,
+    /// What was given; empty where the plan is not shown.
+    pub given: Vec<Given>,
+    /// A grace period was given, perhaps as `none`.
+    has_grace_period: bool,
+    /// The variables that look like ours, and set nothing.
+    strays: Vec<&'static CStr>,
 }
 
 /// Parses and checks the command line, which begins with the name of the program, and the variables
 /// in the environment, which is that of this process. The error has one line that says what is wrong.
+#[allow(clippy::needless_pass_by_value, reason = "nobody has any use for them afterwards")]
 pub fn parse(
     arguments: Vec<OsString>,
     environment: Vec<&'static CStr>,
 ) -> Result<Invocation, StartError> {
-    if let Some((args, switches)) = plain::read(&arguments, &environment) {
-        return Invocation::run(args, switches, environment);
+    if let Some((args, settings)) = plain::read(&arguments, &environment) {
+        return Invocation::run(args, &settings, environment);
     }
-    match Judged::by_clap(arguments, &environment)? {
+    match Judged::by_clap(&arguments, &environment)? {
         Judged::Other(invocation) => Ok(invocation),
         // None of the lines that are tried in tests/options leads here.
         Judged::App(_) => Err(failed("the options cannot be read (see reprieve --help)".into())),
@@ -139,21 +162,34 @@ pub fn report_file(arguments: &[OsString], environment: &[&CStr]) -> Option<Path
 
 /// As [`parse`], by clap alone, for comparison: the program never calls it, as what clap needs to hand out
 /// values is 20 KB.
+#[allow(clippy::needless_pass_by_value, reason = "it is called as `parse` is")]
 pub fn parse_with_clap(
     arguments: Vec<OsString>,
     environment: Vec<&'static CStr>,
 ) -> Result<Invocation, StartError> {
-    let matches = match Judged::by_clap(arguments, &environment)? {
+    let matches = match Judged::by_clap(&arguments, &environment)? {
         Judged::Other(invocation) => return Ok(invocation),
         Judged::App(matches) => matches,
     };
     let args = Args::from_arg_matches(&matches).map_err(|error| failed(error.to_string()))?;
-    let source = |long: &str| match matches.value_source(&long.replace('-', "_")) {
-        Some(ValueSource::EnvVariable) => Source::Variable,
-        _ => Source::CommandLine,
+    let settings: Vec<Setting> =
+        plain::longs().filter_map(|long| found_by_clap(&matches, long)).collect();
+    Invocation::run(args, &settings, environment)
+}
+
+/// What clap was given for an option.
+fn found_by_clap(matches: &ArgMatches, long: &'static str) -> Option<Setting<'static>> {
+    let command = Args::command();
+    let option = command.get_arguments().find(|option| option.get_long() == Some(long))?;
+    let source = match matches.value_source(option.get_id().as_str())? {
+        ValueSource::CommandLine => Source::CommandLine,
+        ValueSource::EnvVariable => Source::Variable,
+        _ => return None,
     };
-    let switches = Switches::new(&args, source);
-    Invocation::run(args, switches, environment)
+    let has_value = option.get_action().takes_values() || source == Source::Variable;
+    let values = matches.get_raw(option.get_id().as_str()).into_iter().flatten();
+    let values: Vec<&[u8]> = values.filter(|_| has_value).map(OsStr::as_bytes).collect();
+    Some(Setting { long, value: values.join(&b',').into(), source })
 }
 
 /// What clap finds right.
@@ -165,8 +201,8 @@ enum Judged {
 }
 
 impl Judged {
-    fn by_clap(arguments: Vec<OsString>, environment: &[&CStr]) -> Result<Judged, StartError> {
-        if let Some(folder) = copy_to(&arguments) {
+    fn by_clap(arguments: &[OsString], environment: &[&CStr]) -> Result<Judged, StartError> {
+        if let Some(folder) = copy_to(arguments) {
             let folder = absolute("--copy-to", Some(folder))?;
             return Ok(Judged::Other(Invocation::CopyTo(folder.unwrap_or_default())));
         }
@@ -177,7 +213,7 @@ impl Judged {
             Err(error) if !error.use_stderr() => {
                 return Ok(Judged::Other(Invocation::Print(error.to_string())));
             }
-            Err(error) => return Err(failed(error::one_line(&error, environment))),
+            Err(error) => return Err(failed(error::one_line(&error, arguments, environment))),
         };
         let has = |id| matches!(matches.try_get_one(id), Ok(Some(true)));
         if matches.contains_id("copy_to") {
@@ -219,9 +255,13 @@ fn command_to_parse(called_as: Option<&OsString>, environment: &[&CStr]) -> Comm
     }
     let is_set =
         |long: &&str| plain::variable_of(long, environment).is_some_and(|value| !value.is_empty());
-    command.mut_args(|option| match option.get_long().filter(is_set).map(variable) {
-        Some(variable) => option.env(variable).hide_env(true),
-        None => option,
+    command.mut_args(|option| {
+        let is_common = option.get_long().is_some_and(|long| COMMON.contains(&long));
+        let option = option.hide_short_help(!is_common);
+        match option.get_long().filter(is_set).map(variable) {
+            Some(variable) => option.env(variable).hide_env(true),
+            None => option,
+        }
     })
 }
 
@@ -238,19 +278,20 @@ fn with_options_of_catatonit(command: Command) -> Command {
 impl Invocation {
     fn run(
         args: Args,
-        switches: Switches,
+        settings: &[Setting],
         environment: Vec<&'static CStr>,
     ) -> Result<Invocation, StartError> {
-        Ok(Invocation::Run(Box::new(Config::new(args, switches, environment)?)))
+        Ok(Invocation::Run(Box::new(Config::new(args, settings, environment)?)))
     }
 }
 
 impl Config {
     fn new(
         args: Args,
-        switches: Switches,
+        settings: &[Setting],
         mut environment: Vec<&'static CStr>,
     ) -> Result<Config, StartError> {
+        let switches = Switches::new(&args, settings);
         let aim = switches.aim(&environment)?;
         let log_level = switches.level(args.logging.verbose, &environment)?;
         let mut watched = args.traffic.watched(&args.shutdown)?;
@@ -261,7 +302,11 @@ impl Config {
         let readiness = args.readiness.config()?;
         let tasks = args.hooks.tasks(quit);
         let parent_death_signal = args.signals.parent_death_signal;
-        environment.retain(|entry| !plain::is_own(entry));
+        let check = args.other.check;
+        // Most runs show no plan.
+        let shows_plan = check || log_level >= Level::DEBUG;
+        let given = if shows_plan { Given::all(settings, &environment) } else { Vec::new() };
+        let strays = without_ours(&mut environment);
         Ok(Config {
             plan: plan(&args.shutdown, rehearsal.as_ref(), args.signals, &args.processes, &tasks)?,
             watched,
@@ -278,34 +323,26 @@ impl Config {
             await_,
             command: args.command,
             environment,
+            check,
+            given,
+            has_grace_period: settings.iter().any(|setting| setting.long == "grace-period"),
+            strays,
         })
     }
+}
 
-    /// What was asked of the watch over traffic and has no effect, each with the reason.
-    pub fn unused_traffic_options(&self) -> Vec<String> {
-        let Config { plan, watched, readiness, .. } = self;
-        let window = watched.rules.quiet_window;
-        let never_early = (plan.delay.is_range() && plan.delay.max <= window).then(|| {
-            format!(
-                "--delay {} ends early only where nothing listens, for its MAX is not above the \
-                 quiet window of {}: use a larger MAX or a smaller --quiet-window",
-                plan.delay,
-                Span(window)
-            )
-        });
-        let named = match &watched.ports {
-            Ports::Named(ports) => &ports[..],
-            Ports::OfFamily => &[],
-        };
-        let ignored = named.iter().filter(|port| watched.ignored_ports.contains(port));
-        let ignored = ignored.map(|port| {
-            let is_ours = readiness.listen.is_some_and(|address| address.port() == *port);
-            let by =
-                if is_ours { "--health-listen is there" } else { "--ignore-port names it too" };
-            format!("--traffic-port {port} is not watched: {by}")
-        });
-        never_early.into_iter().chain(ignored).collect()
-    }
+/// Takes from the environment what is ours, and what looks like it. Returns the variables that are to
+/// be warned of.
+fn without_ours(environment: &mut Vec<&'static CStr>) -> Vec<&'static CStr> {
+    let mut strays = Vec::new();
+    environment.retain(|entry| {
+        let kind = variables::kind(entry);
+        if let Kind::Stray | Kind::Misspelt = kind {
+            strays.push(*entry);
+        }
+        matches!(kind, Kind::Misspelt | Kind::Other)
+    });
+    strays
 }
 
 /// The plan of the shutdown, which knows of the hooks only how long they may take.
@@ -430,9 +467,7 @@ impl TrafficArgs {
 impl SidecarArgs {
     /// What has to be ready before the app is started, and the requests to send after its end.
     fn requests(self, environment: &[&CStr]) -> (Await, Vec<Request>) {
-        // A machine without the mesh overrides what an image has on its command line.
-        let is_off = plain::variable_of("sidecar", environment) == Some(b"none");
-        let preset = if is_off { Preset::None } else { self.sidecar };
+        let preset = if given::is_sidecar_off(environment) { Preset::None } else { self.sidecar };
         let await_ = Await {
             urls: self.await_url.into_iter().chain(preset.ready()).collect(),
             timeout: self.await_timeout,
@@ -444,6 +479,12 @@ impl SidecarArgs {
 
 /// The path from the root: later we leave the working directory.
 fn absolute(option: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, StartError> {
+    if let Some(path) = &path
+        && path.as_os_str().as_bytes().starts_with(b"\"")
+    {
+        let why = "leave the quotes out (in an env file they are part of the path)";
+        return Err(failed(format!("{option} {}: {why}", path.display())));
+    }
     let path = path.map(std::path::absolute).transpose();
     path.map_err(|error| failed(format!("{option}: {error}")))
 }

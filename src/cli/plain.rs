@@ -3,6 +3,7 @@
 //! errors and the help are clap's alone. tests/options holds that both take the same for right, and
 //! read the same in it.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::args::{Args, VARIABLE_PREFIX};
-use crate::cli::switches::{Source, Switches};
+use crate::cli::settings::{Setting, Source};
 use crate::cli::values;
 use crate::tasks::task::Hooks;
 
@@ -25,7 +26,7 @@ struct Known {
 type Take = fn(&mut Args, &mut Given) -> Option<()>;
 
 /// All options but those that print something and run no app, in the order of the help.
-static OPTIONS: [Known; 36] = [
+static OPTIONS: [Known; 37] = [
     long("delay", |args, given| given.set(&mut args.shutdown.delay, values::delay)),
     long("grace-period", |args, given| {
         given.set(&mut args.shutdown.grace_period, values::grace_period)
@@ -82,6 +83,7 @@ static OPTIONS: [Known; 36] = [
     long("await-or-start", |args, given| given.switch(&mut args.sidecars.await_or_start)),
     long("quit-url", |args, given| given.add(&mut args.sidecars.quit_url, str::parse)),
     long("sidecar", |args, given| given.set(&mut args.sidecars.sidecar, named)),
+    long("check", |args, given| given.switch(&mut args.other.check)),
 ];
 
 const fn long(long: &'static str, take: Take) -> Known {
@@ -96,9 +98,14 @@ fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
     T::from_str(text, false)
 }
 
-/// Whether an entry of the environment is a variable that sets one of the options.
-pub fn is_own(entry: &CStr) -> bool {
-    own(entry).is_some()
+/// The long names of these options.
+pub fn longs() -> impl Iterator<Item = &'static str> {
+    OPTIONS.iter().map(|option| option.long)
+}
+
+/// Whether a variable of this name, without our prefix, sets an option.
+pub fn has_variable(name: &[u8]) -> bool {
+    OPTIONS.iter().any(|option| option.has_variable(name))
 }
 
 /// What the environment sets this option to, by its long name. Of two variables of one name the first
@@ -117,25 +124,24 @@ fn own(entry: &CStr) -> Option<(usize, &[u8])> {
 }
 
 /// Reads the command line, which begins with the name of the program, and the variables in the
-/// environment. None where anything is wrong, or no app is to run.
-pub fn read(arguments: &[OsString], environment: &[&CStr]) -> Option<(Args, Switches)> {
+/// environment; and returns what was given too. None where anything is wrong, or no app is to run.
+pub fn read<'a>(
+    arguments: &'a [OsString],
+    environment: &[&'a CStr],
+) -> Option<(Args, Vec<Setting<'a>>)> {
     let mut reader = Reader::default();
     let command = reader.options(arguments.get(1..)?)?;
-    let on_command_line = reader.given;
     for (at, value) in environment.iter().filter_map(|entry| own(entry)) {
         // The command line counts, and of two variables of one name the first.
-        if reader.given & 1 << at == 0 {
-            reader.variable(at, value)?;
+        if !reader.settings.iter().any(|setting| setting.long == OPTIONS[at].long) {
+            let given = Given::new(Place::Variable, Some(value), &[]);
+            reader.variable(at, given)?;
         }
     }
-    let mut args = reader.args;
+    let Reader { mut args, mut settings, .. } = reader;
     args.command = command.to_vec();
-    let source = |long| match OPTIONS.iter().position(|option| option.long == long) {
-        Some(at) if on_command_line & 1 << at != 0 => Source::CommandLine,
-        _ => Source::Variable,
-    };
-    let switches = Switches::new(&args, source);
-    (!command.is_empty()).then_some((args, switches))
+    settings.retain(Setting::counts);
+    (!command.is_empty()).then_some((args, settings))
 }
 
 /// The file for the report, as far as a command line can be read that is wrong somewhere: up to an
@@ -149,17 +155,17 @@ pub fn report_file(arguments: &[OsString], environment: &[&CStr]) -> Option<Path
 }
 
 #[derive(Default)]
-struct Reader {
+struct Reader<'a> {
     args: Args,
-    /// The options that were given, each as the bit of its place in the table.
-    given: u64,
+    /// What was given so far, in its order; of an option that takes one value the last.
+    settings: Vec<Setting<'a>>,
     /// Passes over a value that is wrong.
     passes_over: bool,
 }
 
-impl Reader {
+impl<'a> Reader<'a> {
     /// Reads the options, and returns the words that follow them.
-    fn options<'a>(&mut self, mut words: &'a [OsString]) -> Option<&'a [OsString]> {
+    fn options(&mut self, mut words: &'a [OsString]) -> Option<&'a [OsString]> {
         loop {
             let (word, rest) = words.split_first()?;
             words = match word.as_bytes() {
@@ -172,40 +178,49 @@ impl Reader {
     }
 
     /// `name` or `name=value`, without the dashes. Returns the words that follow.
-    fn long<'a>(&mut self, word: &'a [u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
+    fn long(&mut self, word: &'a [u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
         let mut parts = word.splitn(2, |byte| *byte == b'=');
         let name = parts.next()?;
         let at = OPTIONS.iter().position(|option| option.long.as_bytes() == name)?;
-        let mut given = Given { place: Place::Long, attached: parts.next(), rest };
+        let mut given = Given::new(Place::Long, parts.next(), rest);
         self.take(at, &mut given)?;
         // A switch takes no value.
         given.attached.is_none().then_some(given.rest)
     }
 
     /// Letters without the dash: `gv`, `e3`, `e=3` or `e`. Returns the words that follow.
-    fn short<'a>(&mut self, mut letters: &'a [u8], rest: &'a [OsString]) -> Option<&'a [OsString]> {
-        let mut given = Given { place: Place::Short, attached: None, rest };
+    fn short(&mut self, mut letters: &'a [u8], mut rest: &'a [OsString]) -> Option<&'a [OsString]> {
         while let [letter, more @ ..] = letters {
             let at = OPTIONS.iter().position(|option| option.short == Some(*letter))?;
-            given.attached = (!more.is_empty()).then_some(more);
+            let mut given = Given::new(Place::Short, (!more.is_empty()).then_some(more), rest);
             self.take(at, &mut given)?;
+            rest = given.rest;
             letters = given.attached.unwrap_or_default();
         }
-        Some(given.rest)
+        Some(rest)
     }
 
-    fn variable(&mut self, at: usize, value: &[u8]) -> Option<()> {
-        if value.is_empty() {
+    fn variable(&mut self, at: usize, mut given: Given<'a>) -> Option<()> {
+        if given.attached == Some(b"") {
             // It hides a second one of its name, and sets nothing.
-            self.given |= 1 << at;
+            let (long, source) = (OPTIONS.get(at)?.long, Source::Variable);
+            self.settings.push(Setting { long, value: Cow::Borrowed(b""), source });
             return Some(());
         }
-        self.take(at, &mut Given { place: Place::Variable, attached: Some(value), rest: &[] })
+        self.take(at, &mut given)
     }
 
-    fn take(&mut self, at: usize, given: &mut Given) -> Option<()> {
-        self.given |= 1 << at;
-        let taken = (OPTIONS.get(at)?.take)(&mut self.args, given);
+    fn take(&mut self, at: usize, given: &mut Given<'a>) -> Option<()> {
+        let Known { long, take, .. } = OPTIONS.get(at)?;
+        let taken = take(&mut self.args, given);
+        if !given.is_one_of_several {
+            self.settings.retain(|setting| setting.long != *long);
+        }
+        let source = match given.place {
+            Place::Variable => Source::Variable,
+            Place::Long | Place::Short => Source::CommandLine,
+        };
+        self.settings.push(Setting { long, value: given.value.into(), source });
         taken.or(self.passes_over.then_some(()))
     }
 }
@@ -235,9 +250,17 @@ struct Given<'a> {
     attached: Option<&'a [u8]>,
     /// The words that follow.
     rest: &'a [OsString],
+    /// The value that a method took, if the option has one.
+    value: &'a [u8],
+    /// It counts beside others of the same option.
+    is_one_of_several: bool,
 }
 
 impl<'a> Given<'a> {
+    fn new(place: Place, attached: Option<&'a [u8]>, rest: &'a [OsString]) -> Given<'a> {
+        Given { place, attached, rest, value: b"", is_one_of_several: false }
+    }
+
     /// A value; of several the last one counts.
     fn set<T, E>(&mut self, field: &mut T, parse: fn(&str) -> Result<T, E>) -> Option<()> {
         *field = parse(self.text()?).ok()?;
@@ -255,6 +278,7 @@ impl<'a> Given<'a> {
 
     /// Several values, separated by commas, or by repeating the option.
     fn add<T, E>(&mut self, list: &mut Vec<T>, parse: fn(&str) -> Result<T, E>) -> Option<()> {
+        self.is_one_of_several = true;
         for text in self.text()?.split(',') {
             list.push(parse(text).ok()?);
         }
@@ -263,6 +287,7 @@ impl<'a> Given<'a> {
 
     /// Commands, one a line, or by repeating the option.
     fn command(&mut self, list: &mut Vec<Hooks>) -> Option<()> {
+        self.is_one_of_several = true;
         list.push(Hooks::parse(self.text()?).ok()?);
         Some(())
     }
@@ -306,6 +331,7 @@ impl<'a> Given<'a> {
                 Some(next.as_bytes()).filter(|next| *next == b"-" || !next.starts_with(b"-"))?
             }
         };
+        self.value = value;
         (!value.is_empty()).then_some(value)
     }
 }

@@ -5,16 +5,10 @@ use std::ffi::CStr;
 use tracing::Level;
 
 use crate::cli::args::{Args, variable};
+use crate::cli::settings::{Setting, Source};
 use crate::exit::StartError;
 use crate::process::inherited;
 use crate::process::target::Aim;
-
-/// Where an option was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    CommandLine,
-    Variable,
-}
 
 /// Where each of the options that exclude each other was switched on, if it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,9 +20,12 @@ pub struct Switches {
 }
 
 impl Switches {
-    /// Those that are on, with where each of them was given, by its long name.
-    pub fn new(args: &Args, source: impl Fn(&'static str) -> Source) -> Switches {
-        let source = |long, is_on: bool| is_on.then(|| source(long));
+    /// Those that are on, with where each of them was given.
+    pub fn new(args: &Args, settings: &[Setting]) -> Switches {
+        let source = |long, is_on: bool| {
+            let setting = settings.iter().find(|setting| setting.long == long)?;
+            is_on.then_some(setting.source)
+        };
         Switches {
             process_group: source("process-group", args.signals.process_group),
             single_child: source("single-child", args.signals.single_child),

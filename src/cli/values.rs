@@ -63,17 +63,40 @@ value_names!(
 /// A duration of at most [`MAX_DURATION`], such as `500ms` or `1m30s`. A bare number is seconds, as
 /// in Kubernetes.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    const RIGHT: &str = "write 500ms, 15s, 1m30s, 2h or a number of seconds";
     let text = text.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let parsed = match is_number {
-        true => text.parse().ok().map(Duration::from_secs),
-        false => humantime::parse_duration(text).ok(),
-    };
-    match parsed {
-        Some(duration) if duration <= MAX_DURATION => Ok(duration),
-        None if !is_number => Err("write 500ms, 15s, 1m30s, 2h or a number of seconds".into()),
-        _ => Err("write at most 365 days".into()),
+    let (mut rest, mut ms) = (text, 0_u64);
+    loop {
+        let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
+        if after.starts_with(['.', ',']) && !after.starts_with("..") {
+            return Err("write it without a fraction: 500ms, or whole seconds".into());
+        }
+        let (unit, after) = split_where(after.trim_start(), |c| !c.is_ascii_alphabetic());
+        let factor = match unit {
+            _ if number.is_empty() => return Err(RIGHT.into()),
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "" if number == text => 1_000,
+            "" => return Err(RIGHT.into()),
+            _ => return Err(format!("the units are ms, s, m (minutes) and h; {RIGHT}")),
+        };
+        let number = number.parse().unwrap_or(u64::MAX);
+        ms = ms.saturating_add(number.saturating_mul(factor));
+        rest = after.trim_start();
+        if rest.is_empty() {
+            break;
+        }
     }
+    let duration = Duration::from_millis(ms);
+    if duration <= MAX_DURATION { Ok(duration) } else { Err("write at most 365 days".into()) }
+}
+
+/// What comes before the first of such characters, and the rest.
+fn split_where(text: &str, is_after: fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(is_after).unwrap_or(text.len()))
 }
 
 /// A duration, `listening`, or a URL.

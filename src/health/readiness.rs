@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::exit::StartError;
 use crate::health::probe::{self, State};
-use crate::health::ready_file::ReadyFile;
+use crate::health::ready_file::{self, ReadyFile};
 use crate::health::responder::ProbeListener;
 use crate::health::upstream::Upstream;
 use crate::process::family::Family;
@@ -37,6 +37,11 @@ pub struct ReadinessConfig {
 }
 
 impl ReadinessConfig {
+    /// An error where the ready file could not be made. Nothing is changed for that.
+    pub fn check(&self) -> Result<(), StartError> {
+        self.ready_file.as_deref().map_or(Ok(()), ready_file::check)
+    }
+
     /// Prepares what shows it, or returns why that cannot work.
     pub fn prepare(self) -> Result<Readiness, StartError> {
         let file = self.ready_file.map(ReadyFile::prepare).transpose()?;

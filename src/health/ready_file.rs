@@ -24,10 +24,11 @@ pub struct ReadyFile {
 impl ReadyFile {
     /// Removes a stale one, and makes sure that a new one can be made at this absolute path.
     pub fn prepare(path: PathBuf) -> Result<ReadyFile, StartError> {
-        match prepare(&path) {
-            Ok(()) => Ok(ReadyFile { path, made: None }),
-            Err(why) => Err(StartError::Failed(format!("--ready-file {}: {why}", path.display()))),
+        let stale = look(&path).map_err(|why| failure(&path, &why))?;
+        if let Some(stale) = stale {
+            stale.remove().map_err(|error| failure(&path, &in_words(&error)))?;
         }
+        Ok(ReadyFile { path, made: None })
     }
 
     /// The app has been started. That the file cannot be made is a warning.
@@ -52,17 +53,23 @@ impl ReadyFile {
     }
 }
 
-fn prepare(path: &Path) -> Result<(), String> {
+/// Whether one could be made at this absolute path; nothing is changed for that.
+pub fn check(path: &Path) -> Result<(), StartError> {
+    look(path).map(drop).map_err(|why| failure(path, &why))
+}
+
+fn failure(path: &Path, why: &str) -> StartError {
+    StartError::Failed(format!("--ready-file {}: {why}", path.display()))
+}
+
+/// The stale file that is there, if there is one; an error where no new one can be made.
+fn look(path: &Path) -> Result<Option<Entry>, String> {
     let entry = Entry::find(path, LastLink::Left).map_err(|error| in_words(&error))?;
     // First, since in a read-only directory unlink(2) fails even where there is no file.
     entry.can_be_made().map_err(|errno| in_words(&errno.into()))?;
-    match entry.status() {
-        Ok(None) => Ok(()),
-        Ok(Some(found)) => match why_it_stays(&found) {
-            Some(why) => Err(why),
-            None => entry.remove().map_err(|error| in_words(&error)),
-        },
-        Err(error) => Err(in_words(&error)),
+    match entry.status().map_err(|error| in_words(&error))? {
+        None => Ok(None),
+        Some(found) => why_it_stays(&found).map_or(Ok(Some(entry)), Err),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::fstat;
@@ -48,7 +49,16 @@ impl ReportFile {
 
     /// Warns before the app is started where the report could not be written.
     pub fn check(&self) {
-        if let Err(error) = check(&self.path) {
+        self.check_by(|entry| entry.open(APPEND).map(drop));
+    }
+
+    /// The same without opening the file.
+    pub fn check_unopened(&self) {
+        self.check_by(|entry| Ok(entry.may_be_written()?));
+    }
+
+    fn check_by(&self, is_writable: fn(&Entry) -> io::Result<()>) {
+        if let Err(error) = check(&self.path, is_writable) {
             self.warn(&error);
             let _ = self.warned_of.set(error.to_string());
         }
@@ -85,13 +95,14 @@ const APPEND: OFlag = OFlag::O_APPEND.union(OFlag::O_NONBLOCK).union(OFlag::O_NO
 
 /// Whether the file can be opened, or made where there is none. It is not made here: an empty report
 /// would be taken for one.
-fn check(path: &Path) -> io::Result<()> {
+fn check(path: &Path, is_writable: fn(&Entry) -> io::Result<()>) -> io::Result<()> {
     let entry = Entry::find(path, LastLink::Followed)?;
     match entry.status()? {
         None => Ok(entry.can_be_made()?),
         // Opened and closed, it would show its reader an end; and a reader may come later.
         Some(found) if entry::is_kind(&found, libc::S_IFIFO) => Ok(entry.may_be_written()?),
-        Some(_) => entry.open(APPEND).map(drop),
+        Some(found) if entry::is_kind(&found, libc::S_IFDIR) => Err(Errno::EISDIR.into()),
+        Some(_) => is_writable(&entry),
     }
 }
 

@@ -113,7 +113,8 @@ pub fn start(
     let child = unsafe {
         let stack = &mut *STACK.0.get();
         clone(Box::new(in_child), stack, CloneFlags::empty(), Some(end.number()))
-    }?;
+    };
+    let child = child.map_err(|errno| io::Error::other(why_none(errno)))?;
     // The child does it too: whoever runs first, its group is there before we signal it.
     let _ = setpgid(child, child);
     Ok((child.as_raw(), Output(reader)))
@@ -131,6 +132,17 @@ pub fn hear<const N: usize>(signals: [Signal; N]) -> io::Result<[Arc<AtomicBool>
     }
     set_mask(mask);
     Ok(flags.map(|(_, flag)| flag))
+}
+
+/// Why no process can be started (clone(2)). Its "try again" is a limit, and says neither that nor which.
+pub fn why_none(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EAGAIN => {
+            "the limit on processes is reached: pids.max of the cgroup (docker run --pids-limit, \
+             podPidsLimit of a kubelet), or ulimit -u"
+        }
+        _ => errno.desc(),
+    }
 }
 
 /// In a helper: starts a process that does this task and ends, and is killed when the helper ends.

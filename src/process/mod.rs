@@ -2,6 +2,7 @@
 //!
 //! - `inherited.rs`: what we got from our parent, for the app.
 //! - `orphans.rs`: that orphans come to us.
+//! - `executable.rs`: what a file is that is to be executed.
 //! - `spawn.rs`: from the new process to exec.
 //! - `wait.rs`: the one wait, for a signal or a deadline.
 //! - `family.rs`: the main child and all that descends from us: reap, forward, sweep, kill.
@@ -17,6 +18,7 @@
 //! - `helper.rs`, `helpers.rs`: processes of ours beside the app: how one is started, and those that run.
 //! - `tty.rs`: the foreground process group and job control.
 
+pub mod executable;
 pub mod family;
 pub mod filter;
 pub mod helper;

@@ -7,10 +7,9 @@
 //! variable. There is one thread, and all signals are blocked.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::ffi::{CStr, CString, OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -19,9 +18,12 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sched::{CloneFlags, clone};
 use nix::sys::wait::waitpid;
-use nix::unistd::{AccessFlags, Pid, access, execve, fchdir, getpid, getppid, setpgid};
+use nix::unistd::{Pid, execve, fchdir, getpid, getppid, setpgid};
+use tracing::warn;
 
 use crate::exit::StartError;
+use crate::process::executable::{self, head};
+use crate::process::helper;
 use crate::process::inherited::{self, Inherited, set_mask};
 use crate::process::tty::Tty;
 
@@ -32,12 +34,23 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// does not touch cost nothing.
 const STACK: usize = 128 * 1024;
 
+/// How closely a program is looked at that is not executed yet.
+#[derive(Clone, Copy)]
+pub enum Depth {
+    /// Whether a file of its name may be executed.
+    Name,
+    /// Whether exec would refuse it for what stands in it, such as an interpreter that does not exist.
+    File,
+}
+
 /// A command, ready to be executed.
 pub struct Program {
     name: OsString,
     /// The files to try, in the order of PATH.
     candidates: Vec<CString>,
     arguments: Vec<CString>,
+    /// What is wrong with the file that was handed to sh; the child leaves it here.
+    flaw: Cell<Option<&'static str>>,
 }
 
 impl Program {
@@ -48,7 +61,7 @@ impl Program {
         let path = inherited::value(environment, "PATH").unwrap_or(DEFAULT_PATH);
         let candidates = candidates(name.as_bytes(), path);
         let arguments = words.iter().map(|word| c_string(word.as_ref().as_bytes())).collect();
-        Program { name, candidates, arguments }
+        Program { name, candidates, arguments, flaw: Cell::new(None) }
     }
 
     /// Starts the program in a process group of its own, and returns its pid once it executes. Its
@@ -83,9 +96,10 @@ impl Program {
         // are its own.
         let child = unsafe { clone(Box::new(become_app), &mut stack, flags, Some(libc::SIGCHLD)) };
         let child = child.map_err(|errno| {
-            StartError::Failed(format!("cannot start a process: {}", errno.desc()))
+            StartError::Failed(format!("cannot start a process: {}", helper::why_none(errno)))
         })?;
         let Some(errno) = exec_error else {
+            warn_of(self.flaw.get(), Path::new(&self.name));
             return Ok(child.as_raw());
         };
         let _ = waitpid(child, None);
@@ -103,16 +117,26 @@ impl Program {
         self.execute(environment)
     }
 
-    /// An error where no file of that name can be executed. Other errors, as a missing interpreter, are
-    /// found only by exec.
-    pub fn check(&self) -> Result<(), StartError> {
+    /// The file that is to be executed; an error where none of that name can be. What is wrong with a
+    /// script is a warning.
+    pub fn check(&self, depth: Depth) -> Result<&Path, StartError> {
+        let file = self.find(match depth {
+            Depth::Name => executable::may_be_executed,
+            Depth::File => executable::check,
+        })?;
+        warn_of(executable::flaw(&head(file)), file);
+        Ok(file)
+    }
+
+    /// The first file that this finds right, in the order of PATH and with the errors of `execute`.
+    fn find(&self, check: fn(&Path) -> Result<(), Errno>) -> Result<&Path, StartError> {
         let mut why_not = Errno::ENOENT;
-        for file in &self.candidates {
-            let is_folder = path(file).is_dir();
-            match access(file.as_c_str(), AccessFlags::X_OK) {
-                Ok(()) if !is_folder => return Ok(()),
-                Ok(()) | Err(Errno::EACCES) => why_not = Errno::EACCES,
-                Err(_) => {}
+        for file in self.candidates.iter().map(|file| path(file)) {
+            match check(file) {
+                Ok(()) => return Ok(file),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+                Err(Errno::EACCES) => why_not = Errno::EACCES,
+                Err(other) => return Err(self.failure(other)),
             }
         }
         Err(self.failure(why_not))
@@ -126,7 +150,8 @@ impl Program {
             match execve(file, &self.arguments, environment) {
                 Err(Errno::ENOENT | Errno::ENOTDIR) => {}
                 Err(Errno::EACCES) => denied = true,
-                Err(Errno::ENOEXEC) if is_text(path(file)) => {
+                Err(Errno::ENOEXEC) if executable::is_text(&head(path(file))) => {
+                    self.flaw.set(executable::flaw(&head(path(file))));
                     let mut arguments = vec![c"sh".to_owned(), file.clone()];
                     arguments.extend(self.arguments.iter().skip(1).cloned());
                     return execve(c"/bin/sh", &arguments, environment);
@@ -144,15 +169,13 @@ impl Program {
         let name = found.as_ref().map_or(Path::new(&self.name), |(file, _)| file).display();
         let has_slash = self.name.as_bytes().contains(&b'/');
         let why = match (errno, &found) {
-            (Errno::ENOENT | Errno::ENOTDIR, Some((file, _))) => match interpreter(file) {
-                Some(interpreter) => format!("its interpreter {interpreter} does not exist"),
-                None if is_text(file) => "it has no #! line, and there is no /bin/sh".into(),
-                None => "the dynamic loader that it asks for does not exist".into(),
-            },
-            (Errno::ENOENT | Errno::ENOTDIR, None) if has_slash => "no such file".into(),
+            (Errno::ENOENT | Errno::ENOTDIR, Some((file, _))) => what_it_lacks(file),
+            (Errno::ENOENT | Errno::ENOTDIR, None) if has_slash => {
+                format!("no such file{}", self.remedy())
+            }
             // With EACCES it may be in a folder of PATH that we may not search.
             (Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES, None) if !has_slash => {
-                "not found in PATH".into()
+                format!("not found in PATH{}", self.remedy())
             }
             (_, Some((_, metadata))) if metadata.is_dir() => "it is a directory".into(),
             (Errno::EACCES, Some((_, metadata))) if metadata.permissions().mode() & 0o111 == 0 => {
@@ -172,6 +195,49 @@ impl Program {
             Errno::EACCES if found.is_none() && !has_slash => StartError::NotFound(text),
             _ => StartError::NotExecutable(text),
         }
+    }
+
+    /// What was probably meant by a name that no file has.
+    fn remedy(&self) -> String {
+        const DASHES: [char; 3] = ['-', '\u{2013}', '\u{2014}'];
+        const BUILTINS: [&str; 4] = ["cd", "exec", "export", "source"];
+        let name = self.name.to_string_lossy();
+        if name.starts_with(DASHES) {
+            "; options of reprieve come before the --, or are variables (REPRIEVE_DELAY=5s for \
+             --delay 5s)"
+                .into()
+        } else if name.contains(char::is_whitespace) {
+            let words: Vec<_> = name.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+            format!(
+                "; it is one word with spaces in it: write separate words, {}",
+                words.join(", ")
+            )
+        } else if name.contains(['$', '=']) || BUILTINS.contains(&&*name) {
+            "; only a shell understands that: write sh -c '...', with exec before the app".into()
+        } else {
+            String::new()
+        }
+    }
+}
+
+fn warn_of(flaw: Option<&str>, file: &Path) {
+    if let Some(flaw) = flaw {
+        warn!(event = "flawed_script", "{}: {flaw}", file.display());
+    }
+}
+
+/// Why a file that is there is not found when it is executed.
+fn what_it_lacks(file: &Path) -> String {
+    let head = head(file);
+    match executable::interpreter(&head) {
+        Some(interpreter) => {
+            let interpreter = String::from_utf8_lossy(interpreter);
+            let is_of_windows = interpreter.ends_with('\r');
+            let remedy = if is_of_windows { " (save it with Unix line ends)" } else { "" };
+            format!("its interpreter {} does not exist{remedy}", interpreter.escape_debug())
+        }
+        None if executable::is_text(&head) => "it has no #! line, and there is no /bin/sh".into(),
+        None => "the dynamic loader that it asks for does not exist".into(),
     }
 }
 
@@ -232,31 +298,4 @@ fn path(file: &CStr) -> &Path {
 /// The words came from the kernel as C strings, so none contains a NUL.
 fn c_string(text: &[u8]) -> CString {
     CString::new(text).unwrap_or_default()
-}
-
-/// Whether a file that the kernel refused may be a script. In a program for another machine there is
-/// a NUL in what would be the first line.
-fn is_text(file: &Path) -> bool {
-    let head = head(file);
-    !head.split(|byte| *byte == b'\n').next().unwrap_or(&head).contains(&0)
-}
-
-/// The interpreter that a script names after `#!`.
-fn interpreter(file: &Path) -> Option<String> {
-    let head = head(file);
-    let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let line = String::from_utf8_lossy(line);
-    // A script that was written on Windows names "sh\r".
-    let name = line.trim_matches([' ', '\t']).split([' ', '\t']).next()?;
-    Some(name.escape_debug().to_string())
-}
-
-/// The first 256 bytes of a file: the kernel reads no more of it to see what it is (BINPRM_BUF_SIZE in
-/// linux/binfmts.h).
-fn head(file: &Path) -> Vec<u8> {
-    let mut head = Vec::new();
-    if let Ok(file) = File::open(file) {
-        let _ = file.take(256).read_to_end(&mut head);
-    }
-    head
 }

@@ -11,14 +11,20 @@ use nix::unistd::dup2_stdin;
 use crate::exit::StartError;
 use crate::process::helper::{self, Output};
 use crate::process::inherited::Inherited;
-use crate::process::spawn::Program;
+use crate::process::spawn::{Depth, Program};
 use crate::signal::Signal;
 use crate::tasks::task::{Hook, Occasion};
 
 impl Hook {
     /// An error where its program cannot be found.
-    pub fn check(&self, occasion: Occasion, environment: &[&CStr]) -> Result<(), StartError> {
-        let checked = Program::new(&self.0, environment).check();
+    pub fn check(
+        &self,
+        occasion: Occasion,
+        environment: &[&CStr],
+        depth: Depth,
+    ) -> Result<(), StartError> {
+        let program = Program::new(&self.0, environment);
+        let checked = program.check(depth).map(drop);
         checked.map_err(|error| StartError::Failed(format!("--{occasion}: {error}")))
     }
 }
@@ -37,6 +43,9 @@ const SIGNAL: &str = "REPRIEVE_SIGNAL";
 const EXIT_CODE: &str = "REPRIEVE_EXIT_CODE";
 const REPORT: &str = "REPRIEVE_REPORT";
 
+/// The names of all of them.
+pub const VARIABLES: [&str; 4] = [PHASE, SIGNAL, EXIT_CODE, REPORT];
+
 /// Where hooks run: like the app, in the directory in which we were started.
 pub struct Place {
     directory: PathBuf,
@@ -51,7 +60,7 @@ impl Place {
             StartError::Failed(format!("cannot find out the directory that hooks run in: {error}"))
         })?;
         // We may run in a hook ourselves; of two variables of one name the first counts.
-        let ours = [PHASE, SIGNAL, EXIT_CODE, REPORT].map(str::as_bytes);
+        let ours = VARIABLES.map(str::as_bytes);
         let is_ours = |entry: &CStr| {
             entry.to_bytes().split(|byte| *byte == b'=').next().is_some_and(|n| ours.contains(&n))
         };

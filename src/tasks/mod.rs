@@ -23,6 +23,7 @@ use crate::process::family::Family;
 use crate::process::helper::Output;
 use crate::process::helpers::Helper;
 use crate::process::inherited::Inherited;
+use crate::process::spawn::Depth;
 use crate::shutdown::ending::Ending;
 use crate::tasks::hook::{HookContext, Place};
 use crate::tasks::queue::Queue;
@@ -39,6 +40,13 @@ pub struct TasksConfig {
 }
 
 impl TasksConfig {
+    /// An error where the program of a hook cannot be executed.
+    pub fn check(&self, environment: &[&CStr], depth: Depth) -> Result<(), StartError> {
+        let check = |occasion| move |hook: &Hook| hook.check(occasion, environment, depth);
+        self.on_stop.iter().try_for_each(check(Occasion::OnStop))?;
+        self.on_exit.iter().try_for_each(check(Occasion::OnExit))
+    }
+
     /// Prepares the tasks, or returns why that cannot work.
     pub fn prepare(
         self,
@@ -48,8 +56,7 @@ impl TasksConfig {
         let tasks = |occasion, hooks: Vec<Hook>| -> Vec<Task> {
             hooks.into_iter().map(|hook| Task::Hook(occasion, hook)).collect()
         };
-        self.on_stop.iter().try_for_each(|hook| hook.check(Occasion::OnStop, environment))?;
-        self.on_exit.iter().try_for_each(|hook| hook.check(Occasion::OnExit, environment))?;
+        self.check(environment, Depth::Name)?;
         let place = match self.on_stop.is_empty() && self.on_exit.is_empty() {
             true => None,
             false => Some(Place::here(environment, inherited)?),

@@ -12,8 +12,8 @@ use reprieve::cli;
 /// Values of an option, by its long name or by what stands for its value in the help: right ones, and
 /// then wrong ones.
 const VALUES: [(&str, &[&str], &[&str]); 21] = [
-    ("D|MIN..MAX", &["0", "5s", "5s..20s", " 3s "], &["5s..", "20s..5s", "1y"]),
-    ("D", &["10", "500ms", "1m30s"], &["none", "soon", "366days"]),
+    ("D|MIN..MAX", &["0", "5s", "5s..20s", " 3s "], &["5s..", "20s..5s", "1y", "\"5s\""]),
+    ("D", &["10", "500ms", "1m30s"], &["none", "soon", "366d", "1M", "0.5"]),
     ("on-repeat", &["hurry", "ignore"], &["Hurry", "wait"]),
     ("leftovers", &["stop", "wait", "kill"], &["sto"]),
     ("sidecar", &["none", "linkerd", "cloud-sql-proxy"], &["envoy"]),
@@ -64,8 +64,8 @@ fn value(option: &Arg) -> BoxedStrategy<Vec<u8>> {
 
 /// An option with values for it.
 fn option() -> impl Strategy<Value = (Arg, Vec<Vec<u8>>)> {
-    // Those of which two exclude each other, more often than the others.
-    let exclusive = ["process-group", "single-child", "verbose", "quiet"];
+    // Those of which two exclude each other, and those that show the plan, more often than the others.
+    let exclusive = ["process-group", "single-child", "verbose", "quiet", "check"];
     let is_exclusive = |option: &Arg| option.get_long().is_some_and(|l| exclusive.contains(&l));
     let exclusive: Vec<Arg> = options().into_iter().filter(is_exclusive).collect();
     let option = prop_oneof![9 => select(options()), 1 => select(exclusive)];
@@ -110,8 +110,10 @@ fn cluster() -> impl Strategy<Value = Vec<Vec<u8>>> {
 
 /// What is no option, or no more than looks like one.
 fn unusual() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let words: [&[u8]; 12] = [
+    let words: [&[u8]; 14] = [
         b"--bogus",
+        b"--dely",
+        b"-grace-period",
         b"--del",
         b"--delay",
         b"-",
@@ -170,6 +172,10 @@ pub fn environment() -> impl Strategy<Value = Vec<CString>> {
         "REPRIEVE_DELAY",
         "REPRIEVE_SIDECAR=none",
         "REPRIEVE_=1",
+        "REPRIEVE_GRACE=10s",
+        "reprieve_delay=5s",
+        "REPREIVE_DELAY=5s",
+        "REPRIEVE_X_PORT=tcp://10.0.0.1:80",
         "NAME",
     ]);
     let others = others.prop_map(|entry| vec![entry.as_bytes().to_vec()]);

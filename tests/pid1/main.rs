@@ -13,6 +13,8 @@ mod programs;
 mod visitor;
 
 #[cfg(not(without_namespaces))]
+mod check;
+#[cfg(not(without_namespaces))]
 mod commands;
 #[cfg(not(without_namespaces))]
 mod copy;
@@ -33,6 +35,8 @@ mod leftovers;
 mod log;
 #[cfg(not(without_namespaces))]
 mod memory;
+#[cfg(not(without_namespaces))]
+mod mistakes;
 #[cfg(not(without_namespaces))]
 mod options;
 #[cfg(not(without_namespaces))]

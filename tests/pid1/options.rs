@@ -297,6 +297,7 @@ fn the_app_sees_none_of_our_variables() {
         ("SUBREAPER", "1"),
         ("PARENT_DEATH_SIGNAL", "TERM"),
         ("WARN_ON_REAP", "1"),
+        ("CHECK", "false"),
         ("VERBOSE", "0"),
         ("QUIET", "0"),
         ("LOG_FORMAT", "json"),
@@ -364,7 +365,7 @@ fn parsing_stops_at_the_first_word_that_is_no_option() {
 
 #[test]
 fn help_goes_to_stdout() {
-    for words in [&["--help"][..], &["-h"], &["--delay", "3s", "-h", "echo"]] {
+    for words in [&["--help"][..], &["--delay", "3s", "--help", "echo"]] {
         let call = call(reprieve().args(words));
         assert_eq!((call.code, call.stderr.as_str()), (0, ""), "{words:?}");
         for part in [
@@ -379,6 +380,28 @@ fn help_goes_to_stdout() {
             "reprieve --delay 15s --grace-period 60s -- node server.js",
         ] {
             assert!(call.stdout.contains(part), "{part} is missing:\n{}", call.stdout);
+        }
+    }
+}
+
+/// 16.11
+#[test]
+fn the_short_help_has_ten_options() {
+    for words in [&["-h"][..], &["--delay", "3s", "-h", "echo"]] {
+        let call = call(reprieve().args(words));
+        assert_eq!((call.code, call.stderr.as_str()), (0, ""), "{words:?}");
+        let help = call.stdout;
+        let options = help.lines().filter(|line| line.trim_start().starts_with('-'));
+        assert_eq!(options.count(), 10, "{help}");
+        assert!(help.lines().all(|line| line.len() <= 80) && help.lines().count() <= 50, "{help}");
+        for part in [
+            "Usage: reprieve [OPTIONS] [--] COMMAND",
+            "--delay",
+            "--check",
+            "reprieve --delay 15s --grace-period 60s -- node server.js",
+            "All options: --help",
+        ] {
+            assert!(help.contains(part), "{part} is missing:\n{help}");
         }
     }
 }
@@ -414,6 +437,7 @@ fn every_option_is_in_the_help() {
         "--rehearse",
         "--rehearse-url",
         "--copy-to",
+        "--check",
         "-h, --help",
         "-V, --version",
         "-l, --license",
@@ -508,7 +532,7 @@ fn bad_options_are_refused() {
         (&["--delay", "-5"], &["-5"]),
         (&["--delay=-5"], &["'-5'", "--delay", DURATIONS]),
         (&["--delay="], &["--delay", DURATIONS]),
-        (&["--delay", "1.5"], &["'1.5'", "--delay", DURATIONS]),
+        (&["--delay", "1.5"], &["'1.5'", "--delay", "500ms, or whole seconds"]),
         (&["--delay", "366d"], &["'366d'", "--delay", "at most 365 days"]),
         (&["--delay", "99999999999999999999"], &["--delay", "at most 365 days"]),
         (&["--delay", "5s.."], &["'5s..'", "--delay", RANGES]),
@@ -645,7 +669,7 @@ fn a_range_or_a_port_without_effect_is_a_warning() {
         (&["--traffic-port", "80", "--ignore-port", "82"], None),
         (&["--delay", "0s..9s", "--hold-until", "no-new"], None),
     ] {
-        let call = call(&mut spawning(options));
+        let call = call(spawning(options).env("REPRIEVE_GRACE_PERIOD", "none"));
         assert_eq!((call.code, call.stdout.as_str()), (0, "spawned\n"), "{}", call.stderr);
         match warning {
             Some(text) => {
@@ -664,7 +688,7 @@ fn a_bad_variable_is_named() {
         ("REPRIEVE_DELAY", "soon", &["'soon'", DURATIONS][..]),
         ("REPRIEVE_DELAY", " ", &[DURATIONS]),
         ("REPRIEVE_MARGIN", "-1", &["'-1'", DURATIONS]),
-        ("REPRIEVE_GRACE_PERIOD", "1y", &["'1y'", "365 days"]),
+        ("REPRIEVE_GRACE_PERIOD", "1y", &["'1y'", DURATIONS]),
         ("REPRIEVE_REHEARSE", "x", &["'x'", DURATIONS]),
         ("REPRIEVE_STOP_SIGNAL", "TERM,FOO", &["'FOO'", NAMES]),
         ("REPRIEVE_STOP_SIGNAL", "TERM,,QUIT", &["''", NAMES]),

@@ -82,7 +82,7 @@ fn shutdown(options: &str, app: &str) -> Ended {
 
 #[test]
 fn nothing_is_said_without_a_stop_signal() {
-    let ended = pid1().options("--delay 5s").app(["sh", "-c", "exit 3"]).ends();
+    let ended = pid1().options("--delay 5s --grace-period none").app(["sh", "-c", "exit 3"]).ends();
     assert_eq!((ended.code, ended.log().len()), (3, 0), "{}", ended.all());
     let run = pid1().fixture("listen --until SIGUSR1");
     let ready = run.hears("ready");
@@ -163,7 +163,8 @@ fn a_warning_before_the_start_does_not_end_the_log() {
 #[test]
 fn a_delay_without_a_grace_period_says_so() {
     let ended = shutdown("--delay 100ms", "listen");
-    assert!(ended.log()[0].contains("no SIGKILL (no --grace-period is given)"), "{}", ended.all());
+    assert!(ended.log()[0].contains("warn: a delay of 0.1s without a grace period"));
+    assert!(ended.log()[1].contains("no SIGKILL (no --grace-period is given)"), "{}", ended.all());
 }
 
 #[test]

@@ -26,7 +26,8 @@ fn the_stop_signal_is_held_for_the_delay() {
 
 #[test]
 fn running_passes_other_signals_on_and_says_nothing() {
-    let run = pid1().options("--delay 1h").fixture("listen --until SIGUSR1 --code 7");
+    let init = pid1().options("--delay 1h --grace-period none");
+    let run = init.fixture("listen --until SIGUSR1 --code 7");
     run.hears("ready");
     run.signal(libc::SIGHUP);
     run.hears("got SIGHUP");

@@ -4,6 +4,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 
 use super::*;
 use crate::cli::args::{WITHOUT_VARIABLE, command};
+use crate::cli::switches::Switches;
 
 fn words(line: &str) -> Vec<OsString> {
     line.split(' ').map(OsString::from).collect()
@@ -19,8 +20,11 @@ fn command_of(line: &str) -> Option<Vec<OsString>> {
 }
 
 fn with_variables(line: &str, entries: &[&str]) -> Option<(Args, Switches)> {
-    let entries = environment(entries);
-    read(&words(line), &entries.iter().map(CString::as_c_str).collect::<Vec<_>>())
+    let (entries, words) = (environment(entries), words(line));
+    let environment: Vec<_> = entries.iter().map(CString::as_c_str).collect();
+    let (args, settings) = read(&words, &environment)?;
+    let switches = Switches::new(&args, &settings);
+    Some((args, switches))
 }
 
 #[test]

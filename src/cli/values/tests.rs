@@ -15,8 +15,21 @@ fn durations_as_people_write_them() {
     ] {
         assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
     }
-    for text in ["", "s", "-5", "1.5", "15x", "366d", "99999999999999999999", "none", "1m30"] {
+    for text in ["", "s", "-5", "15x", "366d", "99999999999999999999", "none", "1m30", "5 s 1"] {
         assert!(duration(text).is_err(), "{text}");
+    }
+}
+
+/// Months and years would be years of waiting where somebody meant minutes.
+#[test]
+fn other_units_and_fractions_are_refused_with_what_would_be_right() {
+    for text in ["1M", "1y", "1w", "15S", "5min", "30sec", "1h1M", "10ns"] {
+        let why = duration(text).unwrap_err();
+        assert!(why.starts_with("the units are ms, s, m (minutes) and h; write 500ms"), "{why}");
+    }
+    for text in ["0.5", "1.5s", ".5", "0,5", "1m0.5s"] {
+        let why = duration(text).unwrap_err();
+        assert_eq!(why, "write it without a fraction: 500ms, or whole seconds", "{text}");
     }
 }
 

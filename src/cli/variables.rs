@@ -1,0 +1,93 @@
+//! Which variables of the environment are ours, and which only look like it: a mistyped one would be
+//! silent, and its option would have its default.
+
+use std::ffi::CStr;
+
+use crate::cli::args::{VARIABLE_PREFIX, variable};
+use crate::cli::nearest::nearest;
+use crate::cli::plain;
+use crate::tasks::hook;
+
+/// What an entry of the environment is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It sets an option.
+    Ours,
+    /// It begins as ours do, in capitals or not, and sets no option.
+    Stray,
+    /// It would set an option if our name in it had no slip of the pen: `REPREIVE_DELAY`.
+    Misspelt,
+    /// It is the app's.
+    Other,
+}
+
+/// What this entry of the environment is.
+pub fn kind(entry: &CStr) -> Kind {
+    let entry = entry.to_bytes();
+    if !matches!(entry, [b'R' | b'r', ..]) {
+        return Kind::Other;
+    }
+    let mut parts = entry.splitn(2, |byte| *byte == b'=');
+    let (Some(name), Some(value)) = (parts.next(), parts.next()) else { return Kind::Other };
+    let prefix = VARIABLE_PREFIX.as_bytes();
+    match name.split_at_checked(prefix.len()) {
+        Some((start, rest)) if start.eq_ignore_ascii_case(prefix) => {
+            let is_exact = start == prefix;
+            if is_exact && plain::has_variable(rest) {
+                Kind::Ours
+            } else if value.is_empty() || is_exact && (is_hooks(rest) || is_services(rest, value)) {
+                Kind::Other
+            } else {
+                Kind::Stray
+            }
+        }
+        _ if is_misspelt(name) => Kind::Misspelt,
+        _ => Kind::Other,
+    }
+}
+
+/// What is said of a variable that is stray or misspelt: which one its name is nearest to.
+pub fn remedy(entry: &CStr) -> String {
+    let entry = entry.to_string_lossy();
+    let name = entry.split('=').next().unwrap_or_default();
+    let (_, rest) = name.split_once('_').unwrap_or_default();
+    match nearest(rest, plain::longs()) {
+        Some(long) => format!("{name} sets no option: did you mean {}?", variable(long)),
+        None => format!("{name} sets no option, and the app does not get it (see reprieve --help)"),
+    }
+}
+
+/// Kubernetes makes such variables for a Service called `reprieve` or `reprieve-x`, in the manner of
+/// Docker's links: `PORT_80_TCP_ADDR`, `X_SERVICE_HOST`, `X_PORT=tcp://10.0.0.1:80`.
+fn is_services(name: &[u8], value: &[u8]) -> bool {
+    // With an underscore before it, each part is found at the beginning too.
+    let name = format!("_{}", String::from_utf8_lossy(name));
+    let after_port = name.split("_PORT_").nth(1).and_then(|rest| rest.bytes().next());
+    name.starts_with("_SERVICE_")
+        || name.contains("_SERVICE_PORT")
+        || name.ends_with("_SERVICE_HOST")
+        || name == "_PORT"
+        || name.starts_with("_PORT_")
+        || after_port.is_some_and(|byte| byte.is_ascii_digit())
+        || name.ends_with("_PORT") && value.windows(3).any(|bytes| bytes == b"://")
+}
+
+/// We may run in a hook ourselves.
+fn is_hooks(name: &[u8]) -> bool {
+    let is_it = |variable: &&str| {
+        variable.as_bytes().strip_prefix(VARIABLE_PREFIX.as_bytes()) == Some(name)
+    };
+    hook::VARIABLES.iter().any(is_it)
+}
+
+fn is_misspelt(name: &[u8]) -> bool {
+    /// `RETRIEVE` is less like ours than this, and `REPREIVE` is more.
+    const SLIP: f64 = 0.95;
+    let Some(end) = name.iter().position(|byte| *byte == b'_') else { return false };
+    let ours = VARIABLE_PREFIX.trim_end_matches('_');
+    plain::has_variable(&name[end + 1..])
+        && str::from_utf8(&name[..end]).is_ok_and(|word| strsim::jaro(word, ours) > SLIP)
+}
+
+#[cfg(test)]
+mod tests;
