@@ -61,7 +61,7 @@ impl Killed {
             names.extend(killed.then(|| name.clone()));
             self.found.insert(process.pid, Fate { name, killed });
         }
-        names.sort_by_key(|name| name.pid);
+        sort(&mut names);
         // Without /proc nobody has a name, and that a kill was sent is told once all the same.
         let is_news = !names.is_empty() || !census.is_complete && !self.told;
         self.told |= is_news;
@@ -92,9 +92,13 @@ impl Killed {
     pub fn names(&self) -> Vec<Name> {
         let seem = self.found.values().filter(|fate| fate.killed).map(|fate| &fate.name);
         let mut names: Vec<Name> = self.reaped.iter().chain(seem).cloned().collect();
-        names.sort_by_key(|name| name.pid);
+        sort(&mut names);
         names
     }
+}
+
+fn sort(names: &mut [Name]) {
+    names.sort_unstable_by_key(|name| name.pid);
 }
 
 fn is_killed(zombie: &Process, peek: impl Fn(i32) -> Option<Ending>) -> bool {
