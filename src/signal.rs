@@ -147,6 +147,17 @@ impl SignalSet {
     /// Every signal, with those that a C library keeps for itself.
     pub const ALL: SignalSet = SignalSet(u64::MAX);
 
+    /// These signals.
+    pub const fn of(signals: &[Signal]) -> SignalSet {
+        let mut set = SignalSet(0);
+        let mut rest = signals;
+        while let [signal, others @ ..] = rest {
+            set.0 |= SignalSet::bit(*signal);
+            rest = others;
+        }
+        set
+    }
+
     pub fn contains(self, signal: Signal) -> bool {
         self.0 & SignalSet::bit(signal) != 0
     }
@@ -159,7 +170,7 @@ impl SignalSet {
         self.0 &= !SignalSet::bit(signal);
     }
 
-    fn bit(signal: Signal) -> u64 {
+    const fn bit(signal: Signal) -> u64 {
         1 << (signal.0 - 1)
     }
 }

@@ -7,7 +7,6 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use tracing::warn;
 
 use crate::health::readiness::Readiness;
@@ -15,7 +14,7 @@ use crate::process::family::{Family, Kill, Reaped};
 use crate::process::helper;
 use crate::process::helpers::Helper;
 use crate::process::reap;
-use crate::process::target::Name;
+use crate::process::target::{Name, Target};
 use crate::process::tty::Tty;
 use crate::process::wait::{Origin, Received, Wait};
 use crate::rehearsal::{Rehearsal, RehearsalConfig};
@@ -24,7 +23,7 @@ use crate::report::step::Step;
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::{Action, Event, Why};
 use crate::shutdown::plan::Plan;
-use crate::shutdown::{Shutdown, earlier};
+use crate::shutdown::{Shutdown, earlier, is_due};
 use crate::signal::Signal;
 use crate::size::reserve;
 use crate::tasks::Tasks;
@@ -52,6 +51,8 @@ pub struct Supervisor {
     journal: Journal,
     /// When to reap, where there may be something.
     reap_at: Option<Instant>,
+    /// More was done than to pass signals on, so that something may be due at once.
+    has_acted: bool,
     /// It was said that we cannot reap.
     reap_refused: bool,
     /// It was said that memory is refused.
@@ -99,6 +100,7 @@ impl Supervisor {
             family,
             tty,
             reap_at: None,
+            has_acted: false,
             reap_refused: false,
             memory_refused: false,
             shutdown: Shutdown::new(plan, started_at),
@@ -125,9 +127,10 @@ impl Supervisor {
     /// One wake-up: all signals, then reaping, then the deadlines, all with one time, and then a look
     /// at the traffic. Where SIGKILL is due it comes first, and nobody is looked at before it.
     fn wake(&mut self, wait: &mut Wait) -> Flow {
-        let received = wait.next(self.deadline());
+        let deadline = self.deadline();
+        let received = wait.next(deadline);
         let now = Instant::now();
-        if self.kill_is_due(now) {
+        if is_due(self.shutdown.kill_due(), now) {
             // What has ended is not to count as killed.
             self.reap_at = Some(now);
             self.reap(now)?;
@@ -145,14 +148,17 @@ impl Supervisor {
                 }
             }
         }
-        if self.shutdown.deadline().is_some_and(|at| at <= now) {
-            // What has ended is not late, though its SIGCHLD may be pending behind another signal.
-            self.reap_at = Some(now);
+        // Mostly nothing is due, and to ask each of them takes longer than a forward.
+        if std::mem::take(&mut self.has_acted) || is_due(earlier(deadline, self.reap_at), now) {
+            if is_due(self.shutdown.deadline(), now) {
+                // What has ended is not late, though its SIGCHLD may be pending behind another signal.
+                self.reap_at = Some(now);
+            }
+            self.reap(now)?;
+            self.on_deadlines(now)?;
         }
-        self.reap(now)?;
-        self.on_deadlines(now)?;
         self.check_tasks(now)?;
-        if !self.shutdown.holds() {
+        if self.watch.is_some() && !self.shutdown.holds() {
             self.end_watch(now);
         }
         self.check_memory();
@@ -168,19 +174,15 @@ impl Supervisor {
         }
     }
 
-    fn kill_is_due(&self, now: Instant) -> bool {
-        self.shutdown.kill_due().is_some_and(|at| at <= now)
-    }
-
     /// Reaps what has ended, if anything may have.
     fn reap(&mut self, now: Instant) -> Flow {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if is_due(self.reap_at) && !self.kill_is_due(now) && self.family.main_has_ended() {
+        let kills = is_due(self.shutdown.kill_due(), now);
+        if !kills && is_due(self.reap_at, now) && self.family.main_has_ended() {
             // Once it is reaped, nothing shows any more what it executed last.
             self.journal.rename_app(self.family.main_name());
         }
         for _ in 0..MAX_REAPED {
-            if !is_due(self.reap_at) {
+            if !is_due(self.reap_at, now) {
                 break;
             }
             let reaped = self.family.reap();
@@ -213,7 +215,12 @@ impl Supervisor {
                 }
                 Reaped::Orphan => self.handle(Event::ChildEnded, None, now)?,
                 Reaped::OtherStopped => {}
-                Reaped::Failed(errno) => self.cannot_reap(errno),
+                Reaped::Failed(errno) => {
+                    if !std::mem::replace(&mut self.reap_refused, true) {
+                        let (event, why) = ("cannot_reap", errno.desc());
+                        warn!(event, "cannot see which processes have ended: {why}");
+                    }
+                }
                 Reaped::SomeLeft => self.handle(Event::SomeLeft, None, now)?,
                 // What its requests came to is part of the report.
                 Reaped::NothingLeft if self.rehearsal.still_asks(&self.family, now) => {
@@ -226,16 +233,9 @@ impl Supervisor {
         ControlFlow::Continue(())
     }
 
-    fn cannot_reap(&mut self, errno: Errno) {
-        if !std::mem::replace(&mut self.reap_refused, true) {
-            let why = errno.desc();
-            warn!(event = "cannot_reap", "cannot see which processes have ended: {why}");
-        }
-    }
-
     /// Does what the core has due.
     fn tick(&mut self, now: Instant) -> Flow {
-        while self.shutdown.deadline().is_some_and(|at| at <= now) {
+        while is_due(self.shutdown.deadline(), now) {
             self.handle(Event::Tick, None, now)?;
         }
         ControlFlow::Continue(())
@@ -257,12 +257,11 @@ impl Supervisor {
         if self.rehearsal.on_deadline(&mut self.family, now) {
             self.handle(Event::RehearsalDue, None, now)?;
         }
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         self.undeclared.on_deadline(&mut self.family, &mut self.journal, now);
-        if let Some(last_look) = self.last_look.as_mut().filter(|look| is_due(look.next_at())) {
-            last_look.look(now);
+        if let Some(look) = self.last_look.as_mut().filter(|look| is_due(look.next_at(), now)) {
+            look.look(now);
         }
-        match is_due(self.watch.as_deref().and_then(Watch::next_at)) {
+        match is_due(self.watch.as_deref().and_then(Watch::next_at), now) {
             true => self.look_at_traffic(),
             false => ControlFlow::Continue(()),
         }
@@ -311,31 +310,26 @@ impl Supervisor {
         let look_took = watch.look_took();
         let seen = watch.end(now, ends);
         if let (Some(kill_at), HoldEnds::WithForward) = (self.kill_at, ends) {
-            let rules = &self.watched.rules;
-            self.last_look = LastLook::plan(rules, &seen, look_took, kill_at);
+            self.last_look = LastLook::plan(&self.watched.rules, &seen, look_took, kill_at);
         }
         self.journal.record_traffic(seen);
     }
 
     fn handle(&mut self, event: Event, received: Option<Received>, now: Instant) -> Flow {
-        self.check_group(now);
-        let actions = self.shutdown.handle(event, now);
-        self.family.look_until(self.shutdown.kill_due());
-        for action in actions.in_order() {
-            match action {
-                Action::Forward { signal, why: Why::Passing } => {
-                    self.pass(signal, received, now)?;
-                }
-                action => self.perform(action, received, now)?,
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn check_group(&mut self, now: Instant) {
         if self.family.group_has_ended() {
             self.record(Step::GroupEnded, now);
         }
+        let actions = self.shutdown.handle(event, now);
+        self.family.look_until(self.shutdown.kill_due());
+        for action in actions.in_order() {
+            if let Action::Forward { signal, why: Why::Passing } = action {
+                self.pass(signal, received, now)?;
+                continue;
+            }
+            self.has_acted = true;
+            self.perform(action, received, now)?;
+        }
+        ControlFlow::Continue(())
     }
 
     /// Does what the core asks for. What was received is the signal that made it ask, if one did.
@@ -411,7 +405,7 @@ impl Supervisor {
         self.rehearsal.forwarding(&self.family);
         let (target, looked) = self.family.forward_stop(signal, now);
         self.rehearsal.forwarded(&self.family);
-        self.record(Step::Forwarded { signal, why, target, maybe_stop: None }, now);
+        self.record(Step::Forwarded { signal, why, target }, now);
         self.handle(Event::Looked(looked), None, now)
     }
 
@@ -424,11 +418,13 @@ impl Supervisor {
         }
         let (target, looked) = self.family.forward(signal, by_kernel, now);
         let maybe_stop = outside.filter(|signal| self.family.main_may_exit_on(*signal));
-        self.record(Step::Forwarded { signal, why: Why::Passing, target, maybe_stop }, now);
-        match looked {
-            Some(looked) => self.handle(Event::Looked(looked), None, now),
-            None => ControlFlow::Continue(()),
+        self.journal.note_passed(signal, maybe_stop, now);
+        // Mostly it is neither, and to make a step costs more than to forward the signal.
+        if self.journal.logs_details() || !matches!(target, Target::Main(_)) {
+            self.record(Step::Forwarded { signal, why: Why::Passing, target }, now);
         }
+        let goes_on = ControlFlow::Continue(());
+        looked.map_or(goes_on, |looked| self.handle(Event::Looked(looked), None, now))
     }
 
     fn record_passed_on(&mut self, names: Vec<Name>, left_over: bool, now: Instant) {
@@ -440,11 +436,9 @@ impl Supervisor {
     fn kill_all(&mut self, of_app: bool, now: Instant) {
         if let Some(Kill { names, trap_pending }) = self.family.kill_all() {
             self.record(Step::Killed { names, trap_pending, of_app }, now);
-            let open = self.last_look.as_ref().and_then(LastLook::found);
-            self.journal.record_open_at_kill(open);
+            self.journal.record_open_at_kill(self.last_look.as_ref().and_then(LastLook::found));
         }
-        let not_run: Vec<Task> = self.tasks.queue.cancel().collect();
-        for task in not_run {
+        for task in self.tasks.queue.cancel().collect::<Vec<Task>>() {
             self.record(Step::NotRun(task), now);
         }
         self.readiness.close();

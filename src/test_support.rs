@@ -61,16 +61,11 @@ pub fn noted() -> Step {
 }
 
 pub fn forwarded(why: Why) -> Step {
-    Step::Forwarded {
-        signal: Signal::TERM,
-        why,
-        target: Target::Main(Reason::NoShell),
-        maybe_stop: None,
-    }
+    Step::Forwarded { signal: Signal::TERM, why, target: Target::Main(Reason::NoShell) }
 }
 
 pub fn to(target: Target) -> Step {
-    Step::Forwarded { signal: Signal::TERM, why: Why::DelayOver, target, maybe_stop: None }
+    Step::Forwarded { signal: Signal::TERM, why: Why::DelayOver, target }
 }
 
 pub fn killed(pids: &[i32], trap_pending: bool) -> Step {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::process::family::Family;
 use crate::report::journal::Journal;
-use crate::shutdown::ENDING;
+use crate::shutdown::event::ENDING;
 use crate::signal::Signal;
 use crate::traffic::owners::Search;
 use crate::traffic::sources;
@@ -103,5 +103,5 @@ fn of_app(listeners: &[Listener]) -> Vec<Listener> {
 
 /// Whoever sends one of these wants an end.
 fn asks_for_end(signal: Signal) -> bool {
-    ENDING.contains(&signal)
+    ENDING.contains(signal)
 }

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use crate::process::filter::Role;
 use crate::process::helpers::{Helper, Helpers};
+pub use crate::process::killed::Kill;
 use crate::process::killed::Killed;
 use crate::process::proc::{self, Census, Process, Signals};
 use crate::process::reap::{self, Status};
@@ -18,9 +19,8 @@ use crate::process::shell::{self, Image};
 use crate::process::target::{Aim, Name, Reason, Swept, Target};
 use crate::process::topmost::{self, Look, Topmost};
 use crate::process::wait::Wait;
-use crate::shutdown::ENDING;
 use crate::shutdown::ending::Ending;
-use crate::shutdown::event::Looked;
+use crate::shutdown::event::{ENDING, Looked};
 use crate::signal::Signal;
 
 /// What the app has been asked for.
@@ -32,6 +32,9 @@ enum Asked {
     /// To stop.
     ToStop,
 }
+
+/// Whom a signal went to that is no stop signal, and what a look found, if there was one.
+type Forwarded = (Target, Option<Looked>);
 
 /// What reaping found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +57,6 @@ pub enum Reaped {
     NothingLeft,
     /// The kernel, or a sandbox, refuses to say.
     Failed(Errno),
-}
-
-/// What there is to tell of a SIGKILL to all.
-pub struct Kill {
-    /// Whom it seems to have ended, and no such kill before. Empty where /proc shows nobody.
-    pub names: Vec<Name>,
-    /// The main child is a shell that had not run its trap yet.
-    pub trap_pending: bool,
 }
 
 /// Us, the main child, and all that descends from us.
@@ -273,12 +268,23 @@ impl Family {
     }
 
     /// Sends a signal that is no stop signal to the main child; to what is left, once that is gone.
-    pub fn forward(
-        &mut self,
-        signal: Signal,
-        by_kernel: bool,
-        now: Instant,
-    ) -> (Target, Option<Looked>) {
+    pub fn forward(&mut self, signal: Signal, by_kernel: bool, now: Instant) -> Forwarded {
+        // The whole way of nearly all signals.
+        if let Some(main) = self.main
+            && self.aim == Aim::Automatic
+            && !ENDING.contains(signal)
+            && self.no_shell.as_ref().is_some_and(Image::is_current)
+        {
+            kill(main, signal, "the main child");
+            return (Target::Main(Reason::NoShell), None);
+        }
+        self.forward_by_a_look(signal, by_kernel, now)
+    }
+
+    /// The same where more has to be known than that the main child is still no shell.
+    #[cold]
+    #[inline(never)]
+    fn forward_by_a_look(&mut self, signal: Signal, by_kernel: bool, now: Instant) -> Forwarded {
         let Some(main) = self.main else {
             let topmost = self.children().into_iter().filter_map(Process::read);
             let reached = topmost.filter(|process| send(process, signal) == Sent::Yes).count();
@@ -294,7 +300,7 @@ impl Family {
                 Target::Group(Reason::Option)
             }
             // Whoever sends these wants an end, so they go the way of a stop signal.
-            Aim::Automatic if ENDING.contains(&signal) => {
+            Aim::Automatic if ENDING.contains(signal) => {
                 return self.forward_end(main, signal, now);
             }
             Aim::Automatic => self.forward_past_shells(main, signal, by_kernel),
@@ -302,7 +308,7 @@ impl Family {
         (target, None)
     }
 
-    fn forward_end(&mut self, main: i32, signal: Signal, now: Instant) -> (Target, Option<Looked>) {
+    fn forward_end(&mut self, main: i32, signal: Signal, now: Instant) -> Forwarded {
         if self.asked == Asked::ToStop {
             let mut apart = Topmost::default();
             return (signal_by_rule(&mut apart, main, signal, now), None);
@@ -318,13 +324,8 @@ impl Family {
     }
 
     /// A shell that would end of the signal, or do nothing with it, is no addressee: what it runs is.
-    /// It is looked at anew when it executes something else: the app, mostly.
     fn forward_past_shells(&mut self, main: i32, signal: Signal, by_kernel: bool) -> Target {
-        let shell = match &self.no_shell {
-            Some(image) if image.is_current() => None,
-            _ => self.shell(main),
-        };
-        let Some(shell) = shell else {
+        let Some(shell) = self.shell(main) else {
             kill(main, signal, "the main child");
             return Target::Main(Reason::NoShell);
         };
@@ -344,8 +345,9 @@ impl Family {
         Target::Spared(Reason::ShellWithoutTrap(shell), reached)
     }
 
-    /// The name of the shell that the main child is; what is none is remembered.
-    fn shell(&mut self, main: i32) -> Option<String> {
+    /// The name of the shell that the main child is. What is none is remembered, until it executes
+    /// something else: the app, mostly.
+    fn shell(&mut self, main: i32) -> Option<&'static str> {
         let image = Image::of(main);
         let shell = shell::of(main);
         self.no_shell = image.filter(|image| shell.is_none() && image.is_current());

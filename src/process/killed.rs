@@ -7,6 +7,14 @@ use crate::process::proc::{Census, Process};
 use crate::process::target::Name;
 use crate::shutdown::ending::Ending;
 
+/// What there is to tell of a SIGKILL to all.
+pub struct Kill {
+    /// Whom it seems to have ended, and no such kill before. Empty where /proc shows nobody.
+    pub names: Vec<Name>,
+    /// The main child is a shell that had not run its trap yet.
+    pub trap_pending: bool,
+}
+
 /// A process that was there at a look after SIGKILL.
 struct Fate {
     name: Name,

@@ -75,8 +75,15 @@ fn outcome(sent: nix::Result<()>, signal: Signal, whom: &dyn std::fmt::Display) 
         Ok(()) => Sent::Yes,
         Err(Errno::ESRCH) => Sent::Gone,
         Err(errno) => {
-            warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());
+            warn_of_refusal(errno, signal, whom);
             Sent::Refused
         }
     }
+}
+
+/// It needs much of the stack, and mostly does not happen.
+#[cold]
+#[inline(never)]
+fn warn_of_refusal(errno: Errno, signal: Signal, whom: &dyn std::fmt::Display) {
+    warn!(event = "not_sent", "cannot send {signal} to {whom}: {}", errno.desc());
 }

@@ -20,15 +20,14 @@ const SHELLS: [&str; 13] = [
 /// The name of the executable decides: `comm` would not do, since that of a script is the script's
 /// name. The command line decides where the executable cannot be read (a process of another uid), and
 /// for busybox, whose shell and other tools are one executable.
-pub fn of(pid: i32) -> Option<String> {
+pub fn of(pid: i32) -> Option<&'static str> {
     if !proc::shows_our_namespace() {
         return None;
     }
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
     let executable = executable.as_ref().and_then(|path| path.file_name()?.to_str());
-    let known = |name: &&str| SHELLS.contains(name);
     match executable.map(|name| name.strip_suffix(" (deleted)").unwrap_or(name)) {
-        Some(name) if !name.starts_with("busybox") => Some(name).filter(known).map(str::to_owned),
+        Some(name) if !name.starts_with("busybox") => known(name),
         _ => {
             let mut line = Vec::new();
             // An app can make its command line as long as it likes (PR_SET_MM_ARG_END in prctl(2)).
@@ -39,9 +38,14 @@ pub fn of(pid: i32) -> Option<String> {
             let first = words.next()?;
             // As in `busybox sh -c ...`.
             let name = if first.starts_with("busybox") { words.next()? } else { first };
-            Some(name).filter(known).map(str::to_owned)
+            known(name)
         }
     }
+}
+
+/// A shell of this name, if we know one.
+fn known(name: &str) -> Option<&'static str> {
+    SHELLS.into_iter().find(|shell| *shell == name)
 }
 
 /// The name of a program in a command line: `/bin/sh` and `-sh` (a login shell) are both sh.

@@ -67,12 +67,12 @@ pub enum Reason {
     /// It is no shell, as far as we can see.
     NoShell,
     /// It is this shell, which has a trap for the signal.
-    ShellWithTrap(String),
+    ShellWithTrap(&'static str),
     /// It is this shell, which ends of the signal, for it has no trap for it.
-    ShellWithoutTrap(String),
+    ShellWithoutTrap(&'static str),
     /// It is this shell, which does nothing with the signal while it waits for a command, unless it
     /// has a trap: that cannot be seen.
-    OpaqueShell(String),
+    OpaqueShell(&'static str),
     /// It ignores the signal.
     Ignored,
     /// We may not send it a signal.

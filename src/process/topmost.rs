@@ -429,7 +429,7 @@ fn minds(pid: i32, signals: &Signals, signal: Signal) -> bool {
         || proc::waits_for_signals(pid)
 }
 
-fn reaction(pid: i32, shell: Option<String>, signals: &Signals, signal: Signal) -> Reaction {
+fn reaction(pid: i32, shell: Option<&'static str>, signals: &Signals, signal: Signal) -> Reaction {
     let ignored = signals.ignored.contains(signal)
         || signal.is_ignored_by_default() && !signals.caught.contains(signal);
     // What is blocked or waited for is taken, though it be ignored.
@@ -437,7 +437,7 @@ fn reaction(pid: i32, shell: Option<String>, signals: &Signals, signal: Signal) 
         return Reaction::PassesThrough(Reason::Ignored);
     }
     match shell {
-        Some(shell) => match shell::conduct(&shell, signal, signals.caught.contains(signal)) {
+        Some(shell) => match shell::conduct(shell, signal, signals.caught.contains(signal)) {
             Conduct::Trap => Reaction::Acts(Reason::ShellWithTrap(shell)),
             Conduct::End => Reaction::Acts(Reason::ShellWithoutTrap(shell)),
             Conduct::Nothing => Reaction::PassesThrough(Reason::OpaqueShell(shell)),
@@ -464,7 +464,7 @@ pub fn forward_past_shells(pid: i32, signal: Signal, reached: &mut Vec<Name>) ->
         };
         let signals = proc::signals(pid).unwrap_or_default();
         let caught = signals.caught.contains(signal);
-        let conduct = shell::of(pid).map(|shell| shell::conduct(&shell, signal, caught));
+        let conduct = shell::of(pid).map(|shell| shell::conduct(shell, signal, caught));
         let runs = match conduct {
             Some(Conduct::End | Conduct::Nothing) => proc::children(pid),
             Some(Conduct::Trap) | None => Vec::new(),

@@ -84,19 +84,32 @@ impl Journal {
 
     /// Whether a step is logged, so that the names in it should be those of now.
     pub fn logs(&self, step: &Step) -> bool {
-        !step.is_detail() || enabled!(Level::DEBUG)
+        !step.is_detail() || self.logs_details()
+    }
+
+    /// Whether the steps are logged that only `--verbose` logs.
+    pub fn logs_details(&self) -> bool {
+        enabled!(Level::DEBUG)
+    }
+
+    /// A signal was forwarded that is no stop signal. Where it came from outside the container, and may
+    /// have been meant as a stop, that is given too.
+    pub fn note_passed(&mut self, signal: Signal, maybe_stop: Option<Signal>, now: Instant) {
+        self.forwarded.insert(signal);
+        if let Some(maybe_stop) = maybe_stop.filter(|signal| self.suspects(*signal)) {
+            self.maybe_stop = Some((maybe_stop, now));
+        }
     }
 
     /// Records a step, and logs it.
     pub fn record(&mut self, step: &Step, now: Instant) {
         match step {
-            Step::Forwarded { signal, maybe_stop, .. } => {
+            Step::Forwarded { signal, .. } => {
                 self.forwarded.insert(*signal);
                 if !step.signalled().is_empty() {
                     // What knows no other signal got SIGTERM.
                     self.forwarded.insert(Signal::TERM);
                 }
-                self.maybe_stop = self.suspect(*maybe_stop, now).or(self.maybe_stop);
             }
             // The last call.
             Step::PassedOn { .. } => self.forwarded.insert(Signal::TERM),
@@ -172,11 +185,6 @@ impl Journal {
     /// Whether SIGKILL has been sent to anyone.
     pub fn killed(&self) -> bool {
         self.timeline.killed()
-    }
-
-    /// Keeps the signal, if it may have been meant as a stop signal.
-    fn suspect(&self, signal: Option<Signal>, now: Instant) -> Option<(Signal, Instant)> {
-        signal.filter(|signal| self.suspects(*signal)).map(|signal| (signal, now))
     }
 
     /// Whether a signal from outside may have been meant as the first stop signal, unless that is said

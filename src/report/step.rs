@@ -43,9 +43,6 @@ pub enum Step {
         signal: Signal,
         why: Why,
         target: Target,
-        /// The signal that came from outside the container, is no stop signal, and may have been
-        /// meant as one.
-        maybe_stop: Option<Signal>,
     },
     /// A rewrite dropped the signal that would have been forwarded.
     Dropped {

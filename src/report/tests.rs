@@ -146,7 +146,7 @@ fn a_stop_signal_that_was_not_forwarded() {
 
 #[test]
 fn the_group_of_a_shell() {
-    let group = Target::Group(Reason::ShellWithoutTrap("sh".into()));
+    let group = Target::Group(Reason::ShellWithoutTrap("sh"));
     let shell_ended = || vec![stop(), (15, to(group.clone())), (15, exited(3))];
     let mut steps = shell_ended();
     steps.push((18, Step::GroupEnded));
@@ -222,7 +222,7 @@ fn leftovers_that_were_killed() {
 /// 15.15
 #[test]
 fn an_app_behind_a_shell() {
-    let shell = |reason: fn(String) -> Reason| to(Target::Main(reason("sh".into())));
+    let shell = |reason: fn(&'static str) -> Reason| to(Target::Main(reason("sh")));
     let steps = |reason| {
         let stand_in = Step::StandInEnded(name(3), Ending::Exited(7));
         let ended = Step::MainEnded(Ending::Signaled(Signal::TERM));
@@ -259,7 +259,7 @@ fn a_report_is_short() {
         Task::Hook(Occasion::OnStop, Hook(vec![path]))
     };
     let failed = |number| (1, done(hook(number), Err("no such file".repeat(40))));
-    let shell = || to(Target::Main(Reason::ShellWithTrap("sh".into())));
+    let shell = || to(Target::Main(Reason::ShellWithTrap("sh")));
     let kill = Step::Killed { names: vec![long(); 9], trap_pending: true, of_app: true };
     let killed = vec![stop(), failed(1), failed(2), (15, shell()), (59, kill)];
     let left = Step::Killed { names: vec![long(); 9], trap_pending: false, of_app: false };

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::shutdown::ending::Ending;
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
+
+/// Whoever sends one of these wants an end, also where it is no stop signal (^C of `docker run`).
+pub const ENDING: SignalSet = SignalSet::of(&[Signal::TERM, Signal::INT, Signal::QUIT]);
 
 /// What happened. All events of one wake-up carry the same time: first the signals, then what was
 /// reaped, then a tick for each deadline that is due.

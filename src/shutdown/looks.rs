@@ -63,3 +63,8 @@ pub fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> 
         (one, other) => one.or(other),
     }
 }
+
+/// Whether a deadline is there, and has passed.
+pub fn is_due(at: Option<Instant>, now: Instant) -> bool {
+    at.is_some_and(|at| at <= now)
+}

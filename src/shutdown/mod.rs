@@ -19,18 +19,15 @@ pub mod plan;
 use std::time::{Duration, Instant};
 
 use crate::shutdown::ending::Ending;
-use crate::shutdown::event::{Action, Actions, Event, Looked, Note, Why};
-pub use crate::shutdown::looks::earlier;
+use crate::shutdown::event::{Action, Actions, ENDING, Event, Looked, Note, Why};
 use crate::shutdown::looks::{Looks, MAX_BETWEEN_LOOKS};
+pub use crate::shutdown::looks::{earlier, is_due};
 use crate::shutdown::phase::{Phase, Sweep};
 use crate::shutdown::plan::{JobControl, Leftovers, OnRepeat, Plan, SAME_REQUEST};
 use crate::signal::Signal;
 
 /// So long after such a signal, while the app runs, it is looked for who has not taken it.
 const LOOK_WHILE_RUNNING: Duration = Duration::from_secs(3);
-
-/// Whoever sends one of these wants an end, also where it is no stop signal (^C of `docker run`).
-pub const ENDING: [Signal; 3] = [Signal::TERM, Signal::INT, Signal::QUIT];
 
 /// One supervised run of the app, from its start to its end.
 #[derive(Debug)]
@@ -85,10 +82,20 @@ impl Shutdown {
     /// lies in the future.
     pub fn handle(&mut self, event: Event, now: Instant) -> Actions {
         match event {
-            Event::Signal(signal) if self.plan.stop_signals.contains(&signal) => {
-                self.on_stop_signal(signal, now)
+            Event::Signal(signal) if !self.plan.stop_signals.contains(&signal) => {
+                self.on_other_signal(signal, now)
             }
-            Event::Signal(signal) => self.on_other_signal(signal, now),
+            event => self.handle_seldom(event, now),
+        }
+    }
+
+    /// What comes a few times in a run. It stands apart, so that the way of a signal that is only passed
+    /// on is short.
+    #[cold]
+    #[inline(never)]
+    fn handle_seldom(&mut self, event: Event, now: Instant) -> Actions {
+        match event {
+            Event::Signal(signal) => self.on_stop_signal(signal, now),
             Event::RehearsalDue => self.on_rehearsal_due(now),
             Event::TrafficStopped => self.on_traffic_stopped(now),
             Event::TasksEnded => self.on_tasks_ended(now),
@@ -181,7 +188,7 @@ impl Shutdown {
                 let action = self.forward(signal, Why::Passing);
                 if let (Phase::Running { asked, look_until, .. }, Action::Forward { signal, .. }) =
                     (&mut self.phase, action)
-                    && ENDING.contains(&signal)
+                    && ENDING.contains(signal)
                 {
                     (*asked, *look_until) = (Some(signal), Some(now + LOOK_WHILE_RUNNING));
                 }

@@ -91,3 +91,11 @@ fn what_a_process_that_does_not_catch_it_lives_through() {
         assert_eq!([signal.is_harmless(), signal.is_ignored_by_default()], expected, "{signal}");
     }
 }
+
+#[test]
+fn a_set_of_signals() {
+    let set = SignalSet::of(&[Signal::TERM, Signal::INT]);
+    assert!(set.contains(Signal::TERM) && set.contains(Signal::INT));
+    assert!(!set.contains(Signal::QUIT) && !set.contains(Signal::HUP));
+    assert_eq!(SignalSet::of(&[]), SignalSet::default());
+}

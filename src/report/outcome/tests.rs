@@ -55,7 +55,7 @@ fn what_became_of_the_app() {
 #[test]
 fn what_became_of_an_app_behind_a_shell() {
     let behind = |ending| {
-        let shell = to(Target::Main(Reason::ShellWithoutTrap("sh".into())));
+        let shell = to(Target::Main(Reason::ShellWithoutTrap("sh")));
         let stand_in = Step::StandInEnded(name(3), ending);
         outcome(vec![stop(), (15, shell), died_of(Signal::TERM), (18, stand_in)])
     };

@@ -55,7 +55,7 @@ fn a_stop_signal_is_forwarded_in_words() {
     let step = forwarded(Why::DelayOver);
     assert_eq!(later(&plan(), &step), "forwarded SIGTERM to app (pid 2); the delay is over");
     assert_eq!(later(&none, &step), "forwarded SIGTERM to app (pid 2)");
-    let shell = |reason: fn(String) -> Reason| reason("sh".into());
+    let shell = |reason: fn(&'static str) -> Reason| reason("sh");
     for (target, whom) in [
         (Target::Main(shell(Reason::ShellWithTrap)), "app (pid 2): sh has a trap for it"),
         (

@@ -69,7 +69,7 @@ fn the_end_of_the_app_is_judged() {
 
 #[test]
 fn the_status_of_a_shell_is_not_the_apps() {
-    let to_shell = Target::Main(Reason::ShellWithoutTrap("sh".into()));
+    let to_shell = Target::Main(Reason::ShellWithoutTrap("sh"));
     let of_shell =
         |ending| vec![rehearsal(), (15, to(to_shell.clone())), (15, Step::MainEnded(ending))];
     let died = of_shell(Ending::Signaled(Signal::TERM));

@@ -55,7 +55,7 @@ fn senders_in_words() {
 #[test]
 fn who_got_the_signal_instead_of_the_main_child_in_words() {
     let others = || vec![name(3)];
-    let opaque = Reason::OpaqueShell("sh".into());
+    let opaque = Reason::OpaqueShell("sh");
     for (target, text) in [
         (Target::Through(Reason::Ignored, others()), "app (pid 2) and app (pid 3): app ignores it"),
         (
