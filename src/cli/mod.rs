@@ -256,7 +256,7 @@ fn command_to_parse(called_as: Option<&OsString>, environment: &[&CStr]) -> Comm
     let is_set =
         |long: &&str| plain::variable_of(long, environment).is_some_and(|value| !value.is_empty());
     command.mut_args(|option| {
-        let is_common = option.get_long().is_some_and(|long| COMMON.contains(&long));
+        let is_common = option.get_long().is_none_or(|long| COMMON.contains(&long));
         let option = option.hide_short_help(!is_common);
         match option.get_long().filter(is_set).map(variable) {
             Some(variable) => option.env(variable).hide_env(true),

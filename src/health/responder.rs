@@ -117,7 +117,7 @@ impl Responder<'_> {
         self.ask_the_app(now);
         if self.accepts_at.is_none() && others.first() == Some(&true) {
             let mut accepted = 0;
-            while accepted < MAX_ACCEPTED && self.accept(now) {
+            while accepted < MAX_ACCEPTED && self.accept(now, accepted == 0) {
                 accepted += 1;
             }
         }
@@ -173,8 +173,9 @@ impl Responder<'_> {
         waiting.skip(may_wait).for_each(|connection| connection.answer(Response(503, "busy")));
     }
 
-    /// Accepts a connection. Whether there was one, and room for it.
-    fn accept(&mut self, now: Instant) -> bool {
+    /// Accepts a connection. Whether there was one, and room for it. Where there is none, one may be closed
+    /// for it, but for those that were accepted in this wake-up: nothing of theirs has been read yet.
+    fn accept(&mut self, now: Instant, may_close: bool) -> bool {
         let accepted = self.listener.accept().and_then(|(stream, _)| {
             stream.set_nonblocking(true)?;
             Ok(stream)
@@ -186,6 +187,7 @@ impl Responder<'_> {
                 return true;
             }
             Err(error) if matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted) => {}
+            Err(_) if !may_close => {}
             // Descriptors or memory are short: closes the oldest connection, or tries again later.
             Err(_) => match self.idle() {
                 0 => self.accepts_at = Some(now + ACCEPT_PAUSE),

@@ -1,6 +1,5 @@
 //! Which peers new connections come from, and which of them looks like a probe. No system call, no clock.
 
-use std::cmp::Reverse;
 use std::net::{IpAddr, SocketAddr};
 
 /// So many are told apart. Beyond that, a new one takes the place of the one with the fewest
@@ -91,8 +90,8 @@ impl Peers {
     /// Those with the most connections, these first.
     pub fn most(&self) -> Vec<PeerCount> {
         let mut peers = self.0.clone();
-        peers.sort_unstable_by_key(|peer| Reverse(peer.connections));
-        peers.iter().take(MAX_NAMED).map(Peer::count).collect()
+        peers.sort_unstable_by_key(|peer| peer.connections);
+        peers.iter().rev().take(MAX_NAMED).map(Peer::count).collect()
     }
 
     fn find(&mut self, peer: SocketAddr, port: u16) -> Option<&mut Peer> {

@@ -42,7 +42,7 @@ impl Drop for Stranger {
 
 #[test]
 fn the_stop_signal_is_held_and_forwarded() {
-    let run = laptop().options("--delay 300ms").fixture("listen --code 7");
+    let run = laptop().options("--delay 300ms --grace-period none").fixture("listen --code 7");
     run.hears("ready");
     let began_at = run.signal(libc::SIGTERM);
     let got = run.hears("got SIGTERM");

@@ -29,7 +29,9 @@ fn appears(path: &Path) {
 fn it_is_ready_until_the_stop_signal_and_alive_until_its_end() {
     for init in [pid1(), laptop()] {
         let at = address();
-        let init = init.options(&format!("--log-format json --delay 1h --health-listen {at}"));
+        let init = init.options(&format!(
+            "--log-format json --delay 1h --grace-period none --health-listen {at}"
+        ));
         let run = init.fixture("leave orphan --until SIGUSR2");
         run.hears("left ready");
         run.hears_times("ready", 2);

@@ -78,8 +78,10 @@ fn ctrl_c_goes_to_the_app(command: Command) {
 
 #[test]
 fn ctrl_c_goes_to_the_app_and_begins_no_hold() {
-    ctrl_c_goes_to_the_app(leader("--delay 20s --stop-signal TERM,INT"));
-    ctrl_c_goes_to_the_app(leader_as_pid1("--delay 20s --stop-signal TERM,INT"));
+    ctrl_c_goes_to_the_app(leader("--delay 20s --grace-period none --stop-signal TERM,INT"));
+    ctrl_c_goes_to_the_app(leader_as_pid1(
+        "--delay 20s --grace-period none --stop-signal TERM,INT",
+    ));
 }
 
 /// An app without a handler dies of it, and nothing is to be said of that.

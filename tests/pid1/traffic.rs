@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 const PACE: Duration = Duration::from_millis(50);
 
 /// A hold that ends when traffic has stopped: its MAX is longer than any test.
-const UNTIL_QUIET: &str = "--delay 300ms..1h --quiet-window 1s";
+const UNTIL_QUIET: &str = "--delay 300ms..1h --grace-period none --quiet-window 1s";
 
 const SERVER: &str = "serve tcp:127.0.0.1:8080";
 const CLIENT: &str = "call 127.0.0.1:8080";
@@ -102,7 +102,7 @@ fn assert_advised(report: &Value, least: u64) {
 }
 
 /// A hold that ends when traffic has stopped, or soon.
-const TO_MAX: &str = "--delay 300ms..1s --quiet-window 500ms";
+const TO_MAX: &str = "--delay 300ms..1s --grace-period none --quiet-window 500ms";
 
 fn holds_blindly(options: &str, network: &str, app: &str, why: &str) {
     let run = start(&format!("{TO_MAX} {options}"), network, app);

@@ -17,7 +17,9 @@ pub fn values(bytes: &[u8]) {
     checked(switch(text));
     if let Some(time) = checked(duration(text)) {
         assert!(time <= MAX_DURATION);
-        assert_eq!(duration(&Span(time).to_string()), Ok(shown(time)));
+        // A fraction is shown, and not read.
+        let said = Span(time).to_string();
+        assert!(said.contains('.') || duration(&said) == Ok(shown(time)), "{said}");
         assert!(grace_period(text).is_ok_and(|GracePeriod(period)| period == Some(time)));
     }
     if let Some(delay) = checked(delay(text)) {

@@ -11,7 +11,10 @@ fn the_ready_file_is_there_from_the_start_of_the_app_to_the_stop_signal() {
         let folder = Folder::new();
         let file = folder.file("ready", "", 0o600);
         let script = format!("cat {} 2>&-; exec $FIXTURE listen --until SIGUSR1", file.display());
-        let run = init.options(&ready_file(&file)).options("--delay 1h").shell(&["sh"], &script);
+        let run = init
+            .options(&ready_file(&file))
+            .options("--delay 1h --grace-period none")
+            .shell(&["sh"], &script);
         run.hears("ready");
         appears(&file);
         assert_eq!(std::fs::read(&file).expect("the file"), b"");

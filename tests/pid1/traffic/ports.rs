@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_worker_that_listens_on_nothing_is_held_for_the_shortest_delay() {
     at_once([("0s..1h", 0), ("1s..1h", 1000)], |(delay, least)| {
-        let run = serving(&format!("--delay {delay}"), "serve");
+        let run = serving(&format!("--delay {delay} --grace-period none"), "serve");
         let began_at = run.signal(libc::SIGTERM);
         assert_after(began_at, run.hears(FORWARDED).at, least * MS);
         let ended = run.ends();
@@ -15,7 +15,7 @@ fn a_worker_that_listens_on_nothing_is_held_for_the_shortest_delay() {
         assert_eq!(ended.times(r#""level":"warn""#), 0, "{}", ended.all());
         println!("{delay}: held for {} ms", report["held_ms"]);
     });
-    let run = serving("--delay 0s..1h --log-format text", "serve");
+    let run = serving("--delay 0s..1h --grace-period none --log-format text", "serve");
     run.signal(libc::SIGTERM);
     let ended = run.ends();
     assert!(ended.said("s of 0s..3600s: nothing listens"), "{}", ended.all());
