@@ -35,7 +35,9 @@ fn a_server_that_finishes_what_it_has_begun_passes() {
 fn a_server_that_cuts_them_fails() {
     at_once(["cut", "half"], |how| {
         let ended = rehearses(URL, &format!("{SLOW} --stops {how}")).ends();
-        failed(&ended, "in flight when the stop signal was forwarded, and cut");
+        // A server that cuts them in the moment of the forward has been faster than who says that they were in
+        // flight then.
+        failed(&ended, "cut");
         assert!(number(&requests(&ended), "cut") >= 2, "{}", ended.all());
     });
 }
