@@ -72,7 +72,7 @@ fn headline(summary: &Summary) -> String {
         Outcome::Unknown => format!("how {app} ended was not seen"),
         Outcome::Killed => format!("KILLED {}", killed(summary)),
         Outcome::LeftoversKilled => {
-            format!("KILLED what {} left over: {}", app.command, killed(summary))
+            format!("KILLED what was left over: {}", killed(summary))
         }
         Outcome::Survived => survived(summary),
     };
@@ -215,17 +215,19 @@ fn hold(summary: &Summary) -> Vec<String> {
     let nothing_listens = seen.is_some_and(|seen| !seen.listens());
     let held = summary.hold.and_then(|(held, why)| {
         let held = Brief(held);
+        // Without a delay, hooks can hold it all the same.
+        let of = if delay.max.is_zero() { String::new() } else { format!(" of {delay}") };
         Some(match why {
             HoldEnd::Delay if delay.max.is_zero() => return None,
             HoldEnd::Delay => {
                 format!("held {held}{}", seen.map(traffic::advice).unwrap_or_default())
             }
-            HoldEnd::Quiet if nothing_listens => format!("held {held} of {delay}: nothing listens"),
-            HoldEnd::Quiet => format!("held {held} of {delay}, until traffic stopped"),
+            HoldEnd::Quiet if nothing_listens => format!("held {held}{of}: nothing listens"),
+            HoldEnd::Quiet => format!("held {held}{of}, until traffic stopped"),
             HoldEnd::Hooks => format!("held {held}, until the hooks ended"),
-            HoldEnd::Hurry => format!("held {held} of {delay}, until the signal came again"),
+            HoldEnd::Hurry => format!("held {held}{of}, until the signal came again"),
             HoldEnd::Exit if summary.outcome == Outcome::EndedEarly => return None,
-            HoldEnd::Exit => format!("held {held} of {delay}, until the app ended"),
+            HoldEnd::Exit => format!("held {held}{of}, until the app ended"),
         })
     });
     let is_dropped =

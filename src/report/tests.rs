@@ -210,7 +210,7 @@ fn leftovers_that_were_killed() {
     let steps =
         vec![stop(), over(), (16, exited(0)), (16, swept(&[3, 4])), (59, killed(&[4], false))];
     let (report, json) = report(plan(), steps, 60, 0);
-    let part = "report: KILLED what app left over: app (pid 4) at +59s, exit code 0; left over, and \
+    let part = "report: KILLED what was left over: app (pid 4) at +59s, exit code 0; left over, and \
                 ended in time: app (pid 3); held 15s; ";
     assert!(report.starts_with(part), "{report}");
     assert_eq!(
@@ -271,7 +271,7 @@ fn a_report_is_short() {
         ),
         (vec![stop(), failed(1), (9, exited(0))], "report: ended early, at +9s"),
         (killed, "report: KILLED xxx"),
-        (vec![stop(), over(), (20, exited(0)), (59, left)], "report: KILLED what xxx"),
+        (vec![stop(), over(), (20, exited(0)), (59, left)], "report: KILLED what was left over: "),
         (vec![stop(), (15, shell()), (15, exited(143)), (20, behind)], "report: drained in 5s"),
         (vec![stop(), (60, Step::GaveUp { names: vec![long(); 9] })], "report: LEFT to"),
     ] {

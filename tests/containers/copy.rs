@@ -38,7 +38,13 @@ fn an_image_without_it_gets_it_from_another_container() {
     let volume = Volume::new();
     // A container that runs again finds the copy of its first run; with the same variables as the app's.
     for _ in 0..2 {
-        let setup = with_profile(scratch()).option(&["--read-only", "--cap-drop", "ALL"]);
+        let setup = with_profile(scratch()).option(&[
+            "--read-only",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+        ]);
         let ended = volume.copies(setup.delay("1s").grace_period("1s"));
         let said = ["reprieve: copied reprieve to /shared/reprieve"];
         assert_eq!((ended.code, ended.ours()), (0, said.to_vec()), "{ended}");

@@ -55,6 +55,7 @@ fn probe(app: &Container) -> i32 {
 fn an_exec_probe_and_a_health_check_see_the_ready_file() {
     let app = locked_down(busybox())
         .delay("1h")
+        .grace_period("none")
         .variable("REPRIEVE_READY_FILE", "/run/ready")
         .option(&["--tmpfs", "/run"])
         .option(&["--health-cmd", "test -e /run/ready", "--health-interval", "1s"])
@@ -93,6 +94,7 @@ fn probes_are_answered_in_an_image_from_scratch() {
     let network = Network::create();
     let app = locked_down(scratch())
         .delay("1h")
+        .grace_period("none")
         .variable("REPRIEVE_HEALTH_LISTEN", "0.0.0.0:8086")
         .variable("REPRIEVE_READY_FILE", "/run/ready")
         .option(&["--tmpfs", "/run"])
@@ -131,6 +133,7 @@ fn probes_are_answered_in_an_image_from_scratch() {
 fn the_app_s_own_check_is_passed_on() {
     let app = locked_down(busybox())
         .delay("1h")
+        .grace_period("none")
         .variable("REPRIEVE_HEALTH_LISTEN", "127.0.0.1:8086")
         .variable("REPRIEVE_HEALTH_UPSTREAM", "http://localhost:8080/health")
         .option(&["--tmpfs", "/run", "--health-interval", "1s", "--health-retries", "1"])

@@ -291,7 +291,7 @@ fn without_proc_they_are_killed_and_not_named() {
         let ended = run.ends();
         assert_eq!((ended.code, ended.times("got SIGTERM")), (0, 1), "{}", ended.all());
         assert!(ended.said("sent SIGKILL to all that is left"), "{}", ended.all());
-        let whom = "report: KILLED what the app left over: all that was left at +0.";
+        let whom = "report: KILLED what was left over: all that was left at +0.";
         assert!(ended.said(whom), "{}", ended.all());
     }
 }

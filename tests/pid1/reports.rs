@@ -515,7 +515,7 @@ fn the_file_is_written_only_if_there_is_something_to_tell() {
     run.signal(libc::SIGUSR1);
     run.ends();
     let file = std::fs::read_to_string(&path).expect("a report file");
-    assert!(file.starts_with("report: KILLED what fixture left over: "), "{file}");
+    assert!(file.starts_with("report: KILLED what was left over: "), "{file}");
 }
 
 // Warnings.
