@@ -15,7 +15,7 @@ fn a_filter_behind_the_app_hears_nothing_while_the_app_drains() {
         let ended = stop(json().shell(&["sh"], &script), libc::SIGTERM);
         assert_heard_once(&ended, form, "SIGTERM");
         assert!(ended.said("filter saw the end"), "{form}: {ended}");
-        assert_eq!((ended.times("filter got"), ended.code), (0, 143), "{form}: {ended}");
+        assert_eq!((ended.times("filter got SIGTERM"), ended.code), (0, 143), "{form}: {ended}");
     });
 }
 
@@ -76,7 +76,7 @@ fn a_filter_that_is_the_main_child_hears_nothing_while_the_app_drains() {
     let ended = stop(json().shell(&[debian("yash", "yash")], &script), libc::SIGTERM);
     assert_heard_once(&ended, "yash", "SIGTERM");
     assert!(ended.said("filter saw the end"), "{ended}");
-    assert_eq!((ended.times("filter got"), ended.code), (0, 0), "{ended}");
+    assert_eq!((ended.times("filter got SIGTERM"), ended.code), (0, 0), "{ended}");
 }
 
 /// It has a second from the end of its last writer on.

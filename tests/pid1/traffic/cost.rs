@@ -44,7 +44,7 @@ fn a_hundred_thousand_idle_connections_cost_little() {
     let ports = 8080..8088;
     let serve = |port| format!("{} serve tcp:127.0.0.1:{port} & ", network().display());
     let script = ports.clone().map(serve).collect::<String>() + "wait";
-    let init = pid1().options("--log-format json --delay 9s");
+    let init = pid1().options("--log-format json --delay 20s");
     let run = init.in_network("").app(["sh", "-c", &script]);
     run.hears_times("serving", ports.len());
     let clients = ports.map(|port| run.beside(&format!("call 127.0.0.1:{port}")));
