@@ -213,6 +213,7 @@ fn next(pid1: &mut Pid1, wakeups: f64) -> Result<f64, String> {
         if now > wakeups {
             return Ok(now);
         }
+        // The pace of looking.
         sleep(Duration::from_millis(1));
     }
     Err(pid1.failure("it does not look"))

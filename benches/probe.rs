@@ -163,6 +163,7 @@ fn vfork(stack: &mut [u8], mut child: impl FnMut()) -> Pid {
 /// kill(2) counts zombies too, but neither the init nor the caller.
 fn until_reaped() {
     while kill(Pid::from_raw(-1), None).is_ok() {
+        // Nothing tells that an init has reaped: the pace of asking.
         thread::sleep(PACE);
     }
     say("reaped", now());

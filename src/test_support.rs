@@ -1,4 +1,4 @@
-//! What several unit tests need: a plan, and the steps of a shutdown.
+//! What several unit tests need: a plan, the steps of a shutdown, and a wait for a condition.
 
 use std::time::{Duration, Instant};
 
@@ -106,4 +106,20 @@ pub fn recorded(plan: Plan, steps: Vec<(u64, Step)>) -> (Timeline, Instant) {
 
 pub fn start(sender: Option<Sender>) -> Step {
     began(sender, Instant::now())
+}
+
+/// Long enough for any machine.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Waits for a condition.
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(began.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
+        // Not to keep a CPU busy between two looks.
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

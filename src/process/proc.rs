@@ -220,10 +220,15 @@ pub fn command(pid: i32) -> Option<String> {
 }
 
 /// The command line of a process, words apart by spaces, 128 bytes of it at most: what is longer ends
-/// with a mark. None of one that has ended.
+/// with a mark. None of one that has ended, or hangs in the kernel.
 pub fn command_line(pid: i32) -> Option<String> {
     const MOST: usize = 128;
     const MARK: &str = "...";
+    // To read it the kernel takes the lock of the process's memory (mmap_lock; fs/proc/base.c). One that hangs
+    // in the kernel may have that lock, and we would hang with it.
+    if is_stuck(pid) {
+        return None;
+    }
     let line = read(pid, "cmdline", &mut [0; MOST + 1]).filter(|_| shows_our_namespace())?;
     let is_long = line.len() > MOST;
     let mut line = line.trim_end_matches('\0').replace('\0', " ");
@@ -232,6 +237,13 @@ pub fn command_line(pid: i32) -> Option<String> {
         line.push_str(MARK);
     }
     (!line.is_empty()).then_some(line)
+}
+
+/// Whether a process waits in the kernel, where no signal but SIGKILL ends the wait (state D).
+fn is_stuck(pid: i32) -> bool {
+    let stat = read(pid, "stat", &mut [0; 1536]);
+    let state = stat.as_deref().and_then(|stat| stat.rsplit_once(") "));
+    state.is_some_and(|(_, state)| state.starts_with('D'))
 }
 
 /// What a process does with signals (SigPnd to SigCgt in proc_pid_status(5)).

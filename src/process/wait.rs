@@ -114,6 +114,7 @@ impl Wait {
         if !std::mem::replace(&mut self.warned, true) {
             warn!(event = "no_signals", "cannot wait for signals any more: {}", errno.desc());
         }
+        // Nothing can be awaited any more, and without a pause the loop would spin.
         std::thread::sleep(until.map_or(PAUSE, |until| until.min(PAUSE)));
         Received { signal: Signal::CHLD, origin: Origin::Kernel }
     }

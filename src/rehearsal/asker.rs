@@ -135,6 +135,7 @@ impl Asker<'_> {
         if self.record.tally.has_failures() && !had_failed {
             self.tell();
         }
+        // The pace of the load.
         match answer {
             Ok(_) => thread::sleep(next_at.saturating_duration_since(Instant::now())),
             Err(_) => thread::sleep(PAUSE),

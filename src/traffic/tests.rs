@@ -3,7 +3,6 @@
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
@@ -11,22 +10,6 @@ use nix::sched::{CloneFlags, unshare};
 #[expect(dead_code, reason = "the tests of PID 1 ask it too")]
 #[path = "../../tests/shared/namespaces.rs"]
 mod namespaces;
-
-/// Long enough for any machine.
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-/// Waits for a condition.
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(began.elapsed() < TIMEOUT, "{what}: not in {TIMEOUT:?}");
-        // Not to keep a CPU busy between two looks.
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Runs the test of this path in the crate once more, as nobody in a network namespace of its own: a user
 /// namespace in which our uid has no name takes the capabilities away at exec. Returns whether

@@ -90,6 +90,7 @@ impl Proxy {
                   HTTP/1.1 200 OK\r\n\r\n",
             ),
             "bytes" => "HTTP/1.1 200 OK\r\nServer: slow\r\n\r\n".bytes().try_for_each(|byte| {
+                // How slow it is.
                 sleep(PACE);
                 stream.write_all(&[byte])
             }),
@@ -104,6 +105,7 @@ impl Proxy {
             "trickle" => {
                 let mut head = b"HTTP/1.1 200 OK\r\n".iter().chain(b"X: ".iter().cycle());
                 head.try_for_each(|byte| {
+                    // How slow it is.
                     sleep(PACE);
                     stream.write_all(&[*byte])
                 })

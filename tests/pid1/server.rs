@@ -72,6 +72,7 @@ fn main() {
     let mut signals = Signals::new([SIGTERM]).expect("handlers");
     let (listens, wait) = (server.clone(), number("--wait", 0));
     spawn(move || {
+        // How slow it is to start.
         sleep(Duration::from_millis(wait.into()));
         listens.listen();
     });
@@ -98,6 +99,7 @@ impl Server {
             if closes {
                 break;
             }
+            // The pace of asking a listener that does not wait.
             sleep(PACE);
         }
         drop(listener);
@@ -114,6 +116,7 @@ impl Server {
             }
             let begun_at = Instant::now();
             while begun_at.elapsed() < self.time {
+                // A part of the time that a request takes.
                 sleep(PACE);
             }
             let is_late = self.stopping.load(Ordering::SeqCst);
@@ -163,6 +166,7 @@ impl Server {
             _ => self.stopping.store(true, Ordering::SeqCst),
         }
         while !self.closed.load(Ordering::SeqCst) || self.begun.load(Ordering::SeqCst) > 0 {
+            // The pace of looking.
             sleep(PACE);
         }
         exit(0);

@@ -76,6 +76,7 @@ fn ask_on(
             Err(failure) => *tally.failed.entry(failure).or_default() += 1,
         }
         drop(tally);
+        // The pace of the load.
         thread::sleep(pause);
     }
 }

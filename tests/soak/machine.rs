@@ -30,6 +30,7 @@ impl Machine {
     pub fn measure(&self, is_over: impl Fn() -> bool) {
         while !is_over() {
             let began_at = self.0.lock().expect("a lock").next_at;
+            // The pace of measuring.
             std::thread::sleep(began_at.saturating_duration_since(Instant::now()));
             look();
             let mut measured = self.0.lock().expect("a lock");

@@ -93,7 +93,7 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Playe
     for (after, act) in &plan.acts {
         let due = began_at + *after;
         while Instant::now() < due && !is_over(&run) {
-            std::thread::sleep(Duration::from_millis(2));
+            look_again_soon();
         }
         if is_over(&run) {
             break;
@@ -106,7 +106,7 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Playe
             seen.was_cleared = true;
             processes.all().iter().for_each(|pid| send(*pid, libc::SIGKILL));
         }
-        std::thread::sleep(Duration::from_millis(2));
+        look_again_soon();
     }
     let visitors = std::mem::take(&mut seen.visitors);
     let stopped_at = &seen.stopped_at;
@@ -118,7 +118,7 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Playe
         let now = Instant::now();
         let gives_up_at = waits_from + TIMEOUT + machine.lateness(waits_from, now);
         assert!(now < gives_up_at, "waited in vain for {}", why());
-        std::thread::sleep(Duration::from_millis(2));
+        look_again_soon();
     }
     let ended = run.ends();
     // It ends with what it traces.
@@ -128,6 +128,11 @@ pub fn play(plan: &Plan, seed: u64, folder: &Folder, machine: &Machine) -> Playe
     let machine_late = machine.lateness(ended.started_at, ended.at);
     let Seen { stopped_at, shot, was_cleared, frozen, .. } = seen;
     Played { ended, init, stopped_at, shot, was_cleared, frozen, machine_late, left, visitor }
+}
+
+/// The pace of looking, not a guess at when it will be so.
+fn look_again_soon() {
+    std::thread::sleep(Duration::from_millis(2));
 }
 
 /// Waits until all have said that they are ready, or only until signals are kept (1.1).
@@ -201,6 +206,7 @@ impl Seen {
             }
             Act::Freeze(time) => {
                 send(init, libc::SIGSTOP);
+                // How long it is frozen.
                 std::thread::sleep(time);
                 self.frozen += time;
                 send(init, libc::SIGCONT);
@@ -265,7 +271,7 @@ impl Processes {
             if left.is_empty() || Instant::now() >= ended_by {
                 return left;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            look_again_soon();
         }
     }
 }

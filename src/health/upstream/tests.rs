@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 
 use super::*;
-use crate::traffic::tests::eventually;
+use crate::test_support::eventually;
 
 fn upstream(text: &str) -> Result<Upstream, ParseUpstreamError> {
     text.parse()

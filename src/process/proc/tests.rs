@@ -1,4 +1,5 @@
 use super::*;
+use crate::test_support::eventually;
 
 const STAT: &str = "7 (a) b (c) T 1 7 7 0 -1 4194304 90 0 0 0 0 0 0 0 20 0 1 0 4711 2 0";
 
@@ -108,4 +109,31 @@ fn a_look_is_broken_off_when_its_time_is_over() {
     let broken_off = census(us, &[], Some(now));
     assert!(!broken_off.is_complete && broken_off.others.is_empty());
     assert!(census(us, &[], Some(now + std::time::Duration::from_mins(1))).is_complete);
+}
+
+/// As the parent of a vfork(2) waits until its child has ended; here each has its own memory.
+#[test]
+fn nothing_is_read_of_the_memory_of_one_that_hangs_in_the_kernel() {
+    assert!(command_line(std::process::id() as i32).is_some());
+    // SAFETY: both only wait for the signal that ends them.
+    let stuck = unsafe {
+        match libc::fork() {
+            0 => {
+                libc::setpgid(0, 0);
+                libc::syscall(libc::SYS_clone, libc::CLONE_VFORK | libc::SIGCHLD, 0, 0, 0, 0);
+                loop {
+                    libc::pause();
+                }
+            }
+            pid => pid,
+        }
+    };
+    eventually("its wait", || is_stuck(stuck).then_some(()));
+    let line = command_line(stuck);
+    // SAFETY: a group of ours, and a null pointer for a status that nobody wants.
+    unsafe {
+        libc::kill(-stuck, libc::SIGKILL);
+        libc::waitpid(stuck, std::ptr::null_mut(), 0);
+    }
+    assert_eq!(line, None);
 }

@@ -8,7 +8,7 @@ use nix::sys::stat::fstat;
 
 use super::*;
 use crate::sorted::SortedMap;
-use crate::traffic::tests::eventually;
+use crate::test_support::eventually;
 use crate::traffic::tests::is_alone;
 
 /// A process that we started, which leads a group, and its descendants. They are killed when it is

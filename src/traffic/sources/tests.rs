@@ -7,9 +7,10 @@ use nix::libc;
 use nix::sys::socket::{Backlog, SockaddrIn, bind, connect};
 
 use super::*;
+use crate::test_support::eventually;
 use crate::traffic::servers::{Candidate, Ports};
 use crate::traffic::sock_diag;
-use crate::traffic::tests::{eventually, is_alone};
+use crate::traffic::tests::is_alone;
 
 fn listen(address: &str) -> (TcpListener, u16) {
     let listener = TcpListener::bind(address).unwrap();

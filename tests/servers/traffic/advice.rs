@@ -120,6 +120,7 @@ fn the_end_of_idle_tls_connections_keeps_no_hold() {
         let mut closed = 1;
         while !is_forwarded(&run) && balancer.tries("close") {
             closed += 1;
+            // The pace at which the balancer lets go.
             sleep(Duration::from_millis(250));
         }
         assert!((3..15).contains(&closed), "{closed} closed until the forward");

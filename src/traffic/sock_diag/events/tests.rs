@@ -1,7 +1,8 @@
 use std::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::traffic::tests::{eventually, is_alone};
+use crate::test_support::eventually;
+use crate::traffic::tests::is_alone;
 
 /// Makes the receive buffer so small that it has room for a few events only.
 pub fn shrink_buffer(events: &EventSocket) {
