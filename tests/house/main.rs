@@ -90,8 +90,14 @@ fn lint() -> Tree {
     Tree::of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("lint/src"))
 }
 
-/// What the lint uses, and the program does not.
-const CRATES_OF_LINT: [&str; 2] = ["hcl_edit", "saphyr_parser"];
+/// And of what makes a release.
+fn xtask() -> Tree {
+    Tree::of_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("xtask/src"))
+}
+
+/// What the other members use, and the program does not.
+const CRATES_OF_OTHERS: [&str; 8] =
+    ["clap_complete", "clap_mangen", "flate2", "hcl_edit", "roff", "saphyr_parser", "sha2", "tar"];
 
 fn is_pure(file: &str) -> bool {
     PURE.iter().any(|pure| file.starts_with(pure))
@@ -102,7 +108,7 @@ fn is_crate(root: &str) -> bool {
     let mut names = DEPENDENCIES.lines().map(|name| name.replace('-', "_"));
     let is_known = |roots: &[&str]| roots.contains(&root);
     is_known(&["crate", "std", "core"])
-        || is_known(&CRATES_OF_LINT)
+        || is_known(&CRATES_OF_OTHERS)
         || names.any(|name| name == root)
 }
 
@@ -193,10 +199,12 @@ fn no_imports_in_a_circle() {
 }
 
 #[test]
-fn the_lint_is_in_order() {
-    let lint = lint();
-    let wrong = [relative_paths(&lint), circles(&lint), shapes(&lint)].concat();
-    assert_none(&wrong.into_iter().map(|wrong| format!("lint/{wrong}")).collect::<Vec<_>>());
+fn the_other_members_are_in_order() {
+    for (member, tree) in [("lint", lint()), ("xtask", xtask())] {
+        let wrong = [relative_paths(&tree), circles(&tree), shapes(&tree)].concat();
+        let named = wrong.into_iter().map(|wrong| format!("{member}/{wrong}"));
+        assert_none(&named.collect::<Vec<_>>());
+    }
 }
 
 #[test]
@@ -243,13 +251,16 @@ fn the_program_depends_on_no_more_than_is_written_down() {
     );
 }
 
-/// What is built at once shares its crates: the lint must not bring more of them into the program.
+/// What is built at once shares its crates: no other member may bring more of them into the program.
 #[test]
-fn the_lint_asks_for_no_feature_that_the_program_does_not_have() {
+fn no_other_member_asks_for_a_feature_that_the_program_does_not_have() {
     let alone = crates(&["reprieve"], "{p} {f}");
-    let both = crates(&["reprieve", "reprieve-lint"], "{p} {f}");
-    let changed = alone.into_iter().filter(|line| !both.contains(line));
-    assert_none(&changed.map(|line| format!("not so beside the lint: {line}")).collect::<Vec<_>>());
+    for member in ["reprieve-lint", "xtask"] {
+        let both = crates(&["reprieve", member], "{p} {f}");
+        let changed = alone.iter().filter(|line| !both.contains(line));
+        let changed = changed.map(|line| format!("not so beside {member}: {line}"));
+        assert_none(&changed.collect::<Vec<_>>());
+    }
 }
 
 /// The checks themselves, on small trees.
