@@ -434,7 +434,7 @@ impl Supervisor {
     }
 
     fn kill_all(&mut self, of_app: bool, now: Instant) {
-        if let Some(Kill { names, trap_pending }) = self.family.kill_all() {
+        if let Some(Kill { names, trap_pending }) = self.family.kill_all(now) {
             self.record(Step::Killed { names, trap_pending, of_app }, now);
             self.journal.record_open_at_kill(self.last_look.as_ref().and_then(LastLook::found));
         }

@@ -1,7 +1,12 @@
-//! Whom our SIGKILL has ended. It is sent before any look, so a look after it says who seems to have
-//! ended of it; for certain it is known from the status, when each is reaped.
+//! Whom our SIGKILL has ended. A look after it says who seems to have ended of it; for certain it is
+//! known from the status, when each is reaped.
+//!
+//! A look after it does not show all: SIGKILL wakes a parent that waits for its child, and as often as
+//! not it reaps that child in the kernel before it ends itself (do_wait in kernel/exit.c). So whom a look
+//! before it found, and who was there until then, has ended of it too.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use crate::process::proc::{Census, Process};
 use crate::process::target::Name;
@@ -15,9 +20,10 @@ pub struct Kill {
     pub trap_pending: bool,
 }
 
-/// A process that was there at a look after SIGKILL.
+/// A process that was there when SIGKILL was sent.
 struct Fate {
     name: Name,
+    group: i32,
     /// It seems to have ended of it, or to be about to.
     killed: bool,
 }
@@ -27,7 +33,11 @@ struct Fate {
 pub struct Killed {
     /// SIGKILL was sent, and that was told.
     told: bool,
-    /// Whom a look after it has found, by their pids, until they are reaped.
+    /// There was a look before SIGKILL.
+    looked_before: bool,
+    /// Who lived at the last look before SIGKILL, and then until it was sent.
+    witnessed: Vec<Process>,
+    /// Who was there when it was sent, by their pids, until we reap them.
     found: HashMap<i32, Fate>,
     /// Who was reaped, and had ended of SIGKILL.
     reaped: Vec<Name>,
@@ -37,13 +47,28 @@ pub struct Killed {
 
 impl Killed {
     /// A look before SIGKILL.
-    pub fn before(&mut self, census: &Census) {
+    pub fn before(&mut self, census: Census) {
+        self.looked_before = true;
         self.others.clear();
         let pids = census.ended.iter().map(|process| process.pid);
         // Without memory for it some may be taken for killed.
         if self.others.try_reserve(census.others.len() + census.ended.len()).is_ok() {
             self.others.extend(census.others.iter().copied().chain(pids));
         }
+        self.witnessed = census.living;
+    }
+
+    /// There was a look before SIGKILL.
+    pub fn has_looked(&self) -> bool {
+        self.looked_before
+    }
+
+    /// SIGKILL is sent next: forgets those of the look before who have ended since. No more than a
+    /// thousand are asked for, which takes less than a millisecond; the others are left to the look after.
+    pub fn sending(&mut self, is_there: impl Fn(i32) -> bool) {
+        const MOST: usize = 1000;
+        self.witnessed.truncate(MOST);
+        self.witnessed.retain(|process| is_there(process.pid));
     }
 
     /// A look after SIGKILL. Returns whom it seems to have ended that no such look found before; none
@@ -54,20 +79,28 @@ impl Killed {
         peek: impl Fn(i32) -> Option<Ending>,
     ) -> Option<Vec<Name>> {
         let mut names = Vec::new();
-        let count = census.living.len() + census.ended.len();
+        let witnessed = mem::take(&mut self.witnessed);
+        let count = census.living.len() + census.ended.len() + witnessed.len();
         let has_room = self.found.try_reserve(count).is_ok() && names.try_reserve(count).is_ok();
         let none = Census::default();
         // Without memory nobody has a name.
         let census = if has_room { census } else { &none };
         let living = census.living.iter().map(|process| (process, true));
         let ended = census.ended.iter().map(|process| (process, false));
-        for (process, lives) in living.chain(ended) {
+        // A killed parent has reaped who is in neither.
+        let reaped = witnessed.iter().filter(|_| has_room && census.is_complete);
+        let reaped = reaped.map(|process| (process, true));
+        for (process, lives) in living.chain(ended).chain(reaped) {
             if self.others.contains(&process.pid) || self.found.contains_key(&process.pid) {
                 continue;
             }
-            let (name, killed) = (Name::from(process), lives || is_killed(process, &peek));
+            let was_there = || witnessed.iter().any(|other| other.pid == process.pid);
+            // Without a status it is still its parent's, which may reap it.
+            let of_sigkill = |ending| ending == Ending::KILLED;
+            let killed = lives || peek(process.pid).map_or_else(was_there, of_sigkill);
+            let name = Name::from(process);
             names.extend(killed.then(|| name.clone()));
-            self.found.insert(process.pid, Fate { name, killed });
+            self.found.insert(process.pid, Fate { name, group: process.group, killed });
         }
         sort(&mut names);
         // Without /proc nobody has a name, and that a kill was sent is told once all the same.
@@ -78,11 +111,10 @@ impl Killed {
 
     /// Whether this process seems to have ended of SIGKILL, and with it another one of its group: what
     /// a shell waits for is in its group, and stays in it when it ends.
-    pub fn include_with_another(&self, pid: i32, census: &Census) -> bool {
+    pub fn include_with_another(&self, pid: i32) -> bool {
         let is_killed = |pid| self.found.get(&pid).is_some_and(|fate| fate.killed);
-        let mut all = census.living.iter().chain(&census.ended);
-        is_killed(pid)
-            && all.any(|other| other.pid != pid && other.group == pid && is_killed(other.pid))
+        let mut all = self.found.iter();
+        is_killed(pid) && all.any(|(other, fate)| *other != pid && fate.group == pid && fate.killed)
     }
 
     /// A process was reaped.
@@ -107,10 +139,6 @@ impl Killed {
 
 fn sort(names: &mut [Name]) {
     names.sort_unstable_by_key(|name| name.pid);
-}
-
-fn is_killed(zombie: &Process, peek: impl Fn(i32) -> Option<Ending>) -> bool {
-    peek(zombie.pid) == Some(Ending::KILLED)
 }
 
 #[cfg(test)]

@@ -55,6 +55,13 @@ pub fn send(process: &Process, signal: Signal) -> Sent {
     outcome(sent, signal, &Name::from(process))
 }
 
+/// Whether a process has this pid, whoever's it is (kill(2) with signal 0).
+pub fn is_there(pid: i32) -> bool {
+    // SAFETY: kill takes no pointer.
+    let sent = unsafe { libc::kill(pid, 0) };
+    sent == 0 || Errno::last() != Errno::ESRCH
+}
+
 /// kill(2). nix's takes no real-time signal.
 fn kill_plainly(pid: i32, signal: Signal) -> nix::Result<()> {
     // SAFETY: kill takes no pointer.

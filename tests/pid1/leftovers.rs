@@ -355,3 +355,34 @@ fn one_descriptor_is_enough_to_signal_leftovers() {
     run.hears("left got SIGTERM");
     assert_eq!(run.ends().code, 0);
 }
+
+/// A parent that waits for its child may reap it while SIGKILL ends both (docs/behaviour.md, 6.9).
+fn all_are_named(options: &str, ends: impl Fn(&Run)) {
+    let init = pid1().options(options).options("--log-format json");
+    let script = "trap '' TERM
+                  for i in 1 2 3 4 5 6 7 8 9 10; do sh -c 'sleep 1000; :' & done
+                  echo ready; exec sleep 1000";
+    let run = init.shell(&["sh"], script);
+    run.hears("ready");
+    let app = run.main_pid();
+    eventually("ten shells, each with its child", || {
+        let all = children(app).into_iter().flat_map(children);
+        let waiting =
+            is_program(app, "sleep") && all.filter(|pid| is_program(*pid, "sleep")).count() == 10;
+        waiting.then_some(())
+    });
+    ends(&run);
+    let ended = run.ends();
+    let names = ended.report()["killed"]["count"].clone();
+    let app = u64::from(ended.report()["app_signal"] == "SIGKILL");
+    assert_eq!(names, 20 + app, "{}", ended.all());
+}
+
+#[test]
+fn whom_its_parent_reaps_while_sigkill_ends_both_is_named() {
+    all_are_named("--grace-period 1s --margin 700ms", |run| {
+        run.signal(libc::SIGTERM);
+    });
+    // It ends by itself, and was not killed by us.
+    all_are_named("--leftovers kill", |run| send(run.main_pid(), libc::SIGINT));
+}

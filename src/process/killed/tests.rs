@@ -58,7 +58,7 @@ fn a_zombie_is_killed_if_its_status_says_so() {
 #[test]
 fn who_had_ended_before_or_is_a_stranger_is_not_killed() {
     let mut killed = Killed::default();
-    killed.before(&Census { others: vec![7], ..census(&[3], &[4]) });
+    killed.before(Census { others: vec![7], ..census(&[3], &[4]) });
     let peek = |_| Some(Ending::KILLED);
     assert_eq!(killed.after(&census(&[7], &[3, 4]), peek), Some(names(&[3])));
     for pid in [3, 4, 7] {
@@ -75,11 +75,41 @@ fn a_shell_that_waited_is_killed_with_its_command() {
     let of = |living: Vec<Process>| Census { living, ..census(&[], &[]) };
     let waiting = of(vec![shell.clone(), process(3, false), apart.clone()]);
     let mut killed = Killed::default();
-    assert!(!killed.include_with_another(2, &waiting), "nobody was killed");
+    assert!(!killed.include_with_another(2), "nobody was killed");
     killed.after(&waiting, |_| None);
-    assert!(killed.include_with_another(2, &waiting));
+    assert!(killed.include_with_another(2));
     let mut alone = Killed::default();
     let waits_for_none = of(vec![shell, apart]);
     alone.after(&waits_for_none, |_| None);
-    assert!(!alone.include_with_another(2, &waits_for_none));
+    assert!(!alone.include_with_another(2));
+}
+
+#[test]
+fn whom_a_killed_parent_has_reaped_is_killed() {
+    let mut killed = Killed::default();
+    assert!(!killed.has_looked());
+    killed.before(census(&[2, 3, 4, 5, 6], &[]));
+    assert!(killed.has_looked());
+    // 4 has ended before SIGKILL.
+    killed.sending(|pid| pid != 4);
+    let peek = |pid| match pid {
+        2 => Some(Ending::KILLED),
+        5 => Some(Ending::Exited(0)),
+        _ => None,
+    };
+    // 6 is a zombie of another parent, and 7 was one before.
+    assert_eq!(killed.after(&census(&[], &[2, 5, 6, 7]), peek), Some(names(&[2, 3, 6])));
+    assert!(killed.include_with_another(2), "3 is of its group, and was not seen after SIGKILL");
+    assert_eq!(killed.after(&census(&[], &[2, 5, 6]), peek), None);
+    killed.reaped(2, Ending::KILLED);
+    assert_eq!(killed.names(), names(&[2, 3, 6]));
+}
+
+#[test]
+fn without_a_whole_look_after_sigkill_nobody_is_missing() {
+    let mut killed = Killed::default();
+    killed.before(census(&[2, 3], &[]));
+    killed.sending(|_| true);
+    let broken_off = Census { is_complete: false, ..census(&[2], &[]) };
+    assert_eq!(killed.after(&broken_off, |_| None), Some(names(&[2])));
 }
