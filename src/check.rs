@@ -16,8 +16,10 @@ use crate::process::inherited;
 use crate::process::spawn::{Depth, Program};
 use crate::process::target::Aim;
 use crate::process::wait::Wait;
+use crate::rehearsal::{RehearsalConfig, When};
 use crate::shutdown::plan::{Leftovers, Plan};
 use crate::span::Span;
+use crate::traffic::gateway;
 use crate::traffic::quiet::HoldUntil;
 use crate::traffic::servers::Ports;
 
@@ -37,6 +39,7 @@ pub fn run(config: &Config, log: &Log) -> (String, u8) {
         Ok(warnings) => warnings.iter().for_each(Warning::log),
         Err(error) => errors.push(error),
     }
+    config.watched.clone().find_gateway();
     if let Some(file) = log.report_file {
         file.check_unopened();
     }
@@ -72,12 +75,7 @@ pub fn plan(config: &Config) -> Vec<String> {
             if arguments == 1 { "" } else { "s" }
         ),
     ];
-    if plan.rehearse.is_some() {
-        let grace_period = Span(plan.grace_period.unwrap_or_default());
-        lines.push(format!(
-            "a rehearsal: the stop is played, with a grace period of {grace_period}"
-        ));
-    }
+    lines.extend(config.rehearsal.as_ref().map(|rehearsal| rehearsed(rehearsal, plan)));
     lines.extend(hold(config));
     lines.extend(end(plan));
     lines.push(format!("signals go to: {}", whom(config.aim)));
@@ -97,6 +95,25 @@ pub fn plan(config: &Config) -> Vec<String> {
     let defaults: Vec<_> = defaults.map(|(long, value)| format!("--{long} {value}")).collect();
     lines.push(format!("by default: {}; all other options are off", defaults.join(", ")));
     lines
+}
+
+/// When the stop signal of a rehearsal is played, and what is asked for meanwhile.
+fn rehearsed(rehearsal: &RehearsalConfig, plan: &Plan) -> String {
+    let timeout = Span(rehearsal.timeout);
+    let when = match &rehearsal.when {
+        When::After(time) => format!("{} after the start", Span(*time)),
+        When::Listening => format!("once the app listens on a port, within {timeout}"),
+        When::Answers(url) => format!("once {url} answers 2xx, within {timeout}"),
+    };
+    let urls: Vec<_> = rehearsal.urls.iter().map(ToString::to_string).collect();
+    let requests = match urls.is_empty() {
+        true => "no requests".into(),
+        false => format!("requests to {}", urls.join(", ")),
+    };
+    let grace_period = Span(plan.grace_period.unwrap_or_default());
+    format!(
+        "a rehearsal: the stop is played {when}, with {requests} and a grace period of {grace_period}"
+    )
 }
 
 /// From the stop signal to its forward.
@@ -179,8 +196,14 @@ fn watched(config: &Config) -> String {
     if !watched.ignored_ports.is_empty() {
         text += &format!(", without ports {}", list(&watched.ignored_ports));
     }
-    if !watched.rules.ignored_peers.is_empty() {
-        text += ", without the peers of --ignore-peer";
+    let mut ignored: Vec<_> = watched.rules.ignored_peers.iter().map(ToString::to_string).collect();
+    if watched.ignores_gateway {
+        // Where nobody is found, a warning says why.
+        let found = gateway::probers().unwrap_or_default();
+        ignored.extend(found.iter().map(|address| format!("{address} (gateway)")));
+    }
+    if !ignored.is_empty() {
+        text += &format!(", without what comes from {}", ignored.join(", "));
     }
     text + if plan.delay.is_range() { "" } else { "; for the report alone, as the delay is fixed" }
 }

@@ -161,7 +161,7 @@ pub struct ShutdownArgs {
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
     pub on_repeat: OnRepeat,
-    /// Run the app this long, then act as if
+    /// Run the app until WHEN, then act as if
     /// a stop signal had come
     ///
     /// WHEN is a duration; or listening, until the app listens on a port; or

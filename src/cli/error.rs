@@ -6,7 +6,7 @@ use std::ffi::{CStr, OsString};
 use clap::Arg;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::args::{WITHOUT_VARIABLE, command, variable};
+use crate::cli::args::{VARIABLE_PREFIX, WITHOUT_VARIABLE, command, variable};
 use crate::cli::nearest::nearest;
 use crate::cli::plain;
 
@@ -39,6 +39,9 @@ fn message(error: &clap::Error, words: &[OsString], environment: &[&CStr]) -> St
             Some(variable) => format!("{variable}: its value is not UTF-8"),
             None => "the value of an option is not UTF-8".into(),
         },
+        ErrorKind::UnknownArgument if option.chars().nth(1).is_some_and(|c| c.is_ascii_digit()) => {
+            format!("there is no option '{option}'; a time or a number has no sign")
+        }
         ErrorKind::UnknownArgument => {
             let longs = plain::longs().chain(WITHOUT_VARIABLE);
             let meant = option.strip_prefix("--").and_then(|name| nearest(name, longs));
@@ -50,15 +53,24 @@ fn message(error: &clap::Error, words: &[OsString], environment: &[&CStr]) -> St
         }
         ErrorKind::TooManyValues => format!("the option '{option}' takes no value"),
         ErrorKind::InvalidValue | ErrorKind::ValueValidation
-            if value.starts_with(QUOTES) || value.ends_with(QUOTES) =>
+            if (value.starts_with(QUOTES) || value.ends_with(QUOTES)) && !is_command(option) =>
         {
             format!(
                 "invalid value '{value}' for '{option}': leave the quotes out (in an env file they are \
                  part of the value)"
             )
         }
+        // `docker run IMAGE -e REPRIEVE_DELAY=5s`
+        _ if value.starts_with(VARIABLE_PREFIX) => {
+            format!("{}; a variable is set before the image", first_paragraph(error))
+        }
         _ => first_paragraph(error),
     }
+}
+
+/// Quotes have a meaning in the value of this option, as clap names it.
+fn is_command(option: &str) -> bool {
+    option.ends_with("<CMD>")
 }
 
 /// The word that is a long name with one dash before it, if that made the error: clap reads each of its

@@ -480,7 +480,8 @@ impl SidecarArgs {
 /// The path from the root: later we leave the working directory.
 fn absolute(option: &str, path: Option<PathBuf>) -> Result<Option<PathBuf>, StartError> {
     if let Some(path) = &path
-        && path.as_os_str().as_bytes().starts_with(b"\"")
+        && let [quote @ (b'"' | b'\''), .., last] = path.as_os_str().as_bytes()
+        && quote == last
     {
         let why = "leave the quotes out (in an env file they are part of the path)";
         return Err(failed(format!("{option} {}: {why}", path.display())));

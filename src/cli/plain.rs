@@ -145,13 +145,32 @@ pub fn read<'a>(
 }
 
 /// The file for the report, as far as a command line can be read that is wrong somewhere: up to an
-/// option that is none.
+/// option that is none. None where nothing is to be opened (`--check`).
 pub fn report_file(arguments: &[OsString], environment: &[&CStr]) -> Option<PathBuf> {
+    let arguments = arguments.get(1..)?;
+    if asks_for_check(arguments, environment) {
+        return None;
+    }
     let mut reader = Reader { passes_over: true, ..Reader::default() };
-    let _ = reader.options(arguments.get(1..)?);
+    let _ = reader.options(arguments);
     let of_variable = || variable_of("report-file", environment).filter(|path| !path.is_empty());
     let of_variable = || of_variable().map(|path| OsStr::from_bytes(path).into());
     reader.args.logging.report_file.or_else(of_variable)
+}
+
+/// Whether `--check` is among the options, which an option that is none may come before; or its variable
+/// is on, or wrong.
+fn asks_for_check(arguments: &[OsString], environment: &[&CStr]) -> bool {
+    let mut may_be_value = false;
+    let mut options = arguments.iter().map(|word| word.as_bytes()).take_while(|word| {
+        let is_option = word.starts_with(b"-") && *word != b"--";
+        let goes_on = is_option || may_be_value && *word != b"--";
+        may_be_value = is_option;
+        goes_on
+    });
+    let in_variable = || variable_of("check", environment).filter(|value| !value.is_empty());
+    let is_off = |value| str::from_utf8(value).is_ok_and(|text| values::switch(text) == Ok(false));
+    options.any(|word| word == b"--check") || in_variable().is_some_and(|value| !is_off(value))
 }
 
 #[derive(Default)]

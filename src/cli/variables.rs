@@ -3,7 +3,7 @@
 
 use std::ffi::CStr;
 
-use crate::cli::args::{VARIABLE_PREFIX, variable};
+use crate::cli::args::{VARIABLE_PREFIX, WITHOUT_VARIABLE, variable};
 use crate::cli::nearest::nearest;
 use crate::cli::plain;
 use crate::tasks::hook;
@@ -15,7 +15,7 @@ pub enum Kind {
     Ours,
     /// It begins as ours do, in capitals or not, and sets no option.
     Stray,
-    /// It would set an option if our name in it had no slip of the pen: `REPREIVE_DELAY`.
+    /// It would set an option if our name in it had no slip of the pen: `REPREIVE_DELAY`, `REPRIEVE-DELAY`.
     Misspelt,
     /// It is the app's.
     Other,
@@ -50,8 +50,11 @@ pub fn kind(entry: &CStr) -> Kind {
 pub fn remedy(entry: &CStr) -> String {
     let entry = entry.to_string_lossy();
     let name = entry.split('=').next().unwrap_or_default();
-    let (_, rest) = name.split_once('_').unwrap_or_default();
-    match nearest(rest, plain::longs()) {
+    let is_between = |c| matches!(c, '_' | '-' | '.');
+    let (_, rest) =
+        name.split_once(is_between).unwrap_or_else(|| name.split_at(VARIABLE_PREFIX.len() - 1));
+    let has_variable = !WITHOUT_VARIABLE.iter().any(|long| variable(long).ends_with(rest));
+    match nearest(rest, plain::longs()).filter(|_| has_variable) {
         Some(long) => format!("{name} sets no option: did you mean {}?", variable(long)),
         None => format!("{name} sets no option, and the app does not get it (see reprieve --help)"),
     }
@@ -80,13 +83,38 @@ fn is_hooks(name: &[u8]) -> bool {
     hook::VARIABLES.iter().any(is_it)
 }
 
+/// Whether our name has a slip of the pen in it, or something else stands between it and the name of an
+/// option: `REPRIVE_DELAY`, `REPRIEVE-DELAY`, `REPRIEVEDELAY`.
 fn is_misspelt(name: &[u8]) -> bool {
-    /// `RETRIEVE` is less like ours than this, and `REPREIVE` is more.
-    const SLIP: f64 = 0.95;
-    let Some(end) = name.iter().position(|byte| *byte == b'_') else { return false };
-    let ours = VARIABLE_PREFIX.trim_end_matches('_');
-    plain::has_variable(&name[end + 1..])
-        && str::from_utf8(&name[..end]).is_ok_and(|word| strsim::jaro(word, ours) > SLIP)
+    let name = name.to_ascii_uppercase();
+    let ours = VARIABLE_PREFIX.trim_end_matches('_').as_bytes();
+    let sets = |rest: &[u8]| {
+        let letter = |byte: &u8| if matches!(byte, b'-' | b'.') { b'_' } else { *byte };
+        plain::has_variable(&rest.iter().map(letter).collect::<Vec<_>>())
+    };
+    if name.strip_prefix(ours).is_some_and(sets) {
+        return true;
+    }
+    let Some(end) = name.iter().position(|byte| matches!(byte, b'_' | b'-' | b'.')) else {
+        return false;
+    };
+    // A word of its own, which is one letter away from ours.
+    let (word, rest) = (&name[..end], &name[end + 1..]);
+    word != b"RETRIEVE" && is_slip(word, ours) && sets(rest)
+}
+
+/// Whether they differ by one letter: it is missing, too many, another one, or has changed places with
+/// the next. Or in nothing.
+fn is_slip(written: &[u8], meant: &[u8]) -> bool {
+    let before = written.iter().zip(meant).take_while(|(one, other)| one == other).count();
+    let (written, meant) = (&written[before..], &meant[before..]);
+    let pairs = written.iter().rev().zip(meant.iter().rev());
+    let after = pairs.take_while(|(one, other)| one == other).count();
+    match (&written[..written.len() - after], &meant[..meant.len() - after]) {
+        ([] | [_], [] | [_]) => true,
+        ([a, b], [c, d]) => a == d && b == c,
+        _ => false,
+    }
 }
 
 #[cfg(test)]

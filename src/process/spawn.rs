@@ -200,20 +200,33 @@ impl Program {
     /// What was probably meant by a name that no file has.
     fn remedy(&self) -> String {
         const DASHES: [char; 3] = ['-', '\u{2013}', '\u{2014}'];
+        const QUOTES: [char; 6] = ['"', '\'', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
         const BUILTINS: [&str; 4] = ["cd", "exec", "export", "source"];
+        const OURS: [&str; 3] = ["help", "version", "check"];
         let name = self.name.to_string_lossy();
         if name.starts_with(DASHES) {
             "; options of reprieve come before the --, or are variables (REPRIEVE_DELAY=5s for \
              --delay 5s)"
                 .into()
+        } else if name.starts_with('[') {
+            "; it is a list that was taken for text: Docker takes one with double quotes alone, as \
+             CMD [\"node\", \"server.js\"]"
+                .into()
         } else if name.contains(char::is_whitespace) {
-            let words: Vec<_> = name.split_whitespace().map(|word| format!("\"{word}\"")).collect();
+            let bare = name.split_whitespace().map(|word| word.trim_matches(QUOTES));
+            let words: Vec<_> = bare.map(|word| format!("\"{word}\"")).collect();
             format!(
                 "; it is one word with spaces in it: write separate words, {}",
                 words.join(", ")
             )
+        } else if name.starts_with(QUOTES) {
+            "; leave the quotes out".into()
+        } else if name.starts_with("REPRIEVE_") {
+            "; a variable is set before the image, or before reprieve".into()
         } else if name.contains(['$', '=']) || BUILTINS.contains(&&*name) {
             "; only a shell understands that: write sh -c '...', with exec before the app".into()
+        } else if OURS.contains(&&*name) {
+            format!("; did you mean --{name}?")
         } else {
             String::new()
         }

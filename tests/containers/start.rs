@@ -44,6 +44,36 @@ fn a_sandbox_in_which_nobody_can_wait_for_signals_starts_nothing() {
     assert!(ended.said("cannot wait for signals"), "{ended}");
 }
 
+/// 1.13: of the cgroup, which neither ulimit nor the app's user shows.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_limit_on_the_pids_of_a_container_is_named() {
+    let ended = scratch().option(&["--pids-limit", "1"]).runs_to_its_end(&[]);
+    assert_eq!((ended.code, ended.log().len()), (125, 1), "{ended}");
+    let said = "the limit on processes is reached: pids.max of the cgroup";
+    assert!(ended.said(said) && !ended.said("ry again"), "{ended}");
+}
+
+/// 16.20: nothing is bound, made or started, and a forgotten variable is seen by the last line.
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn a_check_of_an_image_starts_nothing() {
+    let check = || scratch().variable("REPRIEVE_CHECK", "true").delay("2s").grace_period("30s");
+    let ended = check().runs_to_its_end(&[]);
+    assert_eq!((ended.code, ended.log().len()), (0, 0), "{ended}");
+    assert_eq!(
+        ended.app().first(),
+        Some(&concat!("reprieve ", env!("CARGO_PKG_VERSION"), ": the plan"))
+    );
+    assert_eq!(ended.app().last(), Some(&"checked, nothing was started"), "{ended}");
+    assert!(ended.said("+2s: it is forwarded") && !ended.said("ready"), "{ended}");
+    for (command, code) in [("/no/such/app", 127), ("/", 126)] {
+        let ended = check().runs_to_its_end(&[command]);
+        assert_eq!((ended.code, ended.log().len()), (code, 1), "{ended}");
+        assert_eq!(ended.app().last(), Some(&"checked, nothing was started"), "{ended}");
+    }
+}
+
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn a_plan_that_does_not_fit_starts_nothing() {

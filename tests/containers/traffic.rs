@@ -115,7 +115,13 @@ fn the_probes_of_an_ignored_peer_do_not_keep_the_hold() {
 #[test]
 #[ignore = "needs Docker: cargo test --test containers -- --ignored"]
 fn the_probes_of_the_gateway_do_not_keep_the_hold() {
-    probes_keep_no_hold(&Network::create(), "gateway");
+    let network = Network::create();
+    probes_keep_no_hold(&network, "gateway");
+    // The plan says who that is.
+    let check = locked_down(debian(), &network).delay("1s..20s").variable("REPRIEVE_CHECK", "true");
+    let ended = check.variable("REPRIEVE_IGNORE_PEER", "gateway").runs_to_its_end(&["true"]);
+    let said = format!("without what comes from {} (gateway)", network.gateway());
+    assert!(ended.code == 0 && ended.said(&said), "{said}: {ended}");
 }
 
 #[track_caller]

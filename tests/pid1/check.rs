@@ -69,6 +69,40 @@ fn a_plan_without_a_deadline_says_so() {
     );
 }
 
+/// 10.20: also where it stands for nobody. tests/containers has one for whom it stands.
+#[test]
+fn a_plan_says_of_the_gateway_what_a_start_would() {
+    let options = "--check --delay 5s --grace-period 60s --ignore-peer gateway";
+    let ended = pid1().options(options).in_network("").app(["true"]).ends();
+    assert_eq!((ended.code, ended.log().len()), (0, 1), "{}", ended.all());
+    assert!(ended.said("ignores nobody: there is no default gateway"), "{}", ended.all());
+    assert!(!ended.said("without what comes from"), "{}", ended.all());
+}
+
+#[test]
+fn a_plan_names_whom_it_ignores_and_what_it_rehearses() {
+    let options = ["--delay", "5s", "--grace-period", "60s", "--ignore-peer", "10.0.0.0/8,::1"];
+    let alone = call(&mut checking(&options));
+    let said = "watched: the ports on which the app listens, without what comes from 10.0.0.0/8, ::1; \
+                for the report alone, as the delay is fixed";
+    has_lines(&alone.stdout, &[said]);
+    for (options, when) in [
+        (&["--rehearse", "5s"][..], "5s after the start, with no requests"),
+        (
+            &["--rehearse", "listening", "--rehearse-url", "http://h/a,http://h/b"],
+            "once the app listens on a port, within 60s, with requests to http://h/a, http://h/b",
+        ),
+        (
+            &["--rehearse", "http://h:80/", "--await-timeout", "9s"],
+            "once http://h/ answers 2xx, within 9s, with requests to http://h/",
+        ),
+    ] {
+        let call = call(&mut checking(options));
+        let said = format!("the stop is played {when} and a grace period of 30s");
+        assert!(call.code == 0 && call.stdout.contains(&said), "{said}\n{}", call.stdout);
+    }
+}
+
 /// As PID 1, by the variable, with the warnings of a start.
 #[test]
 fn a_variable_asks_for_it_as_pid_1() {
@@ -180,6 +214,33 @@ fn nothing_is_opened_made_or_asked() {
     // Why an app was not started is a report; a check has none.
     let failed = call_with_report(&report);
     assert!(failed.code == 127 && !report.exists(), "{}", failed.stderr);
+}
+
+/// Nor where the command line is wrong.
+#[test]
+fn an_error_is_not_written_to_the_report_file_of_a_check() {
+    let folder = Folder::new();
+    let report = folder.path("report");
+    let report = report.to_str().expect("UTF-8");
+    for wrong in [
+        &["--check", "--report-file", report, "--dely", "5s", "app"][..],
+        &["--report-file", report, "--dely", "5s", "--check", "app"],
+        &["--report-file", report, "--delay", "soon", "--check", "app"],
+        &["--report-file", report, "--check"],
+    ] {
+        let failed = call(reprieve().args(wrong));
+        assert_eq!((failed.code, Path::new(report).exists()), (125, false), "{wrong:?}");
+    }
+    for value in ["true", "treu"] {
+        let mut wrong = reprieve();
+        wrong.env("REPRIEVE_CHECK", value).args(["--report-file", report, "--dely", "5s", "app"]);
+        let failed = call(&mut wrong);
+        assert_eq!((failed.code, Path::new(report).exists()), (125, false), "{value}");
+    }
+    // One of the app's is none.
+    let mut wrong = reprieve();
+    wrong.args(["--report-file", report, "--dely", "5s", "app", "--check"]);
+    assert_eq!((call(&mut wrong).code, Path::new(report).exists()), (125, true));
 }
 
 /// 15.8

@@ -66,6 +66,13 @@ fn of_an_option() {
             125,
             "there is no option '-grace-period'; did you mean --grace-period?",
         ),
+        ("reprieve --stop-timeout 10s app", 125, "'--stop-timeout'; did you mean --grace-period?"),
+        ("reprieve --preStop true app", 125, "'--preStop'; did you mean --on-stop?"),
+        ("reprieve --ports 80 app", 125, "'--ports'; did you mean --traffic-port?"),
+        ("reprieve --log-level debug app", 125, "'--log-level'; did you mean --verbose?"),
+        ("reprieve --delay -5s app", 125, "no option '-5'; a time or a number has no sign"),
+        ("reprieve -e -1 app", 125, "no option '-1'; a time or a number has no sign"),
+        ("reprieve -e REPRIEVE_DELAY=5s app", 125, "a variable is set before the image"),
         ("reprieve --check=true app", 125, "the option '--check' takes no value"),
         ("reprieve --delay", 125, "a value is required for '--delay <D|MIN..MAX>'"),
         ("reprieve -g -c app", 125, "--process-group and --single-child exclude each other"),
@@ -113,16 +120,9 @@ fn of_a_variable() {
             "did you mean REPRIEVE_GRACE_PERIOD?",
         ),
         ("REPRIEVE_LOGFORMAT=json reprieve app", 0, "did you mean REPRIEVE_LOG_FORMAT?"),
-        (
-            "REPREIVE_DELAY=5s reprieve app",
-            0,
-            "REPREIVE_DELAY sets no option: did you mean REPRIEVE_DELAY?",
-        ),
-        (
-            "REPREIVE_MARGIN=5s reprieve app",
-            0,
-            "REPREIVE_MARGIN sets no option: did you mean REPRIEVE_MARGIN?",
-        ),
+        ("REPRIEVE_STOP_TIMEOUT=9s reprieve app", 0, "did you mean REPRIEVE_GRACE_PERIOD?"),
+        ("REPRIEVE_PRESTOP=true reprieve app", 0, "did you mean REPRIEVE_ON_STOP?"),
+        ("REPRIEVE_HELP=1 reprieve app", 0, "REPRIEVE_HELP sets no option, and the app does not"),
         (
             "REPRIEVE_FOO=1 reprieve app",
             0,
@@ -133,6 +133,27 @@ fn of_a_variable() {
         ("REPRIEVE_CHECK=maybe reprieve app", 125, "write true or false"),
         ("REPRIEVE_MARGIN=1,5s reprieve app", 125, "REPRIEVE_MARGIN: invalid value '1,5s'"),
         ("TINI_VERBOSITY=debug reprieve app", 125, "TINI_VERBOSITY: 'debug' is not a number"),
+    ]);
+}
+
+/// 16.19: where our own name is not right.
+#[test]
+fn of_our_name_in_a_variable() {
+    are_answered(&[
+        (
+            "REPREIVE_DELAY=5s reprieve app",
+            0,
+            "REPREIVE_DELAY sets no option: did you mean REPRIEVE_DELAY?",
+        ),
+        (
+            "REPREIVE_MARGIN=5s reprieve app",
+            0,
+            "REPREIVE_MARGIN sets no option: did you mean REPRIEVE_MARGIN?",
+        ),
+        ("REPRIVE_DELAY=5s reprieve app", 0, "REPRIVE_DELAY sets no option: did you mean REPRIEVE"),
+        ("reprive_delay=5s reprieve app", 0, "reprive_delay sets no option: did you mean REPRIEVE"),
+        ("env REPRIEVE-DELAY=5s reprieve app", 0, "did you mean REPRIEVE_DELAY?"),
+        ("REPRIEVEDELAY=5s reprieve app", 0, "did you mean REPRIEVE_DELAY?"),
     ]);
 }
 
@@ -194,7 +215,10 @@ fn of_a_value() {
         ("REPRIEVE_QUIET='\"true\"' reprieve app", 125, QUOTES),
         ("REPRIEVE_AWAIT_URL='\"http://h/\"' reprieve app", 125, QUOTES),
         ("REPRIEVE_REPORT_FILE='\"/tmp/x\"' reprieve app", 125, QUOTES),
+        ("REPRIEVE_REPORT_FILE=\"'/tmp/x'\" reprieve app", 125, QUOTES),
         ("reprieve --ready-file '\"/tmp/x\"' app", 125, QUOTES),
+        ("reprieve --on-stop \"'true\" app", 125, "a quote is not closed"),
+        ("reprieve --on-exit 'sh -c \"true' app", 125, "a quote is not closed"),
         ("reprieve --delay '“5s”' app", 125, QUOTES),
         (
             "REPRIEVE_ON_STOP='\"/bin/true --now\"' reprieve app",
@@ -250,6 +274,17 @@ fn of_a_command() {
              separate words, \"node\", \"server.js\"",
         ),
         ("reprieve './app --fast'", 127, "no such file; it is one word with spaces in it"),
+        (
+            "reprieve '\"app --fast\"'",
+            127,
+            "it is one word with spaces in it: write separate words, \"app\", \"--fast\"",
+        ),
+        ("reprieve '[\"app\",\"--fast\"]'", 127, "it is a list that was taken for text"),
+        ("reprieve \"['app',\" \"'--fast']\"", 127, "it is a list that was taken for text"),
+        ("reprieve '\"app\"'", 127, "not found in PATH; leave the quotes out"),
+        ("reprieve REPRIEVE_DELAY=5s app", 127, "a variable is set before the image"),
+        ("reprieve help", 127, "not found in PATH; did you mean --help?"),
+        ("reprieve version", 127, "not found in PATH; did you mean --version?"),
         ("reprieve '$APP'", 127, SHELL),
         ("reprieve PORT=80 app", 127, SHELL),
         ("reprieve exec app", 127, SHELL),

@@ -27,6 +27,15 @@ fn a_slip_or_a_part_of_a_name_is_understood() {
         ("rehearsal", "rehearse"),
         ("pre-stop", "on-stop"),
         ("verbos", "verbose"),
+        ("terminationGracePeriodSeconds", "grace-period"),
+        ("stop_grace_period", "grace-period"),
+        ("stop-timeout", "grace-period"),
+        ("stopTimeout", "grace-period"),
+        ("KILL_TIMEOUT", "grace-period"),
+        ("preStop", "on-stop"),
+        ("log-level", "verbose"),
+        ("dry-run", "check"),
+        ("PORTS", "traffic-port"),
     ] {
         assert_eq!(guess(written), Some(meant), "{written}");
     }

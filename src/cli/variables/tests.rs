@@ -35,10 +35,29 @@ fn what_looks_like_one_is_a_stray() {
 
 #[test]
 fn our_name_may_have_a_slip_of_the_pen() {
-    for entry in ["REPREIVE_DELAY=5s", "REPREIVE_GRACE_PERIOD=5s", "RERPIEVE_MARGIN=1s"] {
+    for entry in [
+        "REPREIVE_DELAY=5s",
+        "REPREIVE_GRACE_PERIOD=5s",
+        "RERPIEVE_MARGIN=1s",
+        "REPRIVE_DELAY=5s",
+        "REPRIEV_DELAY=5s",
+        "REPRIEEVE_DELAY=5s",
+        "REPRIEBE_DELAY=5s",
+        "reprive_delay=5s",
+        "REPRIEVE-DELAY=5s",
+        "REPRIEVE.GRACE.PERIOD=5s",
+        "REPRIEVEDELAY=5s",
+    ] {
         assert_eq!(of(entry), Kind::Misspelt, "{entry}");
     }
-    for entry in ["RETRIEVE_DELAY=5s", "REPREIVE_NAME=x", "REDIS_DELAY=5s", "REPLICA_MARGIN=1"] {
+    for entry in [
+        "RETRIEVE_DELAY=5s",
+        "RELIEVE_DELAY=5s",
+        "REPREIVE_NAME=x",
+        "REPRIEVED_BY=x",
+        "REDIS_DELAY=5s",
+        "REPLICA_MARGIN=1",
+    ] {
         assert_eq!(of(entry), Kind::Other, "{entry}");
     }
 }
@@ -86,6 +105,12 @@ fn the_remedy_names_the_nearest() {
         ),
         ("reprieve_delay=5s", "reprieve_delay sets no option: did you mean REPRIEVE_DELAY?"),
         ("REPREIVE_DELAY=5s", "REPREIVE_DELAY sets no option: did you mean REPRIEVE_DELAY?"),
+        (
+            "REPRIEVE-GRACE-PERIOD=5s",
+            "REPRIEVE-GRACE-PERIOD sets no option: did you mean REPRIEVE_GRACE_PERIOD?",
+        ),
+        ("REPRIEVEDELAY=5s", "REPRIEVEDELAY sets no option: did you mean REPRIEVE_DELAY?"),
+        ("REPRIEVE_HELP=1", "REPRIEVE_HELP sets no option, and the app does not get it"),
         ("REPRIEVE_FOO=1", "REPRIEVE_FOO sets no option, and the app does not get it"),
     ] {
         assert!(said(entry).starts_with(meant), "{}", said(entry));
