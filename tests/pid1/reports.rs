@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::harness::*;
 
-/// Every key of the report, in its order. The README documents them: a change is a change for
+/// Every key of the report, in its order. docs/report.md documents them: a change is a change for
 /// whoever reads them.
 const KEYS: [&str; 42] = [
     "time",

@@ -1,4 +1,4 @@
-//! Real servers under the binary as PID 1: each row of the README's table is a test. Real balancers
+//! Real servers under the binary as PID 1: each row of the table in docs/servers.md is a test. Real balancers
 //! before them, whose clients go on through a restart. And traffic of real clients in a hold.
 //!
 //!     cargo test --test servers -- --ignored --nocapture

@@ -140,7 +140,7 @@ pub fn stop(
     Outcome { in_flight, drain, ended, folder }
 }
 
-/// Prints a row of the README's table.
+/// Prints a row of the table in docs/servers.md.
 pub fn print_row(server: &str, version: &str, option: &str, bare: &Outcome, in_shell: &Outcome) {
     let option = if option.is_empty() { "-".into() } else { format!("`{option}`") };
     println!("| {server} {version} | {option} | {bare} | {in_shell} |");

@@ -20,7 +20,7 @@ struct Shell<'a> {
     background: [i32; 5],
     /// `app &` has SIGINT and SIGQUIT ignored, or blocked as in fish.
     background_ignores: bool,
-    /// It passes SIGTERM on to `app &` before it dies of it: the app hears twice (README).
+    /// It passes SIGTERM on to `app &` before it dies of it: the app hears twice (docs/limits.md).
     passes_on: bool,
 }
 
