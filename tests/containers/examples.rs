@@ -110,7 +110,7 @@ const TARGET: &str = "x86_64-unknown-linux-musl";
 const TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// In place of `reprieve`, the image that Dockerfile.example makes.
-fn binary() -> String {
+pub fn binary() -> String {
     let dockerfile = "FROM scratch\nCOPY reprieve /\n";
     images::build("binary", dockerfile, &[(&images::all().reprieve, "reprieve")])
 }

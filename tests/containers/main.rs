@@ -18,6 +18,7 @@ mod examples;
 mod harness;
 mod hooks;
 mod images;
+mod pages;
 mod pressure;
 mod processes;
 mod readiness;

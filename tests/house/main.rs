@@ -1,5 +1,6 @@
 //! Rules of the source that neither the compiler nor clippy knows.
 
+mod pages;
 mod tree;
 
 use std::path::Path;

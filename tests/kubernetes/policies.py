@@ -1,4 +1,4 @@
-"""Evaluates the admission policies of examples/kubernetes without a cluster, and reads every YAML file of examples.
+"""Evaluates the admission policies of examples/kubernetes without a cluster, and reads all YAML of examples and pages.
 
     python3 -m venv VENV && VENV/bin/pip install -r tests/kubernetes/requirements.txt
     VENV/bin/python tests/kubernetes/policies.py
@@ -382,19 +382,40 @@ def check_examples(failures):
     return files
 
 
+def check_pages(failures):
+    """The YAML that stands in README.md and docs/ can be read: as it is, and as what is left when a diff has been applied."""
+    root = EXAMPLES.parent
+    blocks = 0
+    for page in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
+        for language, text in re.findall(r"^ *```(yaml|diff)\n(.*?)\n *```", page.read_text(), re.DOTALL | re.MULTILINE):
+            blocks += 1
+            if language == "diff":
+                text = "\n".join(line[1:] for line in text.splitlines() if not line.startswith("-"))
+            if re.match(r" *(FROM|docker) ", text):
+                continue
+            try:
+                things = list(yaml.safe_load_all(text))
+                failures.expect(all(isinstance(thing, (dict, list)) for thing in things), f"{page}: no YAML:\n{text}")
+            except yaml.YAMLError as error:
+                failures.expect(False, f"{page}: {error}\n{text}")
+    failures.expect(blocks >= 8, f"{blocks} blocks of YAML in the pages")
+    return blocks
+
+
 def main():
     failures = Failures()
     pods, rules = check_table(failures)
     check_updates(failures, pods)
     cases = check_mutations(failures)
     files = check_examples(failures)
+    blocks = check_pages(failures)
     good = [pod for pod in pods if not pod["metadata"]["annotations"]["expect/rule"]]
     failures.expect(len(rules) == 8 and len(good) >= 8, f"the table has rules {sorted(rules)} and {len(good)} good pods")
     for said in failures.said:
         print(f"WRONG: {said}", file=sys.stderr)
     print(
         f"policies: {len(pods)} pods, {len(good)} of them good, {len(rules)} rules; {len(cases)} mutations; "
-        f"{len(files)} files of examples; {failures.checks} checks, {len(failures.said)} wrong"
+        f"{len(files)} files of examples, {blocks} blocks of pages; {failures.checks} checks, {len(failures.said)} wrong"
     )
     return 1 if failures.said else 0
 

@@ -6,7 +6,10 @@
 //!
 //! The app is the fixture under the name that it has there. What may stand in the parentheses: `N
 //! visitors` that come after the stop signal, or `N visitors that stay`; `drains N ms`; `deaf`, which
-//! does not end of SIGTERM. Before what takes a whole cluster stands `<!-- log that cannot be played -->`.
+//! does not end of SIGTERM. Before what takes a whole cluster stands `<!-- log that cannot be played -->`. Some lines
+//! of a plan, with `...` for those that are left out, come after
+//!
+//!     <!-- plan of: REPRIEVE_DELAY=15s reprieve -- node server.js -->
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -210,6 +213,38 @@ fn the_examples_of_the_documentation_are_what_is_said() {
     let examples: Vec<Example> = pages().iter().flat_map(|page| examples(page)).collect();
     assert!(examples.len() >= 4, "{examples:?}");
     at_once(&examples, |example| assert_said(example, &play(&example.run)));
+}
+
+/// What `--check` says of a command line with variables before it.
+fn plan_of(line: &str) -> String {
+    let (variables, command) = line.split_once("reprieve ").expect("our name");
+    let (options, app) = command.split_once("-- ").expect("a -- before the app");
+    let folder = Folder::new();
+    symlink(fixture(), folder.path("node")).expect("a link");
+    let mut check = reprieve();
+    check.args(options.split_whitespace()).args(["--check", "--"]).args(app.split_whitespace());
+    check.envs(variables.split_whitespace().filter_map(|variable| variable.split_once('=')));
+    let call = call(check.env("PATH", folder.path(""))).expect_code(0);
+    call.stdout.replace(&folder.path("").display().to_string(), "/usr/local/bin/")
+}
+
+#[test]
+fn plans_in_the_documentation_are_what_is_planned() {
+    let mut count = 0;
+    for page in pages() {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for part in text.split("<!-- plan of: ").skip(1) {
+            let (line, rest) = part.split_once(" -->\n```text\n").expect("a block");
+            let plan = plan_of(line).replace("//", "/");
+            let mut said = plan.lines();
+            for wanted in rest.split("\n```").next().into_iter().flat_map(str::lines) {
+                let is_there = wanted == "..." || said.any(|line| line == wanted);
+                assert!(is_there, "{}: {wanted}\n{plan}", page.display());
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 0);
 }
 
 /// The queries of docs/report.md: the language of each code block that has one.

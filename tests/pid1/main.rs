@@ -40,6 +40,8 @@ mod mistakes;
 #[cfg(not(without_namespaces))]
 mod options;
 #[cfg(not(without_namespaces))]
+mod pages;
+#[cfg(not(without_namespaces))]
 mod peers;
 mod prober;
 mod pty;
