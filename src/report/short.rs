@@ -142,6 +142,10 @@ fn exit_code(summary: &Summary) -> String {
         None => summary.exit_code,
     };
     if let Some((name, ending)) = summary.stand_in {
+        // The headline names whom SIGKILL has ended.
+        if summary.outcome == Outcome::Killed && ending == Ending::KILLED {
+            return format!("exit code {code} of {}", summary.app.command);
+        }
         return format!("exit code {code} of {} ({} {ending})", summary.app.command, name.command);
     }
     match summary.ending {

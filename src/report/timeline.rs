@@ -188,7 +188,10 @@ impl Timeline {
                     self.hold_end.get_or_insert((now, HoldEnd::Exit));
                 }
             }
-            Step::StandInEnded(name, ending) => self.stand_in = Some((now, name.clone(), *ending)),
+            Step::StandInEnded(name, ending) => {
+                self.stand_in = Some((now, name.clone(), *ending));
+                self.note_killed_stand_in(*ending);
+            }
             Step::GroupEnded => self.group_ended_at = Some(now),
             Step::Swept { swept, .. } => self.left_over = swept.all().cloned().collect(),
             Step::Killed { names, trap_pending, of_app } => {
@@ -219,6 +222,17 @@ impl Timeline {
         let (_, killed) = self.killed.get_or_insert((now, Vec::new()));
         killed.extend_from_slice(names);
         self.app_killed |= of_app;
+    }
+
+    /// What stands for the app is the app: if our SIGKILL has ended it, what that ended with it was not
+    /// left over.
+    fn note_killed_stand_in(&mut self, ending: Ending) {
+        if let Some((_, killed)) = &self.killed
+            && ending == Ending::KILLED
+        {
+            self.app_killed = true;
+            self.left_over.retain(|name| !killed.contains(name));
+        }
     }
 
     /// Whom SIGKILL has ended turns out when they are reaped. Where all had ended by themselves just

@@ -58,6 +58,8 @@ mod responder;
 #[cfg(not(without_namespaces))]
 mod shells;
 #[cfg(not(without_namespaces))]
+mod short_reports;
+#[cfg(not(without_namespaces))]
 mod sidecars;
 #[cfg(not(without_namespaces))]
 mod signals;

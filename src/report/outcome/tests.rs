@@ -61,6 +61,17 @@ fn what_became_of_an_app_behind_a_shell() {
     };
     assert_eq!(behind(Ending::Exited(0)), Outcome::Drained);
     assert_eq!(behind(Ending::Signaled(Signal::TERM)), Outcome::EndedBySignal);
+    assert_eq!(behind(Ending::KILLED), Outcome::EndedBySignal);
+    let killed_behind = |ending| {
+        let stand_in = Step::StandInEnded(name(3), ending);
+        let shell = to(Target::Main(Reason::ShellWithoutTrap("sh")));
+        let kill = (59, killed(&[3, 4], false));
+        recorded(plan(), vec![stop(), (15, shell), died_of(Signal::TERM), kill, (59, stand_in)]).0
+    };
+    let with_app = killed_behind(Ending::KILLED);
+    assert_eq!((with_app.outcome(), with_app.left_over), (Outcome::Killed, vec![]));
+    // In the moment of the kill.
+    assert_eq!(killed_behind(Ending::Exited(0)).outcome(), Outcome::LeftoversKilled);
 }
 
 #[test]
