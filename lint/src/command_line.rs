@@ -1,8 +1,10 @@
 //! The command line of a container that runs reprieve.
 
+use std::cell::RefCell;
+
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, CommandFactory};
+use clap::{Arg, ArgMatches, Command, CommandFactory};
 use reprieve::cli::args::Args;
 use reprieve::cli::error::one_line;
 use reprieve::tasks::task::{Hook, Hooks};
@@ -93,18 +95,20 @@ impl CommandLine {
         let Ok(matches) = self.matches() else { return self.unknown.clone() };
         let app = matches.get_raw("command").map_or(0, Iterator::count);
         let words = &self.words[1..self.words.len() - app];
-        let command = Args::command();
         let is_here = |option: &&Arg| {
             matches.value_source(option.get_id().as_str()) == Some(ValueSource::CommandLine)
         };
-        let known = command.get_arguments().filter(is_here).filter_map(|option| {
+        let given = |option: &Arg| {
             let long = option.get_long()?;
             // Of several the last counts.
             let word = words.iter().rfind(|(word, _)| gives(word, option, long));
             let place = word.map_or(self.words[0].1, |(_, place)| *place);
             Some((long.to_owned(), Value { place, text: Some(String::new()) }))
-        });
-        known.chain(self.unknown.clone()).collect()
+        };
+        let mut all: Vec<(String, Value)> =
+            declared(|options| options.get_arguments().filter(is_here).filter_map(given).collect());
+        all.extend(self.unknown.clone());
+        all
     }
 
     /// Why reprieve would refuse it, whatever its variables are.
@@ -126,8 +130,16 @@ impl CommandLine {
     }
 
     fn matches(&self) -> Result<ArgMatches, clap::Error> {
-        Args::command().try_get_matches_from(self.words())
+        declared(|options| options.try_get_matches_from_mut(self.words()))
     }
+}
+
+/// What clap makes of reprieve's options. It takes longer to make than a file takes to read.
+pub fn declared<T>(look: impl FnOnce(&mut Command) -> T) -> T {
+    thread_local! {
+        static OPTIONS: RefCell<Command> = RefCell::new(Args::command());
+    }
+    OPTIONS.with_borrow_mut(look)
 }
 
 /// Whether this word gives this option.
@@ -141,13 +153,14 @@ fn gives(word: &str, option: &Arg, long: &str) -> bool {
 
 /// The option that this word is, by its long name, if its value is the next word.
 fn option_with_value(word: &str) -> Option<String> {
-    let command = Args::command();
-    let mut options = command.get_arguments().filter(|option| option.get_action().takes_values());
-    let option = options.find(|option| {
-        let short = option.get_short().map(|short| format!("-{short}"));
-        option.get_long() == word.strip_prefix("--") || short.as_deref() == Some(word)
-    });
-    option.and_then(Arg::get_long).map(str::to_owned)
+    declared(|options| {
+        let mut options = options.get_arguments().filter(|it| it.get_action().takes_values());
+        let option = options.find(|option| {
+            let short = option.get_short().map(|short| format!("-{short}"));
+            option.get_long() == word.strip_prefix("--") || short.as_deref() == Some(word)
+        });
+        option.and_then(Arg::get_long).map(str::to_owned)
+    })
 }
 
 /// The script of a shell's `-c`.

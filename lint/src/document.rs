@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::rules::{self, Rule};
-use crate::silence;
+use crate::silence::Comments;
 use crate::sources;
 use crate::tree::{Malformed, Place, hcl, yaml};
 
@@ -46,7 +46,7 @@ pub fn check(text: &str, language: Language) -> Result<Document, Malformed> {
         Language::Hcl => vec![Rc::new(hcl::read(text)?)],
     };
     let workloads = sources::workloads(documents.iter().map(|document| &**document));
-    let lines: Vec<&str> = text.lines().collect();
+    let comments = Comments::of(text);
     let mut findings = Vec::new();
     for workload in &workloads {
         for (container, rule, fault) in rules::check(workload) {
@@ -57,7 +57,7 @@ pub fn check(text: &str, language: Language) -> Result<Document, Malformed> {
                 workload: workload.name.clone(),
                 container: container.name.clone(),
                 message: fault.message,
-                silenced: silence::reason(rule.id, silences, &lines, fault.place),
+                silenced: comments.reason(rule.id, silences, fault.place),
             });
         }
     }
@@ -65,15 +65,16 @@ pub fn check(text: &str, language: Language) -> Result<Document, Malformed> {
     Ok(Document { workloads: workloads.len(), findings })
 }
 
-/// A template is no YAML, and the parser's words do not say so.
+/// What the parser's words do not say: a template is no YAML, and a quote that is left open takes in what
+/// follows.
 fn explained(error: Malformed, text: &str) -> Malformed {
-    let before = text.lines().take(error.place.line);
-    let is_template = before.into_iter().any(|line| line.contains("{{"));
-    match is_template {
-        true => {
-            let hint = "this is a template: render it first, as helm template . | reprieve-lint -";
-            Malformed { why: format!("{} ({hint})", error.why), ..error }
-        }
-        false => error,
-    }
+    let mut before = text.lines().take(error.place.line);
+    let hint = if before.any(|line| line.contains("{{")) {
+        "this is a template: render it first, as helm template . | reprieve-lint -"
+    } else if error.why.contains("quoted scalar") {
+        "is a quote left open?"
+    } else {
+        return error;
+    };
+    Malformed { why: format!("{} ({hint})", error.why), ..error }
 }

@@ -5,13 +5,27 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::document::Language;
+use crate::tree::{BYTE_ORDER_MARK, Place};
 
 /// A text with the name that findings call it by.
 #[derive(Debug)]
 pub struct Input {
     pub name: String,
     pub language: Language,
-    pub text: io::Result<String>,
+    pub text: Result<String, Unread>,
+}
+
+/// Why there is no text.
+#[derive(Debug)]
+pub struct Unread {
+    pub place: Option<Place>,
+    pub why: String,
+}
+
+impl From<io::Error> for Unread {
+    fn from(error: io::Error) -> Unread {
+        Unread { place: None, why: error.to_string() }
+    }
 }
 
 /// Standard input, by its name on the command line.
@@ -26,7 +40,7 @@ pub fn read(paths: &[PathBuf]) -> Vec<Input> {
     let mut inputs = Vec::new();
     for path in paths {
         if path.as_os_str() == STDIN {
-            let text = io::read_to_string(io::stdin());
+            let text = read_text(io::stdin().lock());
             let language = text.as_ref().map_or(Language::Yaml, |text| guess(text));
             inputs.push(Input { name: STDIN_NAME.to_owned(), language, text });
         } else if path.is_dir() {
@@ -40,15 +54,24 @@ pub fn read(paths: &[PathBuf]) -> Vec<Input> {
 
 fn file(path: &Path) -> Input {
     let language = if has_ending(path, &["hcl", "nomad"]) { Language::Hcl } else { Language::Yaml };
-    Input { name: path.display().to_string(), language, text: read_text(path) }
+    let text = fs::File::open(path).map_err(Unread::from).and_then(read_text);
+    Input { name: path.display().to_string(), language, text }
 }
 
-fn read_text(path: &Path) -> io::Result<String> {
+fn read_text(mut from: impl Read) -> Result<String, Unread> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.read_to_end(&mut bytes)?;
+    from.read_to_end(&mut bytes)?;
     String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        io::Error::new(io::ErrorKind::InvalidData, format!("byte {at} is not UTF-8"))
+        let (before, _) = error.as_bytes().split_at(error.utf8_error().valid_up_to());
+        let before = String::from_utf8_lossy(before);
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let (line, column) = (before.matches('\n').count() + 1, line.chars().count() + 1);
+        // As a PowerShell writes what it redirects.
+        let is_utf16 =
+            [[0xff, 0xfe], [0xfe, 0xff]].iter().any(|mark| error.as_bytes().starts_with(mark));
+        let why =
+            if is_utf16 { "this is UTF-16: write it as UTF-8" } else { "this byte is not UTF-8" };
+        Unread { place: Some(Place { line, column }), why: why.to_owned() }
     })
 }
 
@@ -59,7 +82,7 @@ fn search(folder: &Path, inputs: &mut Vec<Input>) {
         Ok(entries) => entries,
         Err(error) => {
             let name = folder.display().to_string();
-            inputs.push(Input { name, language: Language::Yaml, text: Err(error) });
+            inputs.push(Input { name, language: Language::Yaml, text: Err(error.into()) });
             return;
         }
     };
@@ -106,11 +129,14 @@ fn has_ending(path: &Path, endings: &[&str]) -> bool {
         .is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
-/// A job in HCL begins with a block, as `job "web" {`; nothing in YAML does.
+/// A job in HCL begins with a block, as `job "web" {`; nothing in YAML does but a text.
 fn guess(text: &str) -> Language {
     let is_comment =
         |line: &&str| line.is_empty() || line.starts_with('#') || line.starts_with("//");
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let first = text.lines().map(str::trim).find(|line| !is_comment(line)).unwrap_or_default();
-    let is_block = first.ends_with('{') && first.len() > 1 && !first.contains(':');
+    let begin = first.split('{').next().unwrap_or_default();
+    let is_word = begin.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is_block = is_word && begin.len() < first.len() && !begin.contains(':');
     if is_block { Language::Hcl } else { Language::Yaml }
 }

@@ -27,7 +27,7 @@ use clap::Parser;
 
 use crate::cli::Args;
 use crate::document::{Document, Finding};
-use crate::input::Input;
+use crate::input::{Input, Unread};
 use crate::tree::Place;
 
 /// Nothing is found, or nothing that is bad enough.
@@ -72,7 +72,13 @@ pub fn main() -> u8 {
         let code = report.exit_code(&args);
         output::write(&report, args.format, &mut stdout).map(|()| code)
     };
-    written.and_then(|code| stdout.flush().map(|()| code)).unwrap_or(UNREADABLE)
+    written.and_then(|code| stdout.flush().map(|()| code)).unwrap_or_else(|error| {
+        // A reader that has seen enough needs no word of it.
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            eprintln!("reprieve-lint: cannot write: {error}");
+        }
+        UNREADABLE
+    })
 }
 
 impl Report {
@@ -82,9 +88,8 @@ impl Report {
             report.files += 1;
             let text = match text {
                 Ok(text) => text,
-                Err(error) => {
-                    let why = error.to_string();
-                    report.unreadable.push(Unreadable { file: name, place: None, why });
+                Err(Unread { place, why }) => {
+                    report.unreadable.push(Unreadable { file: name, place, why });
                     continue;
                 }
             };

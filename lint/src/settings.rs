@@ -10,7 +10,7 @@ use reprieve::cli::args::{Args, VARIABLE_PREFIX, WITHOUT_VARIABLE, variable};
 use reprieve::cli::error::one_line;
 use reprieve::cli::{Config, Invocation, parse, values};
 
-use crate::command_line::{CommandLine, Refused};
+use crate::command_line::{CommandLine, Refused, declared};
 use crate::model::{Container, Value, Variable};
 use crate::tree::Place;
 
@@ -67,6 +67,16 @@ impl Settings {
     }
 
     fn judge(&mut self, variables: &Given, line: Option<&CommandLine>) {
+        let words =
+            line.map_or_else(|| words(["reprieve", "--", "app"]), |line| words(line.words()));
+        let error = match parse(words, environment(variables)) {
+            Ok(Invocation::Run(config)) => {
+                self.config = Some(*config);
+                return;
+            }
+            Ok(_) => return,
+            Err(error) => error,
+        };
         for (long, value) in variables {
             // What is also on the command line is not read.
             let text = value.text.as_deref().filter(|_| self.given.get(long) == Some(value));
@@ -76,17 +86,11 @@ impl Settings {
             }
         }
         self.refused.extend(line.and_then(CommandLine::refusal));
-        if !self.refused.is_empty() {
-            return;
-        }
-        let words =
-            line.map_or_else(|| words(["reprieve", "--", "app"]), |line| words(line.words()));
-        match parse(words, environment(variables)) {
-            Ok(Invocation::Run(config)) => self.config = Some(*config),
-            Ok(_) => {}
-            // What is missing may be what cannot be known.
-            Err(_) if self.is_partial || self.given.values().any(|value| value.text.is_none()) => {}
-            Err(error) => self.refused.extend(self.refused_together(error.to_string())),
+        // What is missing may be what cannot be known.
+        let is_unknown =
+            || self.is_partial || self.given.values().any(|value| value.text.is_none());
+        if self.refused.is_empty() && !is_unknown() {
+            self.refused.extend(self.refused_together(error.to_string()));
         }
     }
 
@@ -128,21 +132,19 @@ static OPTIONS: LazyLock<Vec<(String, String)>> = LazyLock::new(|| {
     set.map(|long| (long.to_owned(), variable(long))).collect()
 });
 
-/// Whether a variable of this name sets an option.
-pub fn is_variable(name: &str) -> bool {
-    OPTIONS.iter().any(|(_, variable)| variable == name)
-}
-
 /// Why reprieve would refuse this value of an option's variable, whatever the other options are.
 fn refusal(long: &str, text: &str) -> Option<String> {
-    let command = Args::command();
-    let option = command.get_arguments().find(|option| option.get_long() == Some(long))?;
-    match option.get_action() {
+    let action = declared(|options| {
+        let option = options.get_arguments().find(|option| option.get_long() == Some(long));
+        option.map(|option| option.get_action().clone())
+    });
+    match action? {
         ArgAction::SetTrue => values::switch(text).err(),
         ArgAction::Count => values::count(text).err(),
         _ => {
             let line = ["reprieve", &format!("--{long}={text}"), "--", "app"];
-            command.try_get_matches_from(line).err().map(|error| one_line(&error, &[], &[]))
+            let matches = declared(|options| options.try_get_matches_from_mut(line));
+            matches.err().map(|error| one_line(&error, &[], &[]))
         }
     }
 }

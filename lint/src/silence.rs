@@ -1,29 +1,44 @@
 //! Findings that are silenced, by the workload or by a comment on their line.
 
+use std::collections::HashMap;
+
 use crate::model::Silence;
 use crate::tree::Place;
 
-/// What a comment says before the rule and the reason: `# reprieve-lint: ignore RULE: REASON`.
+/// What a comment says before the rules and the reason: `# reprieve-lint: ignore RULE: REASON`.
 const COMMENT: &str = "reprieve-lint: ignore ";
 
-/// The reason for which this rule is silenced at this place. A silence without a reason is none.
-pub fn reason(rule: &str, silences: &[Silence], lines: &[&str], place: Place) -> Option<String> {
-    let on_line = lines.get(place.line.wrapping_sub(1)).and_then(|line| comment(line));
-    let all = silences.iter().cloned().chain(on_line);
-    all.filter(|silence| silence.rule == rule && !silence.reason.is_empty())
-        .map(|silence| silence.reason)
-        .next()
+/// What the comments of a text silence, by their lines.
+#[derive(Debug)]
+pub struct Comments(HashMap<usize, Vec<Silence>>);
+
+impl Comments {
+    pub fn of(text: &str) -> Comments {
+        let lines = (1..).zip(text.lines());
+        let silences = lines.map(|(line, text)| (line, comment(text)));
+        Comments(silences.filter(|(_, silences)| !silences.is_empty()).collect())
+    }
+
+    /// The reason for which this rule is silenced at this place. A silence without a reason is none.
+    pub fn reason(&self, rule: &str, of_workload: &[Silence], place: Place) -> Option<String> {
+        let on_line = self.0.get(&place.line).map_or(&[][..], Vec::as_slice);
+        let mut all = of_workload.iter().chain(on_line);
+        let silence = all.find(|silence| silence.rule == rule && !silence.reason.is_empty())?;
+        Some(silence.reason.clone())
+    }
 }
 
-/// The silence that a comment at the end of a line asks for.
-fn comment(line: &str) -> Option<Silence> {
-    let (before, after) = line.split_once(COMMENT)?;
+/// What a comment at the end of a line silences: one rule, or several that commas part.
+fn comment(line: &str) -> Vec<Silence> {
+    let Some((before, after)) = line.split_once(COMMENT) else { return Vec::new() };
     let begin = before.trim_end();
     if !begin.ends_with('#') && !begin.ends_with("//") {
-        return None;
+        return Vec::new();
     }
-    let (rule, reason) = after.split_once(':').unwrap_or((after, ""));
-    Some(Silence { rule: rule.trim().to_owned(), reason: reason.trim().to_owned() })
+    let (rules, reason) = after.split_once(':').unwrap_or((after, ""));
+    let silence =
+        |rule: &str| Silence { rule: rule.trim().to_owned(), reason: reason.trim().to_owned() };
+    rules.split(',').map(silence).collect()
 }
 
 #[cfg(test)]

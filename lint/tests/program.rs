@@ -82,7 +82,8 @@ fn text_says_where_and_what_and_how_to_mend_it() {
     let begin = "web.yaml:10:18: error: Pod web, container app: a delay of 29s and a margin of 1s do not fit";
     assert!(lines[0].starts_with(begin) && lines[0].ends_with("[does-not-fit]"), "{text}");
     assert_eq!(lines[1], "    Shorten the delay, or raise the platform's allowance.");
-    assert!(lines[2].starts_with("web.yaml:13:17: warning: Pod web, container app: REPRIEVE_DELY"));
+    let begin = "web.yaml:13:17: warning: Pod web, container app: REPRIEVE_DELY sets no option: did you mean REPRIEVE_DELAY?";
+    assert!(lines[2].starts_with(begin), "{text}");
     assert_eq!(lines[4], "1 workload in 1 file: 2 findings");
 }
 
@@ -118,13 +119,23 @@ fn what_cannot_be_read_has_its_place() {
     let folder = Folder::new("unreadable");
     folder.add("broken.yaml", "a: b\nc: [\n");
     folder.add("chart.yaml", "a: {{ .Values.a }}\nb: {{- if c }}: [\n");
-    fs::write(folder.0.join("latin.yaml"), b"a: \xe4\n").expect("a file");
-    let (_, text) = lint(&folder, &["broken.yaml", "chart.yaml", "latin.yaml", "missing.yaml"]);
+    folder.add("quote.yaml", "a: \"b\nc: d\n");
+    fs::write(folder.0.join("latin.yaml"), b"a: b\n\xc3\xa4: c \xe4\n").expect("a file");
+    fs::write(folder.0.join("powershell.yaml"), b"\xff\xfea\0:\0").expect("a file");
+    let files = ["broken", "chart", "latin", "missing", "powershell", "quote"];
+    let files = files.map(|name| format!("{name}.yaml"));
+    let (code, text) = lint(&folder, &files.each_ref().map(String::as_str));
+    assert_eq!(code, 2);
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("broken.yaml:3:1: cannot be read: "), "{text}");
     assert!(lines[1].starts_with("chart.yaml:") && lines[1].contains("helm template"), "{text}");
-    assert_eq!(lines[2], "latin.yaml: cannot be read: byte 3 is not UTF-8");
+    assert_eq!(lines[2], "latin.yaml:2:6: cannot be read: this byte is not UTF-8");
     assert!(lines[3].starts_with("missing.yaml: cannot be read: No such file"), "{text}");
+    assert_eq!(lines[4], "powershell.yaml:1:1: cannot be read: this is UTF-16: write it as UTF-8");
+    assert!(lines[5].starts_with("quote.yaml:1:4: cannot be read: "), "{text}");
+    assert!(lines[5].ends_with(" (is a quote left open?)"), "{text}");
+    let (code, text) = lint_with(&folder, &["-"], "a: [\n");
+    assert!(code == 2 && text.starts_with("stdin:2:1: cannot be read: "), "{text}");
 }
 
 #[test]
@@ -138,6 +149,10 @@ fn standard_input_is_yaml_or_hcl() {
     let (code, text) = lint_with(&folder, &["-"], job);
     assert_eq!(code, 1, "{text}");
     assert!(text.starts_with("stdin:6:26: error: job web, container app: "), "{text}");
+    // With what an editor of Windows puts before it, and a comment.
+    let job = job.replace("# A job.\n", "\u{feff}").replace("{\n  group", "{ # Jobs\n  group");
+    let (code, text) = lint_with(&folder, &["-"], &job);
+    assert!(code == 1 && text.starts_with("stdin:5:26: error: job web"), "{text}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ mod plain;
 pub mod settings;
 mod switches;
 pub mod values;
-mod variables;
+pub mod variables;
 pub mod warnings;
 
 use std::ffi::{CStr, OsStr, OsString};

@@ -1,25 +1,28 @@
 //! What reprieve is told, and what it would do with it.
 
-use reprieve::cli::args::VARIABLE_PREFIX;
+use std::ffi::CString;
+
+use reprieve::cli::variables::{Kind, kind, remedy};
 use reprieve::signal::Signal;
 
 use crate::images;
-use crate::model::Container;
+use crate::model::{Container, Variable};
 use crate::rules::{Fault, Subject};
-use crate::settings::is_variable;
 use crate::tree::Place;
 
 pub fn unknown_variable(subject: &Subject) -> Vec<Fault> {
     let unknown = subject.container.variables.iter().filter_map(|variable| {
-        let message = unknown(&variable.name)?;
+        let message = unknown(variable)?;
         Some(Fault::new(variable.place, message))
     });
     unknown.collect()
 }
 
-fn unknown(name: &str) -> Option<String> {
-    let is_ours = !name.starts_with(VARIABLE_PREFIX) || is_variable(name);
-    (!is_ours).then(|| format!("{name} sets no option"))
+/// What reprieve itself would say of the variable. To it an empty one is unset, and here the name counts.
+fn unknown(Variable { name, value, .. }: &Variable) -> Option<String> {
+    let value = value.text.as_deref().filter(|text| !text.is_empty()).unwrap_or("?");
+    let entry = CString::new(format!("{name}={value}")).ok()?;
+    matches!(kind(&entry), Kind::Stray | Kind::Misspelt).then(|| remedy(&entry))
 }
 
 pub fn unreadable_value(subject: &Subject) -> Vec<Fault> {

@@ -8,6 +8,7 @@ mod ecs;
 mod kubernetes;
 mod nomad;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use reprieve::cli::values::duration;
@@ -34,11 +35,22 @@ pub fn workloads<'a>(documents: impl IntoIterator<Item = &'a Node>) -> Vec<Workl
             all.extend(nomad::workloads(document));
         }
     }
-    // An autoscaler decides how many there are.
-    for workload in all.iter_mut().filter(|workload| scaled.contains(&workload.name)) {
-        workload.replicas = None;
+    let scaled: HashSet<String> = scaled.into_iter().collect();
+    for workload in &mut all {
+        // An autoscaler decides how many there are.
+        if scaled.contains(&workload.name) {
+            workload.replicas = None;
+        }
+        keep_one_a_rule(&mut workload.silences);
     }
     all
+}
+
+/// Of a task definition each container may have its own.
+fn keep_one_a_rule(silences: &mut Vec<Silence>) {
+    silences.retain(|silence| !silence.reason.is_empty());
+    silences.sort_by(|a, b| a.rule.cmp(&b.rule));
+    silences.dedup_by(|a, b| a.rule == b.rule);
 }
 
 /// The rules that the entries of this map silence.

@@ -17,6 +17,9 @@ const CAP: (Duration, &str) =
 
 const ALLOWANCE: &str = "kill_timeout";
 
+/// How long Nomad waits before it sends its signal, of a group or of a task.
+const SHUTDOWN_DELAY: &str = "shutdown_delay";
+
 /// Drivers that stop a container as its image says. The others send SIGINT (`kill_signal`).
 const WITH_IMAGES: [&str; 2] = ["docker", "podman"];
 
@@ -119,21 +122,22 @@ fn workload(name: &str, job: Part, groups: Vec<Part>) -> Workload {
     let mut containers = Vec::new();
     for group in groups {
         silences.extend(group.silences());
+        let of_group = group.time(SHUTDOWN_DELAY);
         for (name, task) in group.tasks() {
             silences.extend(task.silences());
-            containers.push(container(name, task, group));
+            containers.push(container(name, task, of_group));
         }
     }
     Workload { name: format!("job {name}"), replicas: None, containers, silences }
 }
 
-fn container(name: &str, task: Part, group: Part) -> Container {
+fn container(name: &str, task: Part, delay_of_group: Option<Time>) -> Container {
     let config = task.map("config");
     let of_config = |key: &str| config.and_then(|config| config.get(key));
     let written = task.get(ALLOWANCE).map(|_| task.time(ALLOWANCE).map(|it| it.time));
     let words = ["entrypoint", "command", "args"].map(of_config);
     let variables = task.map("env").into_iter().flat_map(Node::entries);
-    let shutdown_delays = [task, group].into_iter().filter_map(|part| part.time("shutdown_delay"));
+    let shutdown_delays = [task.time(SHUTDOWN_DELAY), delay_of_group].into_iter().flatten();
     Container {
         name: name.to_owned(),
         role: Role::Main,
@@ -146,7 +150,7 @@ fn container(name: &str, task: Part, group: Part) -> Container {
         before_stop: shutdown_delays
             .map(|Time { place, time }| BeforeStop {
                 place,
-                what: "shutdown_delay",
+                what: SHUTDOWN_DELAY,
                 time,
                 uses_allowance: false,
             })

@@ -6,7 +6,7 @@ use hcl_edit::expr::{Expression, ObjectKey};
 use hcl_edit::structure::{Block, Body, Structure};
 use hcl_edit::{Ident, Span, parser};
 
-use crate::tree::{Kind, Malformed, Node, Place};
+use crate::tree::{BYTE_ORDER_MARK, Kind, Malformed, Node, Place};
 
 /// The body of a file, as a map. A block is an entry: its labels are keys of maps in maps, as in HCL's
 /// JSON syntax (`{"job": {"web": {...}}}`).
@@ -15,6 +15,7 @@ use crate::tree::{Kind, Malformed, Node, Place};
 ///
 /// Where the text is no HCL.
 pub fn read(text: &str) -> Result<Node, Malformed> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let body = parser::parse_body(text).map_err(|error| {
         let (line, column) = (error.location().line(), error.location().column());
         Malformed { place: Place { line, column }, why: error.message().to_owned() }

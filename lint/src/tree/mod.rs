@@ -11,6 +11,9 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+/// What editors of Windows put before a text. It has no column.
+pub const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A place in a file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
@@ -51,14 +54,15 @@ pub enum Kind {
 }
 
 impl Node {
-    /// The first value of this key.
+    /// The value of this key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|(_, value)| value)
     }
 
-    /// The first entry of this key, as the key and the value.
+    /// The entry of this key, as the key and the value. Of several the last counts, as it does for those
+    /// who read YAML and JSON and do not refuse it.
     pub fn entry(&self, key: &str) -> Option<(&Node, &Node)> {
-        self.entries().find(|(name, _)| name.text() == Some(key))
+        self.entries().rfind(|(name, _)| name.text() == Some(key))
     }
 
     /// The value below these keys.
@@ -67,7 +71,7 @@ impl Node {
     }
 
     /// The entries of a map; of anything else none.
-    pub fn entries(&self) -> impl Iterator<Item = (&Node, &Node)> {
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = (&Node, &Node)> {
         let entries = match &self.kind {
             Kind::Map(entries) => entries.as_slice(),
             _ => &[],

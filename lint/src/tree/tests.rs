@@ -83,15 +83,34 @@ fn depth_has_a_bound_also_by_aliases() {
 
 /// 18.5
 #[test]
-fn aliases_of_aliases_take_no_memory() {
-    let mut text = String::from("a0: &a0 {k: v}\n");
-    for level in 1..60 {
-        let below = format!("*a{}, ", level - 1).repeat(10);
-        writeln!(text, "a{level}: &a{level} [{below}]\nm{level}: &m{level} {{<<: [{below}]}}")
-            .expect("a String");
-    }
-    let node = document(&text);
-    assert_eq!(node.get("a59").map(|last| last.items().count()), Some(10));
+fn aliases_of_aliases_have_a_bound() {
+    let read = |levels: usize| {
+        let mut text = String::from("a0: &a0 {k: v}\n");
+        for level in 1..=levels {
+            let below = format!("*a{}, ", level - 1).repeat(10);
+            writeln!(text, "a{level}: &a{level} [{below}]").expect("a String");
+        }
+        yaml::read(&text)
+    };
+    let documents = read(5).expect("YAML");
+    assert_eq!(documents[0].get("a5").map(|last| last.items().count()), Some(10));
+    // The sixth repeats 3,111,110.
+    let Malformed { place: at, why } = read(60).expect_err("too many");
+    assert_eq!((at, why.as_str()), (place(7, 10), "aliases repeat more than 400000 values"));
+    // In many documents it is as many values.
+    let (ones, aliases) = ("1,".repeat(99), "*a,".repeat(99));
+    let text = format!("a: &a [{ones}]\nb: &b [{aliases}]\nc: *b\n---\n");
+    assert!(yaml::read(&text.repeat(20)).is_ok());
+    // 20 repeat 19,801 each, and so 39 more of 100 are left.
+    let error = yaml::read(&text.repeat(21)).expect_err("too many");
+    assert_eq!(error.place, place(20 * 4 + 2, 8 + 39 * 3));
+}
+
+/// Go's readers, which Kubernetes and Helm have, and those of JSON.
+#[test]
+fn of_one_key_the_last_value_counts() {
+    let node = document("a: 1\nb: 2\na: 3\n");
+    assert_eq!(node.get("a").and_then(Node::text), Some("3"));
 }
 
 #[test]

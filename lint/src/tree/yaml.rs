@@ -16,6 +16,11 @@ use crate::tree::{Kind, Malformed, Node, Place};
 /// saphyr itself reads 255.
 const MAX_DEPTH: usize = 250;
 
+/// So many values aliases may repeat in a text. Somebody may look at each of them again, and a few aliases
+/// of aliases are more than any machine has time for. Go's YAML, which Kubernetes reads, refuses about as
+/// many.
+const MAX_REPEATED: u64 = 400_000;
+
 /// The key that puts the entries of another map into this one.
 const MERGE: &str = "<<";
 
@@ -68,6 +73,8 @@ struct Reader {
     open: Vec<Open>,
     /// By the parser's number of an anchor, which is never 0. An alias inside of what it names finds none.
     anchors: HashMap<usize, Part>,
+    /// How many values aliases have repeated, in all documents.
+    repeated: u64,
 }
 
 struct Open {
@@ -75,6 +82,7 @@ struct Open {
     anchor: usize,
     of: Collection,
     height: usize,
+    size: u64,
 }
 
 enum Collection {
@@ -83,11 +91,18 @@ enum Collection {
     Map(Vec<(Rc<Node>, Rc<Node>)>, Option<Rc<Node>>),
 }
 
-/// A value, and how many levels it has.
+/// A value, how many levels it has, and how many values it is with all in it.
 #[derive(Clone)]
 struct Part {
     node: Rc<Node>,
     height: usize,
+    size: u64,
+}
+
+impl Part {
+    fn single(place: Place, kind: Kind) -> Part {
+        Part { node: Rc::new(Node { place, kind }), height: 1, size: 1 }
+    }
 }
 
 impl Reader {
@@ -95,12 +110,17 @@ impl Reader {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let kind = scalar(&text, style, tag.as_deref());
-                self.add(Part { node: Rc::new(Node { place, kind }), height: 1 }, anchor)
+                self.add(Part::single(place, kind), anchor)
             }
             Event::Alias(anchor) => {
-                let nothing = || Rc::new(Node { place, kind: Kind::Unknown });
                 let named = self.anchors.get(&anchor).cloned();
-                self.add(named.unwrap_or_else(|| Part { node: nothing(), height: 1 }), 0)
+                let part = named.unwrap_or_else(|| Part::single(place, Kind::Unknown));
+                self.repeated += part.size;
+                if self.repeated > MAX_REPEATED {
+                    let why = format!("aliases repeat more than {MAX_REPEATED} values");
+                    return Err(Malformed { place, why });
+                }
+                self.add(part, 0)
             }
             Event::SequenceStart(anchor, _) => {
                 self.begin(Collection::List(Vec::new()), anchor, place)
@@ -121,17 +141,17 @@ impl Reader {
 
     fn begin(&mut self, of: Collection, anchor: usize, place: Place) -> Result<(), Malformed> {
         self.check_depth(1, place)?;
-        self.open.push(Open { place, anchor, of, height: 1 });
+        self.open.push(Open { place, anchor, of, height: 1, size: 1 });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Malformed> {
-        let Some(Open { place, anchor, of, height }) = self.open.pop() else { return Ok(()) };
+        let Some(Open { place, anchor, of, height, size }) = self.open.pop() else { return Ok(()) };
         let kind = match of {
             Collection::List(items) => Kind::List(items),
             Collection::Map(entries, _) => Kind::Map(merged(entries)),
         };
-        self.add(Part { node: Rc::new(Node { place, kind }), height: height + 1 }, anchor)
+        self.add(Part { node: Rc::new(Node { place, kind }), height: height + 1, size }, anchor)
     }
 
     /// Puts a value where it belongs: into what is open, or else it is a document.
@@ -140,12 +160,13 @@ impl Reader {
         if anchor != 0 {
             self.anchors.insert(anchor, part.clone());
         }
-        let Part { node, height } = part;
+        let Part { node, height, size } = part;
         let Some(open) = self.open.last_mut() else {
             self.documents.push(node);
             return Ok(());
         };
         open.height = open.height.max(height);
+        open.size += size;
         match &mut open.of {
             Collection::List(items) => items.push(node),
             Collection::Map(entries, key) => match key.take() {
