@@ -34,4 +34,9 @@ impl Arch {
     pub fn target(self) -> String {
         format!("{}-unknown-linux-musl", self.name())
     }
+
+    /// That of this machine, if it is one of the two.
+    pub fn here() -> Option<Arch> {
+        Arch::ALL.into_iter().find(|arch| arch.name() == std::env::consts::ARCH)
+    }
 }

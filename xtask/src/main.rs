@@ -5,6 +5,7 @@
 mod arch;
 mod archive;
 mod binary;
+mod check;
 mod completions;
 mod declaration;
 mod image;
@@ -15,6 +16,7 @@ mod place;
 mod project;
 mod release;
 mod run;
+mod trial;
 mod wheel;
 
 use std::error::Error;
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::release::ReleaseArgs;
+use crate::trial::TrialArgs;
 
 /// What a task comes to; its error is for the one who runs it.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -39,13 +42,18 @@ struct Args {
 enum Task {
     /// Make all files of a release in dist/
     Release(ReleaseArgs),
+    /// Install and run what was made for this machine, as its users would: needs root, Docker, and tools
+    /// that it names
+    Try(TrialArgs),
     /// Write docs/options.md, the table of all options, from their declaration
     Options,
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().task {
+        Task::Release(args) if args.check => check::run_twice(&args),
         Task::Release(args) => release::make(&args).map(drop),
+        Task::Try(args) => trial::run_all(&args),
         Task::Options => options::write(),
     };
     match done {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::arch::Arch;
-use crate::run::{cargo, run};
+use crate::run::{cargo, output};
 use crate::{Outcome, place};
 
 /// The .deb of an architecture whose binary is built.
@@ -12,7 +12,7 @@ pub fn deb(arch: Arch, epoch: u64, dist: &Path) -> Outcome {
     let mut deb = tool("cargo-deb");
     deb.args(["deb", "--quiet", "--package", "reprieve", "--no-build", "--no-strip", "--locked"]);
     deb.args(["--target", &arch.target(), "--output"]).arg(dist);
-    run(deb.env("SOURCE_DATE_EPOCH", epoch.to_string()))
+    output(deb.env("SOURCE_DATE_EPOCH", epoch.to_string())).map(drop)
 }
 
 /// The .rpm.
@@ -20,7 +20,7 @@ pub fn rpm(arch: Arch, epoch: u64, dist: &Path) -> Outcome {
     let mut rpm = tool("cargo-generate-rpm");
     rpm.args(["generate-rpm", "--target", &arch.target(), "--target-dir"]).arg(place::target());
     rpm.args(["--source-date", &epoch.to_string(), "--output"]).arg(dist);
-    run(&mut rpm)
+    output(&mut rpm).map(drop)
 }
 
 /// A subcommand of cargo, run by itself, so that a missing one is said by us.

@@ -21,6 +21,9 @@ pub struct ReleaseArgs {
     /// For this architecture alone
     #[arg(long, value_name = "ARCH")]
     pub arch: Option<Arch>,
+    /// Make no .rpm
+    #[arg(long)]
+    pub skip_rpm: bool,
     /// Take the Rust that is in use, whichever it is
     #[arg(long)]
     pub any_rust: bool,
@@ -59,7 +62,9 @@ pub fn make(args: &ReleaseArgs) -> Outcome<PathBuf> {
         images.push(image);
         say(&format!("packages for {}", arch.name()));
         packages::deb(arch, epoch, &dist)?;
-        packages::rpm(arch, epoch, &dist)?;
+        if !args.skip_rpm {
+            packages::rpm(arch, epoch, &dist)?;
+        }
         let sbom = wheel::build(arch, epoch, &dist)?;
         let name = format!("reprieve-{}-{}.cdx.json", project.version, arch.name());
         fs::write(dist.join(name), sbom)?;
