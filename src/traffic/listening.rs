@@ -122,6 +122,11 @@ impl Listening {
         &self.servers
     }
 
+    /// Whether a descriptor of the app or of a descendant was found to be this socket.
+    pub fn has(&self, inode: u64) -> bool {
+        self.owned.found.contains(inode)
+    }
+
     /// What is to be looked for: all of it while something is new; for peers alone only so often, since
     /// an app may connect to its own sockets all the time.
     fn wanted(&mut self, listing: &Listing) -> Option<SortedSet<u64>> {

@@ -133,6 +133,13 @@ impl Listing {
         }
     }
 
+    /// Leaves out the TCP and UDP sockets that are these.
+    pub fn leave_out(&mut self, inodes: &SortedSet<u64>) {
+        for sockets in [&mut self.tcp, &mut self.udp] {
+            sockets.retain(|socket| !inodes.contains(socket.inode));
+        }
+    }
+
     fn has_room(&mut self) -> bool {
         self.room.takes_one(EACH)
     }
