@@ -4,7 +4,6 @@
 //!
 //!     <!-- run -->                        here, with our binary in place of `cargo run --release --`
 //!     <!-- run with docker: NAME -->      by tests/containers/pages.rs
-//!     <!-- run with the files of a release -->    by xtask
 //!
 //! Logs are in examples.rs, queries too.
 
@@ -179,9 +178,20 @@ fn check_command(place: &str, command: &str) {
         "docker" => {
             assert!(["run", "inspect", "build", "logs", "load"].contains(&&*words[1]), "{place}");
         }
-        // By files of a release: xtask's tests try these.
+        // With the files of a release, which `cargo xtask try` installs.
         "apt-get" | "dnf" | "pip" | "tar" => assert!(command.contains("reprieve"), "{place}"),
-        "sha256sum" => assert!(command.ends_with("--ignore-missing SHA256SUMS"), "{place}"),
+        "sha256sum" => {
+            let folder = Folder::new();
+            let sums = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  there\n\
+                        0000000000000000000000000000000000000000000000000000000000000000  missing\n";
+            std::fs::write(folder.path("SHA256SUMS"), sums).expect("a file");
+            for (content, code) in [("", 0), ("changed", 1)] {
+                std::fs::write(folder.path("there"), content).expect("a file");
+                let mut check = Command::new("sh");
+                let check = call(check.args(["-c", command]).current_dir(folder.path("")));
+                assert_eq!(check.code, code, "{place}: {}", check.stderr);
+            }
+        }
         // What a shell is told in a trap.
         "trap" => assert!(call(Command::new("sh").args(["-nc", command])).code == 0, "{place}"),
         _ => panic!("{place}: how is this tested? See tests/pid1/pages.rs\n{command}"),
