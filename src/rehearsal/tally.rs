@@ -5,31 +5,58 @@ use std::net::Ipv6Addr;
 
 use serde::Serialize;
 
-/// The requests of one process, or of several together. Those before the stop signal do not count, but
-/// for those that are in flight then.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Tally {
+/// Makes the struct of these numbers, which a record has in a row.
+macro_rules! tally {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// The requests of one process, or of several together. Those before the stop signal do not
+        /// count, but for those that are in flight then. The report in JSON has these names too.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Tally {
+            $($(#[$doc])* pub $name: u32),+
+        }
+
+        impl Tally {
+            const COUNT: usize = [$(stringify!($name)),+].len();
+
+            fn numbers(&self) -> [u32; Tally::COUNT] {
+                [$(self.$name),+]
+            }
+
+            fn of([$($name),+]: [u32; Tally::COUNT]) -> Tally {
+                Tally { $($name),+ }
+            }
+        }
+    };
+}
+
+tally! {
     /// Those that were answered, whatever the status.
-    pub answered: u32,
-    /// Those of them that were answered 4xx, and 5xx.
-    pub client_errors: u32,
-    pub server_errors: u32,
+    answered,
+    /// Those of them that were answered 4xx.
+    client_errors,
+    /// Those of them that were answered 5xx.
+    server_errors,
     /// Those that had been sent when the stop signal was forwarded, and were not answered yet.
-    pub in_flight: u32,
+    in_flight,
     /// Those of them that were answered.
-    pub in_flight_answered: u32,
+    in_flight_answered,
     /// Those that were lost after they had been sent, in flight at the forward or not.
-    pub cut: u32,
+    cut,
     /// Those of them that were sent after the forward.
-    pub late_cut: u32,
+    late_cut,
     /// Those for which there was no connection, before the stop signal was forwarded.
-    pub refused: u32,
+    refused,
     /// Those that were sent again, as their kept connection had been closed between two requests.
-    pub retried: u32,
+    retried,
 }
 
 /// How many bytes a record has.
 pub const RECORD: usize = 64;
+
+/// Where the numbers end in it.
+const AFTER_NUMBERS: usize = 40;
+
+const _: () = assert!(4 * Tally::COUNT <= AFTER_NUMBERS);
 
 /// What a process tells: always the last such record counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,47 +78,6 @@ impl Default for Record {
 }
 
 impl Tally {
-    fn numbers(&self) -> [u32; 9] {
-        let Tally { answered, client_errors, server_errors, in_flight, .. } = *self;
-        let Tally { in_flight_answered, cut, late_cut, refused, retried, .. } = *self;
-        [
-            answered,
-            client_errors,
-            server_errors,
-            in_flight,
-            in_flight_answered,
-            cut,
-            late_cut,
-            refused,
-            retried,
-        ]
-    }
-
-    fn of(numbers: [u32; 9]) -> Tally {
-        let [
-            answered,
-            client_errors,
-            server_errors,
-            in_flight,
-            in_flight_answered,
-            cut,
-            late_cut,
-            refused,
-            retried,
-        ] = numbers;
-        Tally {
-            answered,
-            client_errors,
-            server_errors,
-            in_flight,
-            in_flight_answered,
-            cut,
-            late_cut,
-            refused,
-            retried,
-        }
-    }
-
     /// Both together.
     #[must_use]
     pub fn and(&self, other: &Tally) -> Tally {
@@ -113,8 +99,8 @@ impl Record {
         for (at, number) in numbers.iter().enumerate() {
             bytes[4 * at..][..4].copy_from_slice(&number.to_le_bytes());
         }
-        bytes[40] = self.is_ready.into();
-        bytes[41] = self.is_over.into();
+        bytes[AFTER_NUMBERS] = self.is_ready.into();
+        bytes[AFTER_NUMBERS + 1] = self.is_over.into();
         bytes[48..].copy_from_slice(&self.address.octets());
         bytes
     }
@@ -131,8 +117,8 @@ impl Record {
         address.copy_from_slice(&bytes[48..]);
         Some(Record {
             tally: Tally::of(std::array::from_fn(number)),
-            is_ready: bytes[40] != 0,
-            is_over: bytes[41] != 0,
+            is_ready: bytes[AFTER_NUMBERS] != 0,
+            is_over: bytes[AFTER_NUMBERS + 1] != 0,
             address: address.into(),
         })
     }

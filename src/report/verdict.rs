@@ -35,7 +35,9 @@ impl Verdict {
     /// Judges a run. The code is the app's, 0 where it was expected.
     pub fn of(timeline: &Timeline, app_code: u8, rehearsed: Rehearsed) -> Verdict {
         let Rehearsed { not_due, requests, failed_url, asker_died } = rehearsed;
-        let died = asker_died.map(|how| format!("a process of ours that sent requests {how}"));
+        // Unless our own SIGKILL has ended it, with all others.
+        let died = asker_died.filter(|_| !timeline.killed());
+        let died = died.map(|how| format!("a process of ours that sent requests {how}"));
         let failed = requests.and_then(|tally| failures(&tally, failed_url.as_deref()));
         let of_app = of_app(timeline, app_code);
         let reasons: Vec<String> = [not_due, of_app, failed, died].into_iter().flatten().collect();

@@ -112,6 +112,20 @@ fn requests_that_fail_fail_it() {
     fails(&refused, "2 requests were refused before the stop signal was forwarded (http");
 }
 
+/// Our own SIGKILL ends all, and so those who send requests.
+#[test]
+fn a_kill_is_no_fault_of_ours() {
+    let rehearsed =
+        Rehearsed { asker_died: Some("was killed by SIGKILL".into()), ..Rehearsed::default() };
+    let kill = (29, killed_of(&[2], false, true));
+    let steps = vec![rehearsal(), (15, forwarded(Why::DelayOver)), kill];
+    let verdict = verdict(steps, 137, rehearsed);
+    assert_eq!(
+        verdict.why_not.as_deref(),
+        Some("the app did not end by itself and had to be killed")
+    );
+}
+
 #[test]
 fn all_reasons_are_told() {
     let rehearsed = Rehearsed {

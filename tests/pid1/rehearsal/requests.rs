@@ -28,6 +28,9 @@ fn a_server_that_finishes_what_it_has_begun_passes() {
         assert_eq!(number(&requests, "in_flight_answered"), in_flight);
         assert_eq!((number(&requests, "cut"), number(&requests, "refused")), (0, 0));
         assert!(ended.said("of them had been sent before the forward"), "{}", ended.all());
+        let is_held = !delay.is_empty();
+        let of_others = "no connection came but those of the rehearsal";
+        assert_eq!(ended.said(of_others), is_held, "{}", ended.all());
     });
 }
 
@@ -123,6 +126,7 @@ fn an_app_that_has_to_be_killed_fails() {
     let options = "--grace-period 1500ms --margin 500ms";
     let ended = rehearses(&format!("{URL} {options}"), &format!("{SLOW} --stops never")).ends();
     failed(&ended, "the app did not end by itself and had to be killed");
+    assert!(!ended.said("a process of ours"), "{}", ended.all());
 }
 
 #[test]
