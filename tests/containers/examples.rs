@@ -1,7 +1,7 @@
 //! Dockerfile.example and `examples/`, each run by the very lines in its head.
 //!
 //! There is no registry, so a copy of each is run in which the images that it builds on are
-//! replaced by images made here: `rust:1` by one whose cargo hands out the binary that the real
+//! replaced by images made here: `rust:1-slim` by one whose cargo hands out the binary that the real
 //! cargo has built from the same sources; `nginx:1` by Debian's nginx behind an entrypoint script
 //! as that image has it; `busybox:1` by Debian's busybox.
 
@@ -86,7 +86,7 @@ impl Drop for Example {
     }
 }
 
-/// In place of `rust:1`: only the right words give a binary.
+/// In place of `rust:1-slim`: only the right words give a binary.
 const RUST: &str = r#"
 FROM BUSYBOX
 COPY reprieve /built/reprieve
@@ -125,20 +125,31 @@ fn nginx() -> String {
     images::build("nginx", &dockerfile, &[])
 }
 
-#[test]
-#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
-fn dockerfile_example_makes_an_image_that_stops_in_time() {
+/// Dockerfile.example in a copy of what it needs of this repository, and the image that it builds with.
+fn dockerfile_example() -> Example {
     let example = Example::of("Dockerfile.example")
-        .replace("Dockerfile.example", "rust:1", &rust())
+        .replace("Dockerfile.example", "rust:1-slim", &rust())
         .rename("my-app")
         .rename("reprieve");
-    // The context is this repository, with an app.
+    // The context is this repository.
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for name in ["Cargo.toml", "Cargo.lock", "src", ".dockerignore"] {
-        output(Command::new("cp").arg("-r").arg(root.join(name)).arg(&example.folder));
+    let text = fs::read_to_string(root.join("Dockerfile.example")).expect("a file");
+    let copied = text.lines().filter_map(|line| line.strip_prefix("COPY "));
+    for name in copied.flat_map(|line| line.split(' ')).chain([".dockerignore"]) {
+        let is_ours = root.join(name).exists() && !["./", "app"].contains(&name);
+        if is_ours && !example.folder.join(name).exists() {
+            output(Command::new("cp").arg("-r").arg(root.join(name)).arg(&example.folder));
+        }
     }
     // .dockerignore keeps it out of the build.
     fs::create_dir(example.folder.join("target")).expect("a folder");
+    example
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn dockerfile_example_makes_an_image_that_stops_in_time() {
+    let example = dockerfile_example();
     fs::copy(&images::all().fixture, example.folder.join("app")).expect("an app");
     // The fixture needs arguments; an app does not.
     let example = example.replace("Dockerfile.example", r#"["/app"]"#, r#"["/app", "listen"]"#);
@@ -146,9 +157,69 @@ fn dockerfile_example_makes_an_image_that_stops_in_time() {
     assert!(said.contains("got SIGTERM"), "{said}");
     assert!(said.contains("; held "), "{said}");
     assert!(said.contains("exit code 0"), "{said}");
-    let binary = &example.names[1].1;
+    let [(_, container), (_, binary)] = &example.names[..] else { panic!("two names") };
     let version = output(&mut docker(["run", "--rm", binary, "/reprieve", "--version"]));
     assert_eq!(version, concat!("reprieve ", env!("CARGO_PKG_VERSION")));
+    // Its lines leave no container behind.
+    let left = docker(["container", "inspect", container]).output().expect("docker");
+    assert!(!left.status.success(), "{container} is left");
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn dockerfile_example_without_an_app_builds_nothing() {
+    let example = dockerfile_example();
+    let mut build = docker(["build", "-f", "Dockerfile.example", "-t", &example.names[0].1, "."]);
+    let failed = run(build.current_dir(&example.folder));
+    let said = both(&failed);
+    assert!(!failed.status.success() && said.contains("app"), "{said}");
+    assert!(!said.contains("rustup") && !said.contains("FROM rust"), "{said}");
+}
+
+/// The last stage of Dockerfile.example, as a comment of it says to replace it: without `# `.
+fn variant(text: &str, title: &str) -> String {
+    let (_, rest) = text.split_once(&format!("\n# {title}, in place of")).expect("a variant");
+    let lines = rest.lines().skip(2).take_while(|line| line.starts_with('#'));
+    let stage: Vec<_> = lines.map(|line| line.trim_start_matches('#').trim_start()).collect();
+    let last = text.rfind("\nFROM scratch\n").expect("the last stage");
+    format!("{}\n{}\n", &text[..last], stage.join("\n"))
+}
+
+#[test]
+#[ignore = "needs Docker: cargo test --test containers -- --ignored"]
+fn the_variants_of_dockerfile_example_can_be_copied_as_they_stand() {
+    let images = images::all();
+    let files = [(&*images.fixture, "node")];
+    // In place of each image what our lines need of it: an interpreter, or a package that brings one.
+    let distroless = images::build(
+        "distroless",
+        "FROM scratch\nCOPY node /nodejs/bin/node\nUSER 65532\n",
+        &files,
+    );
+    let alpine = format!(
+        "FROM {}\nCOPY node /opt/node\nRUN printf '#!/bin/sh\\n[ \"$*\" = \"add --no-cache nodejs\" ] && \
+         cp /opt/node /usr/bin/node\\n' > /sbin/apk && chmod +x /sbin/apk && \
+         echo nobody:x:65534:65534::/:/bin/sh > /etc/passwd\n",
+        images.busybox
+    );
+    let alpine = images::build("alpine", &alpine, &files);
+    for (title, image, base) in [
+        ("Distroless", "gcr.io/distroless/nodejs22-debian12:nonroot", &distroless),
+        ("Alpine", "alpine:3", &alpine),
+    ] {
+        let example = dockerfile_example();
+        let path = example.folder.join("Dockerfile.example");
+        let text = variant(&fs::read_to_string(&path).expect("a file"), title);
+        fs::write(path, text).expect("a file");
+        fs::write(example.folder.join("app"), "console.log()").expect("an app");
+        let example = example
+            .replace("Dockerfile.example", image, base)
+            // What plays the interpreter is told what to play.
+            .replace("Dockerfile.example", "ENTRYPOINT", "ENV PLAYS=\"--drain 0\"\nENTRYPOINT");
+        let said = example.runs("Dockerfile.example");
+        assert!(said.contains("got SIGTERM") && said.contains("; held "), "{title}: {said}");
+        assert!(said.contains("node") && said.contains("exit code 0"), "{title}: {said}");
+    }
 }
 
 #[test]

@@ -15,8 +15,10 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("pypa/gh-action-pypi-publish", "ed0c53931b1dc9bd32cbe73a98c7f6766f8a527e", "v1.13.0"),
 ];
 
-/// Each job, and what it may do beyond reading the repository.
-const JOBS: &[(&str, &str, &[(&str, &str)])] = &[
+/// The file of a job, its name, and what it may do beyond reading the repository.
+type Job = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const JOBS: &[Job] = &[
     ("ci.yml", "all", &[]),
     ("ci.yml", "advisories", &[]),
     ("release.yml", "build", &[]),
