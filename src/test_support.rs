@@ -61,7 +61,11 @@ pub fn noted() -> Step {
 }
 
 pub fn forwarded(why: Why) -> Step {
-    Step::Forwarded { signal: Signal::TERM, why, target: Target::Main(Reason::NoShell) }
+    forwarded_as(Signal::TERM, why)
+}
+
+pub fn forwarded_as(signal: Signal, why: Why) -> Step {
+    Step::Forwarded { signal, why, target: Target::Main(Reason::NoShell) }
 }
 
 pub fn to(target: Target) -> Step {

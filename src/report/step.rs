@@ -87,12 +87,13 @@ pub enum Step {
 impl Step {
     /// Whether only `--verbose` logs it.
     pub fn is_detail(&self) -> bool {
-        matches!(
-            self,
-            Step::GroupEnded
-                | Step::Forwarded { why: Why::Passing, .. }
-                | Step::Dropped { why: Why::Passing, .. }
-        )
+        !self.is_failure()
+            && matches!(
+                self,
+                Step::GroupEnded
+                    | Step::Forwarded { why: Why::Passing, .. }
+                    | Step::Dropped { why: Why::Passing, .. }
+            )
     }
 
     /// Whether it is logged as a warning, and makes one of the report.
@@ -101,6 +102,8 @@ impl Step {
             self,
             Step::Killed { .. }
                 | Step::GaveUp { .. }
+                // By a rewrite.
+                | Step::Forwarded { signal: Signal::KILL, .. }
                 | Step::TaskEnded(Done { how: Err(_), .. })
                 | Step::NotRun(_)
         )

@@ -115,7 +115,8 @@ impl Supervisor {
         let maybe_stop = outside.filter(|signal| self.family.main_may_exit_on(*signal));
         self.journal.note_passed(signal, maybe_stop, now);
         // Mostly it is neither, and to make a step costs more than to forward the signal.
-        if self.journal.logs_details() || !matches!(target, Target::Main(_)) {
+        let is_said = self.journal.logs_details() || signal == Signal::KILL;
+        if is_said || !matches!(target, Target::Main(_)) {
             self.record(Step::Forwarded { signal, why: Why::Passing, target }, now);
         }
         let goes_on = ControlFlow::Continue(());

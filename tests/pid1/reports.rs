@@ -367,6 +367,21 @@ fn the_file_has_the_log_s_format() {
     assert_eq!(file.trim_end(), in_log);
 }
 
+/// 15.8: also where it is no stop signal, and there is no report.
+#[test]
+fn a_sigkill_of_a_rewrite_is_a_warning() {
+    let ended = shutdown("-q -r TERM:KILL", "listen");
+    assert_eq!(ended.times("reprieve: warn: +0.00"), 1, "{}", ended.all());
+    assert!(ended.said("s forwarded SIGKILL to fixture"), "{}", ended.all());
+    assert_eq!(ended.times("reprieve: warn: report: ended by SIGKILL"), 1, "{}", ended.all());
+    let run = pid1().options("-q -r HUP:KILL").fixture("listen");
+    run.hears("ready");
+    run.signal(libc::SIGHUP);
+    let ended = run.ends();
+    assert_eq!(ended.code, 137, "{}", ended.all());
+    assert!(ended.said("reprieve: warn: forwarded SIGKILL to fixture"), "{}", ended.all());
+}
+
 #[test]
 fn the_file_is_written_also_where_the_log_is_quiet() {
     let folder = Folder::new();

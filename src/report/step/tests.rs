@@ -11,6 +11,8 @@ fn steps_have_a_place_in_the_log() {
         (noted(), "stop_signal_repeated", [false; 3]),
         (forwarded(Why::DelayOver), "forwarded", [false; 3]),
         (forwarded(Why::Passing), "forwarded", [true, false, false]),
+        (forwarded_as(Signal::KILL, Why::DelayOver), "forwarded", [false, true, false]),
+        (forwarded_as(Signal::KILL, Why::Passing), "forwarded", [false, true, false]),
         (Step::GroupEnded, "group_ended", [true, false, false]),
         (exited(0), "app_ended", [false; 3]),
         (done(hook(), Ok(String::new())), "hook_ended", [false; 3]),
