@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use nix::sys::resource::{Resource, getrlimit};
 
 /// Programs, or files by their paths, and the packages of Debian that have them.
-const PACKAGES: [(&str, &str); 39] = [
+const PACKAGES: [(&str, &str); 40] = [
     ("tini", "tini"),
     ("dumb-init", "dumb-init"),
     ("catatonit", "catatonit"),
@@ -33,6 +33,7 @@ const PACKAGES: [(&str, &str); 39] = [
     ("uvicorn", "uvicorn"),
     ("node", "nodejs"),
     ("go", "golang-go"),
+    ("javac", "openjdk-17-jdk-headless"),
     ("/usr/lib/python3/dist-packages/celery", "python3-celery"),
     ("/usr/lib/python3/dist-packages/redis", "python3-redis"),
     ("uwsgi", "uwsgi-core"),

@@ -230,3 +230,18 @@ fn a_go_server_that_shuts_down_drains() {
     };
     go.drains("Go, `Server.Shutdown`", &version, 143);
 }
+
+#[test]
+#[ignore = "needs root and Debian's openjdk-17-jdk-headless: cargo test --test servers -- --ignored"]
+fn a_java_server_with_a_shutdown_hook_drains() {
+    let version = version("java --version", "openjdk-17-jdk-headless");
+    let java = Server {
+        option: "--expect-exit 143",
+        file: "Server.java",
+        command: "java /mnt/Server.java",
+        in_flight: InFlight::Completes,
+    };
+    java.drains("Java, `HttpServer.stop` in a shutdown hook", &version, 0);
+    let without = Server { option: "", ..java };
+    without.stop(bare, InFlight::Completes, 143);
+}

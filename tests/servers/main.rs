@@ -4,8 +4,8 @@
 //!     cargo test --test servers -- --ignored --nocapture
 //!
 //! prints the rows. They need root and Debian's packages: apt-get install nginx-light haproxy
-//! apache2-bin redis-server postgresql gunicorn uvicorn nodejs golang-go python3-celery python3-redis
-//! uwsgi-core uwsgi-plugin-python3 supervisor php8.2-fpm libfcgi-bin python3-grpcio pgbouncer
+//! apache2-bin redis-server postgresql gunicorn uvicorn nodejs golang-go openjdk-17-jdk-headless
+//! python3-celery python3-redis uwsgi-core uwsgi-plugin-python3 supervisor php8.2-fpm libfcgi-bin python3-grpcio pgbouncer
 //! python3-psycopg2 openssl iproute2. Without one of them a test fails and says what is missing; none
 //! passes unseen.
 
