@@ -179,7 +179,7 @@ fn check_command(place: &str, command: &str) {
             assert!(["run", "inspect", "build", "logs", "load"].contains(&&*words[1]), "{place}");
         }
         // With the files of a release, which `cargo xtask try` installs.
-        "apt-get" | "dnf" | "pip" | "tar" => assert!(command.contains("reprieve"), "{place}"),
+        "apt-get" | "rpm" | "pip" | "tar" => assert!(command.contains("reprieve"), "{place}"),
         "sha256sum" => {
             let folder = Folder::new();
             let sums = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  there\n\
