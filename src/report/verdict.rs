@@ -25,7 +25,16 @@ pub struct Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match &self.why_not {
-            Some(why_not) => write!(f, "rehearsal failed: {why_not}"),
+            Some(why_not) => {
+                write!(f, "rehearsal failed: {why_not}")?;
+                // With those that failed they are told already.
+                match self.requests.filter(|tally| !tally.has_failures()) {
+                    Some(tally) if tally.client_errors + tally.server_errors > 0 => {
+                        write!(f, "; {}", answers(&tally))
+                    }
+                    _ => Ok(()),
+                }
+            }
             None => write!(f, "rehearsal passed: {}", self.seen),
         }
     }
@@ -80,11 +89,7 @@ fn is_shell(timeline: &Timeline) -> bool {
 
 /// Which requests failed.
 fn failures(tally: &Tally, url: Option<&str>) -> Option<String> {
-    let Tally { in_flight, in_flight_answered, cut, late_cut, refused, answered, .. } = *tally;
-    let requests = |number: u32| match number {
-        1 => "1 request".to_owned(),
-        number => format!("{number} requests"),
-    };
+    let Tally { in_flight, in_flight_answered, cut, late_cut, refused, .. } = *tally;
     let lost = in_flight.saturating_sub(in_flight_answered);
     let parts = [
         (refused, "refused before the stop signal was forwarded"),
@@ -95,13 +100,26 @@ fn failures(tally: &Tally, url: Option<&str>) -> Option<String> {
     let parts: Vec<String> = parts
         .into_iter()
         .filter(|(number, _)| *number > 0)
-        .map(|(number, how)| {
-            format!("{} {} {how}", requests(number), if number == 1 { "was" } else { "were" })
-        })
+        .map(|(number, how)| format!("{} {how}", requests(number)))
         .collect();
     let of = url.map(|url| format!(" ({url})")).unwrap_or_default();
-    let others = format!("{} answered", requests(answered));
-    (!parts.is_empty()).then(|| format!("{}{of}, {others}", parts.join(" and ")))
+    (!parts.is_empty()).then(|| format!("{}{of}; {}", parts.join(" and "), answers(tally)))
+}
+
+fn requests(number: u32) -> String {
+    match number {
+        1 => "1 request was".into(),
+        number => format!("{number} requests were"),
+    }
+}
+
+/// How many were answered, and how many of these were not as they should be.
+fn answers(tally: &Tally) -> String {
+    let errors = [(tally.client_errors, "4xx"), (tally.server_errors, "5xx")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, status)| format!(", {number} of them with {status}"));
+    format!("{} answered{}", requests(tally.answered), errors.collect::<String>())
 }
 
 /// What a rehearsal that passed has shown.
@@ -111,19 +129,13 @@ fn seen(timeline: &Timeline, requests: Option<Tally>) -> String {
     });
     let ended = format!("the app ended by itself{}", took.unwrap_or_default());
     let Some(tally) = requests else { return format!("{ended}; no requests were sent") };
-    let Tally { answered, in_flight, client_errors, server_errors, .. } = tally;
-    let errors = [(client_errors, "4xx"), (server_errors, "5xx")]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, status)| format!(", {number} of them with {status}"));
-    let errors: String = errors.collect();
-    let in_flight = match in_flight {
+    let in_flight = match tally.in_flight {
         0 => "none of them was in flight at the forward, so whether such requests complete is not \
               known: use a slower URL (--rehearse-url)"
             .to_owned(),
         number => format!("{number} of them had been sent before the forward"),
     };
-    format!("{ended}; {answered} requests were answered{errors}; {in_flight}")
+    format!("{ended}; {}; {in_flight}", answers(&tally))
 }
 
 #[cfg(test)]

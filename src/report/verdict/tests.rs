@@ -100,16 +100,28 @@ fn requests_that_fail_fail_it() {
     let tally = Tally { answered: 9, in_flight: 4, in_flight_answered: 1, ..Tally::default() };
     let cut = with(requests(Tally { cut: 3, ..tally }));
     let text = "3 requests were in flight when the stop signal was forwarded, and cut \
-                (http://app/slow), 9 requests answered";
+                (http://app/slow); 9 requests were answered";
     fails(&cut, text);
     let late = with(requests(Tally { cut: 4, late_cut: 1, ..tally }));
     let text =
         "cut and 1 request was sent after the stop signal was forwarded, let in, and cut (http";
     fails(&late, text);
     let before = with(requests(Tally { cut: 2, ..Tally::default() }));
-    fails(&before, "2 requests were cut (http://app/slow), 0 requests answered");
+    fails(&before, "2 requests were cut (http://app/slow); 0 requests were answered");
     let refused = with(requests(Tally { refused: 2, ..Tally::default() }));
     fails(&refused, "2 requests were refused before the stop signal was forwarded (http");
+}
+
+/// 14.9: of a rehearsal that fails too.
+#[test]
+fn answers_that_are_errors_are_told_in_any_case() {
+    let tally = Tally { answered: 9, server_errors: 4, ..Tally::default() };
+    let errors = "; 9 requests were answered, 4 of them with 5xx";
+    let cut = with(requests(Tally { cut: 3, ..tally })).to_string();
+    assert_eq!(cut, format!("rehearsal failed: 3 requests were cut (http://app/slow){errors}"));
+    let steps = vec![rehearsal(), (15, forwarded(Why::DelayOver)), (16, exited(7))];
+    let code = verdict(steps, 7, requests(tally)).to_string();
+    assert!(code.contains("the app ended with 7") && code.ends_with(errors), "{code}");
 }
 
 /// Our own SIGKILL ends all, and so those who send requests.
@@ -137,6 +149,6 @@ fn all_reasons_are_told() {
     fails(&verdict, "the app did not listen; and the app ended with 7; ");
     fails(
         &verdict,
-        "; and 1 request was cut (http://app/slow), 0 requests answered; and a process",
+        "; and 1 request was cut (http://app/slow); 0 requests were answered; and a process",
     );
 }
