@@ -6,8 +6,9 @@
 //!
 //! The app is the fixture under the name that it has there. What may stand in the parentheses: `N
 //! visitors` that come after the stop signal, or `N visitors that stay`; `drains N ms`; `deaf`, which
-//! does not end of SIGTERM. Before what takes a whole cluster stands `<!-- log that cannot be played -->`. Some lines
-//! of a plan, with `...` for those that are left out, come after
+//! does not end of SIGTERM; `leaves N tasks`, a worker that serves nobody and has processes that
+//! outlive it, or `leaves N deaf tasks`. Some lines of a plan, with `...` for those that are left
+//! out, come after
 //!
 //!     <!-- plan of: REPRIEVE_DELAY=15s reprieve -- node server.js -->
 
@@ -71,11 +72,6 @@ fn examples(page: &Path) -> Vec<Example> {
              tests/pid1/examples.rs",
             page.display()
         );
-        if line == "<!-- log that cannot be played -->" {
-            lines.by_ref().skip_while(|line| !line.starts_with("```")).nth(1);
-            lines.by_ref().find(|line| line.starts_with("```"));
-            continue;
-        }
         let Some(run) = line.strip_prefix("<!-- log of: reprieve ") else { continue };
         let run = run.strip_suffix(" -->").expect("the end of the comment").to_owned();
         let mut lines = lines.by_ref().skip_while(|line| !line.starts_with("```")).skip(1);
@@ -102,12 +98,16 @@ fn play(run: &str) -> Ended {
         Some((command, notes)) => (command, notes.trim_end_matches(')')),
         None => (run, ""),
     };
-    let (mut plays, mut visitors, mut stay) = (String::new(), 0, false);
+    let (mut plays, mut tasks, mut visitors, mut stay) = (String::new(), String::new(), 0, false);
     for note in notes.split(", ").filter(|note| !note.is_empty()) {
         let number = note.split(' ').find_map(|word| word.parse::<usize>().ok());
         match (note.split(' ').next(), number) {
             (Some("deaf"), _) => plays.push_str("--ignore SIGTERM --until SIGUSR2 "),
             (Some("drains"), Some(ms)) => plays.push_str(&format!("--drain {ms} ")),
+            (Some("leaves"), Some(count)) if note.contains("deaf") => {
+                tasks = format!("{count} --name task --ignore SIGTERM --until SIGUSR2");
+            }
+            (Some("leaves"), Some(count)) => tasks = format!("{count} --name task --drain 300"),
             (_, Some(count)) if note.contains("visitors") => {
                 (visitors, stay) = (count, note.ends_with("that stay"));
             }
@@ -127,10 +127,15 @@ fn play(run: &str) -> Ended {
     }
     let path = format!("{}:{}", folder.path("").display(), std::env::var("PATH").expect("a path"));
     let init = pid1().variable("PATH", &path).variable("PLAYS", &plays).options(options);
+    let init = if tasks.is_empty() { init } else { init.variable("TASKS", &tasks) };
     let started = init.app(app);
-    let port = started.hears("listening on ").text;
+    let serves = || started.hears("listening on ").text;
+    let port = if tasks.is_empty() { serves() } else { " 0".into() };
     let port = port.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
-    started.hears("ready ");
+    started.ready("");
+    for at in 1..=tasks.split(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0) {
+        started.hears_times("task ready ", at);
+    }
     if options.contains("--rehearse ") {
         return started.ends();
     }

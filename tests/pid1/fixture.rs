@@ -48,7 +48,8 @@
 //!         SIGTERM on, prints `made N`, then listens
 //!     PLAYS="[OPTION]..." python3 server.py
 //!         the app of an example in the documentation, under any name and with any words: prints
-//!         `listening on PORT`, answers there, and does what `listen` does
+//!         `listening on PORT`, answers there, and does what `listen` does. With TASKS="N [OPTION]..." it
+//!         serves nobody, and starts N processes first that do what `listen` does
 //!     fixture orphans N       makes N orphans that end at once, prints `made N`, then listens
 
 use std::ffi::CString;
