@@ -164,6 +164,24 @@ fn pages_begin_with_a_question() {
     );
 }
 
+/// Rows of tables that have not as many cells as their head: what is too much is not shown.
+#[test]
+fn rows_of_tables_are_as_long_as_their_heads() {
+    let cells = |line: &str| line.replace("\\|", "").trim().trim_matches('|').split('|').count();
+    let mut wrong = Vec::new();
+    for (page, text) in pages() {
+        let mut head = None;
+        for (at, line) in prose(&text) {
+            let is_row = line.trim_start().starts_with('|');
+            head = is_row.then(|| head.unwrap_or_else(|| cells(line)));
+            if head.is_some_and(|head| head != cells(line)) {
+                wrong.push(format!("{}:{}: {line}", page.display(), at + 1));
+            }
+        }
+    }
+    super::assert_none(&wrong);
+}
+
 #[test]
 fn dead_links_are_found() {
     let a = "# One two\n## `--x y`: it's\n[1](#one-two) [2](#--x-y-its) [3](#none)\n```\n[4](#no)\n```\n`[5](#no)`\n";
