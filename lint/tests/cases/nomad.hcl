@@ -69,6 +69,22 @@ EOF
       }
     }
 
+    task "as-much-as-the-cap" {
+      driver       = "docker"
+      kill_timeout = "30s"
+      env {
+        REPRIEVE_GRACE_PERIOD = "30s"
+      }
+    }
+
+    task "more-than-the-cap" {
+      driver       = "docker"
+      kill_timeout = "31s"
+      env {
+        REPRIEVE_GRACE_PERIOD = "31s" # finds differs-from-allowance at 33
+      }
+    }
+
     task "sends-sigterm" {
       driver       = "exec"
       kill_signal  = "SIGTERM"
