@@ -7,6 +7,7 @@ use crate::cli::variables;
 use crate::exit::StartError;
 use crate::signal::Signal;
 use crate::span::Span;
+use crate::tasks::task::Occasion;
 use crate::traffic::servers::Ports;
 
 /// A warning, and the event that it is in the log.
@@ -42,6 +43,15 @@ impl Config {
                 let why =
                     "so it cannot finish what it has begun; write a signal at which it drains";
                 add("no_drain", format!("--rewrite {from}:{to}: no app can catch {to}, {why}"));
+            }
+        }
+        let on_exit = self.tasks.on_exit.iter().map(|hook| (Occasion::OnExit, hook));
+        for (occasion, hook) in
+            self.tasks.on_stop.iter().map(|hook| (Occasion::OnStop, hook)).chain(on_exit)
+        {
+            if let Some(word) = hook.for_shell() {
+                let text = "no shell reads it: write sh -c '...' if one is to";
+                add("no_shell", format!("--{occasion} {hook} has {word}, and {text}"));
             }
         }
         if let Some(why) = self.plan.unused_leftovers_timeout() {

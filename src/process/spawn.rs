@@ -209,8 +209,8 @@ impl Program {
              --delay 5s)"
                 .into()
         } else if name.starts_with('[') {
-            "; it is a list that was taken for text: Docker takes one with double quotes alone, as \
-             CMD [\"node\", \"server.js\"]"
+            "; it is a list that was taken for text (as a CMD, Docker takes one with double quotes \
+             alone)"
                 .into()
         } else if name.contains(char::is_whitespace) {
             let bare = name.split_whitespace().map(|word| word.trim_matches(QUOTES));

@@ -64,6 +64,25 @@ impl fmt::Display for Occasion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook(pub Vec<String>);
 
+impl Hook {
+    /// What of it only a shell understands, where none is asked to read it. Of a word that may be a secret
+    /// no more than that.
+    pub fn for_shell(&self) -> Option<&str> {
+        const OPERATORS: [&str; 8] = ["|", "||", "&", "&&", ">", ">>", "<", "2>&1"];
+        const IN_WORDS: [&str; 2] = ["$(", "${"];
+        let is_name = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        };
+        let in_word = |word: &'_ String| IN_WORDS.into_iter().find(|start| word.contains(start));
+        let found = self.0.iter().find_map(|word| match word.strip_prefix('$') {
+            Some(name) if is_name(name) => Some(word.as_str()),
+            _ if OPERATORS.contains(&word.as_str()) => Some(word),
+            _ => in_word(word),
+        });
+        found.filter(|_| self.0.iter().all(|word| word != "-c"))
+    }
+}
+
 impl fmt::Display for Hook {
     /// The program alone: arguments are long, and may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

@@ -225,6 +225,12 @@ fn of_a_value() {
             125,
             "--on-stop: cannot run /bin/true --now: no such file; it is one word with spaces in it",
         ),
+        (
+            "REPRIEVE_ON_STOP='true --now && true' reprieve app",
+            0,
+            "--on-stop true has &&, and no shell reads it: write sh -c '...' if one is to",
+        ),
+        ("reprieve --on-exit 'true $HOME' app", 0, "--on-exit true has $HOME, and no shell reads"),
         ("reprieve --on-exit ./hook app", 0, "a byte-order mark before its #! hides that line"),
         ("reprieve --log-format JSON app", 125, "[possible values: text, json]"),
         (

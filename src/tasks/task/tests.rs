@@ -36,6 +36,26 @@ fn each_line_is_a_hook() {
     assert_eq!(two, [vec!["/bin/a"], vec!["/bin/b", "x\ny"]]);
 }
 
+#[test]
+fn what_only_a_shell_understands() {
+    for (text, found) in [
+        ("curl http://x && sleep 5", Some("&&")),
+        ("/bin/a | /bin/b", Some("|")),
+        ("/bin/a >/log 2>&1", Some("2>&1")),
+        ("curl $URL", Some("$URL")),
+        ("curl http://$(hostname)/secret", Some("$(")),
+        ("curl http://${HOST}/", Some("${")),
+        ("sh -c 'a && b > $LOG' | x", None),
+        ("timeout 5 bash -ec 'a'", None),
+        ("find / -name x -exec rm {} ;", None),
+        ("awk '{ print $1 }' a=b&c=d", None),
+        ("curl http://x/?a=1&b=2 -d 'a | b' $", None),
+    ] {
+        let Hooks(hooks) = Hooks::parse(text).expect("a hook");
+        assert_eq!(hooks[0].for_shell(), found, "{text}");
+    }
+}
+
 /// A quote that stays open, and lines that go on, are read once: again at each line took minutes.
 #[test]
 fn the_time_grows_with_the_length_alone() {
