@@ -1,5 +1,6 @@
 //! Rules of the source that neither the compiler nor clippy knows.
 
+mod needs;
 mod pages;
 mod tree;
 

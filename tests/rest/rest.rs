@@ -7,11 +7,12 @@ use std::process::{Command, ExitCode, Stdio};
 use nix::sys::resource::{Resource, getrlimit};
 
 /// Programs, or files by their paths, and the packages of Debian that have them.
-const PACKAGES: [(&str, &str); 40] = [
+const PACKAGES: [(&str, &str); 42] = [
     ("tini", "tini"),
     ("dumb-init", "dumb-init"),
     ("catatonit", "catatonit"),
     ("busybox", "busybox-static"),
+    ("dash", "dash"),
     ("mksh", "mksh"),
     ("zsh", "zsh"),
     ("ksh93", "ksh93u+m"),
@@ -45,14 +46,19 @@ const PACKAGES: [(&str, &str); 40] = [
     ("pgbouncer", "pgbouncer"),
     ("/usr/lib/python3/dist-packages/psycopg2", "python3-psycopg2"),
     ("openssl", "openssl"),
+    ("jq", "jq"),
     ("ip", "iproute2"),
     ("ld.lld", "lld"),
     ("mold", "mold"),
 ];
 
 /// The same for the tests with containers.
-const OF_CONTAINERS: [(&str, &str); 3] =
-    [("docker", "docker.io"), ("docker-compose", "docker-compose"), ("debootstrap", "debootstrap")];
+const OF_CONTAINERS: [(&str, &str); 4] = [
+    ("docker", "docker.io"),
+    ("docker-compose", "docker-compose"),
+    ("debootstrap", "debootstrap"),
+    ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
+];
 
 /// So many files one test has open.
 const OPEN_FILES: u64 = 10_100;
