@@ -1,7 +1,9 @@
 //! From the text of a file to what is found in it.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
+use crate::model::Workload;
 use crate::rules::{self, Rule};
 use crate::silence::Comments;
 use crate::sources;
@@ -35,34 +37,65 @@ pub struct Finding {
     pub silenced: Option<String>,
 }
 
-/// Reads the text of a file, and finds what is wrong there, in the order of the lines.
+/// A file that has been read.
+#[derive(Debug)]
+pub struct Manifest {
+    workloads: Vec<Workload>,
+    /// The names of the workloads whose number an autoscaler decides, which may stand in other files.
+    pub scaled: Vec<String>,
+    comments: Comments,
+}
+
+impl Manifest {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    ///
+    /// Where the text cannot be read.
+    pub fn read(text: &str, language: Language) -> Result<Manifest, Malformed> {
+        let documents = match language {
+            Language::Yaml => yaml::read(text).map_err(|error| explained(error, text))?,
+            Language::Hcl => vec![Rc::new(hcl::read(text)?)],
+        };
+        let (workloads, scaled) = sources::workloads(documents.iter().map(|document| &**document));
+        Ok(Manifest { workloads, scaled, comments: Comments::of(text) })
+    }
+
+    /// Finds what is wrong there, in the order of the lines, where an autoscaler decides the number of these
+    /// workloads.
+    #[must_use]
+    pub fn judge(mut self, scaled: &HashSet<String>) -> Document {
+        let mut findings = Vec::new();
+        for workload in &mut self.workloads {
+            if scaled.contains(&workload.name) {
+                workload.replicas = None;
+            }
+            for (container, rule, fault) in rules::check(workload) {
+                let silences = &workload.silences;
+                findings.push(Finding {
+                    rule,
+                    place: fault.place,
+                    workload: workload.name.clone(),
+                    container: container.name.clone(),
+                    message: fault.message,
+                    silenced: self.comments.reason(rule.id, silences, fault.place),
+                });
+            }
+        }
+        findings.sort_by_key(|finding| finding.place);
+        Document { workloads: self.workloads.len(), findings }
+    }
+}
+
+/// Reads the text of a file that stands alone, and finds what is wrong there.
 ///
 /// # Errors
 ///
 /// Where the text cannot be read.
 pub fn check(text: &str, language: Language) -> Result<Document, Malformed> {
-    let documents = match language {
-        Language::Yaml => yaml::read(text).map_err(|error| explained(error, text))?,
-        Language::Hcl => vec![Rc::new(hcl::read(text)?)],
-    };
-    let workloads = sources::workloads(documents.iter().map(|document| &**document));
-    let comments = Comments::of(text);
-    let mut findings = Vec::new();
-    for workload in &workloads {
-        for (container, rule, fault) in rules::check(workload) {
-            let silences = &workload.silences;
-            findings.push(Finding {
-                rule,
-                place: fault.place,
-                workload: workload.name.clone(),
-                container: container.name.clone(),
-                message: fault.message,
-                silenced: comments.reason(rule.id, silences, fault.place),
-            });
-        }
-    }
-    findings.sort_by_key(|finding| finding.place);
-    Ok(Document { workloads: workloads.len(), findings })
+    let manifest = Manifest::read(text, language)?;
+    let scaled = manifest.scaled.iter().cloned().collect();
+    Ok(manifest.judge(&scaled))
 }
 
 /// What the parser's words do not say: a template is no YAML, and a quote that is left open takes in what

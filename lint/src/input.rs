@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::document::Language;
-use crate::tree::{BYTE_ORDER_MARK, Place};
+use crate::tree::{BYTE_ORDER_MARK, Malformed, Place};
 
 /// A text with the name that findings call it by.
 #[derive(Debug)]
@@ -20,6 +20,12 @@ pub struct Input {
 pub struct Unread {
     pub place: Option<Place>,
     pub why: String,
+}
+
+impl From<Malformed> for Unread {
+    fn from(error: Malformed) -> Unread {
+        Unread { place: Some(error.place), why: error.why }
+    }
 }
 
 impl From<io::Error> for Unread {

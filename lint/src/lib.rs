@@ -26,7 +26,7 @@ use std::io::{self, Write};
 use clap::Parser;
 
 use crate::cli::Args;
-use crate::document::{Document, Finding};
+use crate::document::{Document, Finding, Manifest};
 use crate::input::{Input, Unread};
 use crate::tree::Place;
 
@@ -84,26 +84,23 @@ pub fn main() -> u8 {
 impl Report {
     pub fn of(inputs: Vec<Input>, args: &Args) -> Report {
         let mut report = Report::default();
+        let mut manifests = Vec::new();
         for Input { name, language, text } in inputs {
             report.files += 1;
-            let text = match text {
-                Ok(text) => text,
+            let read = text.and_then(|text| Ok(Manifest::read(&text, language)?));
+            match read {
+                Ok(manifest) => manifests.push((name, manifest)),
                 Err(Unread { place, why }) => {
-                    report.unreadable.push(Unreadable { file: name, place, why });
-                    continue;
-                }
-            };
-            match document::check(&text, language) {
-                Ok(Document { workloads, findings }) => {
-                    report.workloads += workloads;
-                    let wanted = findings.into_iter().filter(|finding| args.has(finding.rule.id));
-                    report.findings.extend(wanted.map(|finding| (name.clone(), finding)));
-                }
-                Err(error) => {
-                    let (place, why) = (Some(error.place), error.why);
                     report.unreadable.push(Unreadable { file: name, place, why });
                 }
             }
+        }
+        let scaled = manifests.iter().flat_map(|(_, manifest)| &manifest.scaled).cloned().collect();
+        for (name, manifest) in manifests {
+            let Document { workloads, findings } = manifest.judge(&scaled);
+            report.workloads += workloads;
+            let wanted = findings.into_iter().filter(|finding| args.has(finding.rule.id));
+            report.findings.extend(wanted.map(|finding| (name.clone(), finding)));
         }
         report
     }

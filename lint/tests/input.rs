@@ -180,11 +180,33 @@ fn five_megabytes_take_less_than_two_seconds() {
         write!(text, "{}", RELEASE.replace("name: web", &format!("name: web-{copy}")))
             .expect("a String");
     }
-    // The best of three: what else a machine does takes its part of one.
+    in_time(&text, |document| {
+        assert!(document.workloads > 3_000 && document.findings.len() > 2_000);
+    });
+    in_time(&in_a_line(), |document| assert!(document.findings.len() > 50_000));
+}
+
+/// A task definition in one line, each of whose containers says something else.
+fn in_a_line() -> String {
+    let mut text = String::from(r#"{ "containerDefinitions": ["#);
+    while text.len() < 5_000_000 {
+        let number = text.len();
+        write!(
+            text,
+            r#"{{ "name": "{number}", "image": "nginx", "stopTimeout": 60, "environment": [
+               {{ "name": "REPRIEVE_DELAY", "value": "{number}ms" }} ] }},"#
+        )
+        .expect("a String");
+    }
+    text.replace('\n', "") + "]}"
+}
+
+/// The best of three: what else a machine does takes its part of one.
+fn in_time(text: &str, look: impl Fn(&Document)) {
     let took = (0..3).map(|_| {
         let begin = Instant::now();
-        let document = yaml(&text);
-        assert!(document.workloads > 3_000 && document.findings.len() > 2_000);
+        let document = yaml(text);
+        look(&document);
         begin.elapsed()
     });
     let took = took.min().expect("three");

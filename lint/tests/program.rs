@@ -172,6 +172,28 @@ fn folders_are_searched_for_manifests() {
     assert_eq!(whole["findings"][0]["file"], "./a/web.yml");
 }
 
+/// An autoscaler mostly has a file of its own, and runs more than one.
+#[test]
+fn an_autoscaler_may_stand_in_another_file() {
+    let folder = Folder::new("autoscaler");
+    folder.add(
+        "deployment.yaml",
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: { name: web }\nspec:\n  template:\n    spec:\n      \
+         containers:\n        - name: app\n          image: app\n          \
+         command: [/reprieve, --health-listen, \"0.0.0.0:8086\", --, app]\n          \
+         readinessProbe: { httpGet: { port: 8086 } }\n",
+    );
+    let (code, text) = lint(&folder, &["."]);
+    assert!(code == 1 && text.contains("[readiness-on-health-port]"), "{text}");
+    folder.add(
+        "hpa.yaml",
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: { name: web }\nspec:\n  \
+         scaleTargetRef: { kind: Deployment, name: web }\n",
+    );
+    let (code, text) = lint(&folder, &["."]);
+    assert_eq!((code, text.as_str()), (0, "1 workload in 2 files: no findings\n"));
+}
+
 /// 18.6
 #[test]
 fn findings_are_silenced_with_a_reason() {

@@ -8,7 +8,6 @@ mod ecs;
 mod kubernetes;
 mod nomad;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use reprieve::cli::values::duration;
@@ -20,8 +19,10 @@ use crate::tree::Node;
 /// reason.
 const SILENCE: &str = "ignore.reprieve-lint/";
 
-/// The workloads in the documents of a file.
-pub fn workloads<'a>(documents: impl IntoIterator<Item = &'a Node>) -> Vec<Workload> {
+/// The workloads in the documents of a file, and the names of those whose number an autoscaler decides.
+pub fn workloads<'a>(
+    documents: impl IntoIterator<Item = &'a Node>,
+) -> (Vec<Workload>, Vec<String>) {
     let mut all = Vec::new();
     let mut scaled = Vec::new();
     for document in documents {
@@ -35,15 +36,8 @@ pub fn workloads<'a>(documents: impl IntoIterator<Item = &'a Node>) -> Vec<Workl
             all.extend(nomad::workloads(document));
         }
     }
-    let scaled: HashSet<String> = scaled.into_iter().collect();
-    for workload in &mut all {
-        // An autoscaler decides how many there are.
-        if scaled.contains(&workload.name) {
-            workload.replicas = None;
-        }
-        keep_one_a_rule(&mut workload.silences);
-    }
-    all
+    all.iter_mut().for_each(|workload| keep_one_a_rule(&mut workload.silences));
+    (all, scaled)
 }
 
 /// Of a task definition each container may have its own.
