@@ -134,6 +134,7 @@ pub struct Args {
 
 /// When the stop signal is forwarded, and when SIGKILL is sent.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Shutdown")]
 pub struct ShutdownArgs {
     /// Hold the stop signal back this long
@@ -160,6 +161,7 @@ pub struct ShutdownArgs {
     /// back (ignore)
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "hurry", hide_possible_values = true)]
+    #[arg(value_parser = values::one_of::<OnRepeat>())]
     pub on_repeat: OnRepeat,
     /// Run the app until WHEN, then act as if
     /// a stop signal had come
@@ -193,12 +195,14 @@ impl Default for ShutdownArgs {
 
 /// How it is decided that traffic has stopped.
 #[derive(Debug, Default, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Traffic, watched while the stop signal is held back")]
 pub struct TrafficArgs {
     /// The hold ends when no data comes (quiet), none on new connections
     /// (no-new), or none and all are closed (closed); needs --delay MIN..MAX
     /// [default: quiet]
     #[arg(verbatim_doc_comment, long, value_name = "WHAT", hide_possible_values = true)]
+    #[arg(value_parser = values::one_of::<HoldUntil>())]
     pub hold_until: Option<HoldUntil>,
     /// Traffic has stopped when nothing came in for this long; needs
     /// --delay MIN..MAX [default: 3s]
@@ -222,6 +226,7 @@ pub struct TrafficArgs {
 
 /// Which signals are forwarded, as what, and to whom.
 #[derive(Debug, Default, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Signals")]
 pub struct SignalArgs {
     /// The signals that begin the shutdown
@@ -257,12 +262,14 @@ pub struct SignalArgs {
 
 /// Leftovers, orphans and the exit code.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Processes")]
 pub struct ProcessArgs {
     /// Processes that outlive the app: send SIGTERM, later SIGKILL (stop),
     /// wait until a stop signal comes (wait), or SIGKILL at once (kill)
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "HOW", default_value = "stop", hide_possible_values = true)]
+    #[arg(value_parser = values::one_of::<Leftovers>())]
     pub leftovers: Leftovers,
     /// Send SIGKILL to leftovers this long after the end of the app, or none
     /// [default: 5s if it ended by itself or there is no grace period]
@@ -300,6 +307,7 @@ impl Default for ProcessArgs {
 
 /// The log and the report.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Logging")]
 pub struct LoggingArgs {
     /// Log more, and first the plan
@@ -314,6 +322,7 @@ pub struct LoggingArgs {
     /// Format of the log: text, or json with one object per line
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    #[arg(value_parser = values::one_of::<Format>())]
     pub log_format: Format,
     /// Also append the report to this file
     ///
@@ -330,6 +339,7 @@ impl Default for LoggingArgs {
 
 /// What load balancers see.
 #[derive(Debug, Default, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Readiness, for load balancers that check health themselves")]
 pub struct ReadinessArgs {
     /// Create this file once the app has started; remove it at the stop
@@ -352,6 +362,7 @@ pub struct ReadinessArgs {
 
 /// Commands of the user's, run beside the app.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Hooks")]
 pub struct HookArgs {
     /// Run this command when the stop signal comes, and hold the signal back
@@ -377,6 +388,7 @@ impl Default for HookArgs {
 
 /// Processes in other containers that the app needs, and that have to end after it.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Sidecars")]
 pub struct SidecarArgs {
     /// Start the app only once a GET of this URL has returned 2xx;
@@ -399,6 +411,7 @@ pub struct SidecarArgs {
     /// REPRIEVE_SIDECAR=none switches it off
     #[arg(verbatim_doc_comment)]
     #[arg(long, value_name = "NAME", default_value = "none", hide_possible_values = true)]
+    #[arg(value_parser = values::one_of::<Preset>())]
     pub sidecar: Preset,
 }
 
@@ -416,6 +429,7 @@ impl Default for SidecarArgs {
 
 /// Options that print something and run no app.
 #[derive(Debug, Default, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Other")]
 pub struct OtherArgs {
     /// Run nothing: copy reprieve itself into this folder, for a container

@@ -8,11 +8,9 @@ use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
-
 use crate::cli::args::{Args, VARIABLE_PREFIX};
 use crate::cli::settings::{Setting, Source};
-use crate::cli::values;
+use crate::cli::values::{self, named};
 use crate::tasks::task::Hooks;
 
 /// An option as clap declares it, by its names.
@@ -92,10 +90,6 @@ const fn long(long: &'static str, take: Take) -> Known {
 
 const fn short(letter: u8, long: &'static str, take: Take) -> Known {
     Known { long, short: Some(letter), take }
-}
-
-fn named<T: ValueEnum>(text: &str) -> Result<T, String> {
-    T::from_str(text, false)
 }
 
 /// The long names of these options.

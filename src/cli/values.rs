@@ -4,8 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::ValueEnum;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::http::url::ParseUrlError;
 use crate::log::Format;
@@ -28,29 +27,26 @@ pub struct GracePeriod(pub Option<Duration>);
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite(pub Signal, pub Option<Signal>);
 
-/// Gives an enum the names that its variants have on the command line. The enums belong to modules
-/// that do not know clap, so they cannot derive this.
-macro_rules! value_names {
-    ($enum:ty: $($variant:ident = $name:literal),+) => {
-        impl ValueEnum for $enum {
-            fn value_variants<'a>() -> &'a [Self] {
-                &[$(Self::$variant),+]
-            }
+/// A value that is one of a few, each of which has a name on the command line.
+pub trait Named: Copy + Send + Sync + 'static {
+    /// All of them, each with its name.
+    const NAMES: &[(&str, Self)];
+}
 
-            fn to_possible_value(&self) -> Option<PossibleValue> {
-                Some(PossibleValue::new(match self {
-                    $(Self::$variant => $name),+
-                }))
-            }
+/// The enums belong to modules that know no command line.
+macro_rules! named {
+    ($enum:ty: $($variant:ident = $name:literal),+) => {
+        impl Named for $enum {
+            const NAMES: &[(&str, Self)] = &[$(($name, Self::$variant)),+];
         }
     };
 }
 
-value_names!(OnRepeat: Hurry = "hurry", Ignore = "ignore");
-value_names!(Leftovers: Stop = "stop", Wait = "wait", Kill = "kill");
-value_names!(HoldUntil: Quiet = "quiet", NoNew = "no-new", Closed = "closed");
-value_names!(Format: Text = "text", Json = "json");
-value_names!(
+named!(OnRepeat: Hurry = "hurry", Ignore = "ignore");
+named!(Leftovers: Stop = "stop", Wait = "wait", Kill = "kill");
+named!(HoldUntil: Quiet = "quiet", NoNew = "no-new", Closed = "closed");
+named!(Format: Text = "text", Json = "json");
+named!(
     Preset: None = "none",
     Linkerd = "linkerd",
     Istio = "istio",
@@ -59,6 +55,18 @@ value_names!(
     Dapr = "dapr",
     Kuma = "kuma"
 );
+
+/// The value that has this name.
+pub fn named<T: Named>(text: &str) -> Result<T, String> {
+    let known = T::NAMES.iter().find(|(name, _)| *name == text);
+    known.map(|(_, value)| *value).ok_or_else(String::new)
+}
+
+/// The same for clap, which tells the names where it is none of them. Less code than its `ValueEnum` has.
+pub fn one_of<T: Named>() -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(T::NAMES.iter().map(|(name, _)| *name));
+    names.try_map(|name| named(&name))
+}
 
 /// A duration of at most [`MAX_DURATION`], such as `500ms` or `1m30s`. A bare number is seconds, as
 /// in Kubernetes.

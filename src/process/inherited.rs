@@ -22,6 +22,7 @@ use nix::unistd::{chdir, fchdir};
 use crate::exit::StartError;
 use crate::process::proc;
 use crate::signal::SignalSet;
+use crate::sorted::sorted;
 
 /// What we have changed for ourselves, as it was: the app is to inherit that.
 #[derive(Clone, Copy, Debug)]
@@ -142,10 +143,9 @@ pub fn leave_directory() -> Option<OwnedFd> {
 /// Closes all inherited descriptors above 2 (all but those to `keep`, which are ours), and leaves the
 /// working directory for `/` if we are still there. The app has both by now, and a pipe or a mount is
 /// to stay in use no longer than the app uses it.
-pub fn let_go(mut keep: Vec<RawFd>) {
-    keep.sort_unstable();
+pub fn let_go(keep: Vec<RawFd>) {
     let mut first = 3;
-    for fd in keep.into_iter().chain([RawFd::MAX]) {
+    for fd in sorted(keep).into_iter().chain([RawFd::MAX]) {
         if first < fd {
             close_range(first, fd - 1);
         }

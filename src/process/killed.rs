@@ -5,12 +5,13 @@
 //! not it reaps that child in the kernel before it ends itself (do_wait in kernel/exit.c). So whom a look
 //! before it found, and who was there until then, has ended of it too.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::mem;
 
 use crate::process::proc::{Census, Process};
 use crate::process::target::Name;
 use crate::shutdown::ending::Ending;
+use crate::sorted::{SortedSet, sorted};
 
 /// What there is to tell of a SIGKILL to all.
 pub struct Kill {
@@ -42,19 +43,20 @@ pub struct Killed {
     /// Who was reaped, and had ended of SIGKILL.
     reaped: Vec<Name>,
     /// Who had ended before SIGKILL, or is none of ours, as the last look before it saw them.
-    others: HashSet<i32>,
+    others: SortedSet<i32>,
 }
 
 impl Killed {
     /// A look before SIGKILL.
     pub fn before(&mut self, census: Census) {
         self.looked_before = true;
-        self.others.clear();
         let pids = census.ended.iter().map(|process| process.pid);
+        let mut others = Vec::new();
         // Without memory for it some may be taken for killed.
-        if self.others.try_reserve(census.others.len() + census.ended.len()).is_ok() {
-            self.others.extend(census.others.iter().copied().chain(pids));
+        if others.try_reserve(census.others.len() + census.ended.len()).is_ok() {
+            others.extend(census.others.iter().copied().chain(pids));
         }
+        self.others = others.into_iter().collect();
         self.witnessed = census.living;
     }
 
@@ -91,7 +93,7 @@ impl Killed {
         let reaped = witnessed.iter().filter(|_| has_room && census.is_complete);
         let reaped = reaped.map(|process| (process, true));
         for (process, lives) in living.chain(ended).chain(reaped) {
-            if self.others.contains(&process.pid) || self.found.contains_key(&process.pid) {
+            if self.others.contains(process.pid) || self.found.contains_key(&process.pid) {
                 continue;
             }
             let was_there = || witnessed.iter().any(|other| other.pid == process.pid);
@@ -102,7 +104,7 @@ impl Killed {
             names.extend(killed.then(|| name.clone()));
             self.found.insert(process.pid, Fate { name, group: process.group, killed });
         }
-        sort(&mut names);
+        names = sorted(names);
         // Without /proc nobody has a name, and that a kill was sent is told once all the same.
         let is_news = !names.is_empty() || !census.is_complete && !self.told;
         self.told |= is_news;
@@ -119,7 +121,7 @@ impl Killed {
 
     /// A process was reaped.
     pub fn reaped(&mut self, pid: i32, ending: Ending) {
-        self.others.remove(&pid);
+        self.others.remove(pid);
         if let Some(Fate { name, .. }) = self.found.remove(&pid)
             && ending == Ending::KILLED
             && self.reaped.try_reserve(1).is_ok()
@@ -131,14 +133,8 @@ impl Killed {
     /// All that have ended of SIGKILL, as far as it is known now.
     pub fn names(&self) -> Vec<Name> {
         let seem = self.found.values().filter(|fate| fate.killed).map(|fate| &fate.name);
-        let mut names: Vec<Name> = self.reaped.iter().chain(seem).cloned().collect();
-        sort(&mut names);
-        names
+        sorted(self.reaped.iter().chain(seem).cloned().collect())
     }
-}
-
-fn sort(names: &mut [Name]) {
-    names.sort_unstable_by_key(|name| name.pid);
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::process::slice;
 use crate::process::target::Name;
 use crate::room;
 use crate::signal::{Signal, SignalSet};
+use crate::sorted::sorted;
 
 /// What a file of /proc/PID says, in one read: the kernel writes it anew for each that begins. It may
 /// contain names that are not UTF-8. It is read into a buffer on the stack, as memory may be short.
@@ -25,7 +26,7 @@ fn read(pid: i32, file: &str, text: &mut [u8]) -> Option<String> {
 }
 
 /// A process as it was when its /proc/PID/stat was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Process {
     pub pid: i32,
     /// The name of its program (comm), 15 bytes at most.
@@ -118,7 +119,7 @@ pub fn census(ancestor: i32, but: &[i32], until: Option<Instant>) -> Census {
             break;
         }
     }
-    census.living.sort_unstable_by_key(|process| process.pid);
+    census.living = sorted(census.living);
     census
 }
 

@@ -13,8 +13,8 @@ pub enum Aim {
     ProcessGroup,
 }
 
-/// A process as a log or report names it.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+/// A process as a log or report names it. They are sorted by their pids.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Name {
     pub pid: i32,
     /// The name of its program, 15 bytes at most (comm in proc_pid_stat(5)).

@@ -5,7 +5,7 @@
 //! workers to itself while it lives, and a relay passes on what it got. A process that does nothing
 //! with the signal passes it through: its children get it too, by the same rule.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::process::filter::{Filters, Role};
@@ -16,6 +16,7 @@ use crate::process::target::{Name, Reason};
 use crate::shutdown::ending::Ending;
 use crate::shutdown::event::Looked;
 use crate::signal::Signal;
+use crate::sorted::SortedSet;
 
 /// A process that blocks a signal and has not taken it after this long does nothing with it.
 const TAKEN_WITHIN: Duration = Duration::from_millis(100);
@@ -62,7 +63,7 @@ pub struct Topmost {
     records: HashMap<i32, Record>,
     filters: Filters,
     /// Children of ours that are neither the app nor stand for it: daemons.
-    daemons: HashSet<i32>,
+    daemons: SortedSet<i32>,
     /// Since the last look a process ended that ran others for the app.
     relay_ended: bool,
     /// No look goes on beyond it: SIGKILL is due.
@@ -147,7 +148,7 @@ impl Topmost {
             if self.records.contains_key(pid) || self.filters.have(*pid) {
                 continue;
             }
-            if role == Role::StandIn && (!relay_ended || self.daemons.contains(pid)) {
+            if role == Role::StandIn && (!relay_ended || self.daemons.contains(*pid)) {
                 self.daemons.insert(*pid);
                 continue;
             }
@@ -204,7 +205,7 @@ impl Topmost {
 
     /// A child of ours has been reaped. Returns its name if it stood for the app.
     pub fn reaped(&mut self, pid: i32, ending: Ending) -> Option<Name> {
-        self.daemons.remove(&pid);
+        self.daemons.remove(pid);
         self.filters.reaped(pid);
         let record = self.records.remove(&pid)?;
         let of_signal = record.signal.is_some_and(|signal| ending == Ending::Signaled(signal));
@@ -275,14 +276,14 @@ impl Topmost {
         if self.records.values().all(|record| record.is_child) {
             return;
         }
-        let ours: HashSet<i32> = topmost.iter().copied().collect();
+        let ours: SortedSet<i32> = topmost.iter().copied().collect();
         let (mut relay_ended, until) = (false, self.until);
         self.records.retain(|pid, record| {
             if record.is_child || proc::is_over(until) {
                 return true;
             }
             let is_it = Process::read(*pid).filter(|now| now.started == record.process.started);
-            record.is_child = is_it.is_some() && ours.contains(pid);
+            record.is_child = is_it.is_some() && ours.contains(*pid);
             let lives = record.is_child || is_it.is_some_and(|now| !now.zombie);
             relay_ended |= !lives && record.runs_the_app && record.role != Role::Leftover;
             lives

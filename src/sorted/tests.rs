@@ -32,4 +32,26 @@ proptest! {
         prop_assert_eq!(&copy, &set);
         prop_assert_eq!(set.iter().collect::<Vec<_>>(), set.into_vec());
     }
+
+    /// Collected and merged they are that too.
+    #[test]
+    fn merged_they_are_what_std_has(
+        first in vec((0u8..20, 0u8..9), 0..30), second in vec((0u8..20, 0u8..9), 0..30),
+    ) {
+        let keys = |pairs: &[(u8, u8)]| pairs.iter().map(|(key, _)| *key).collect::<SortedSet<u8>>();
+        let mut set = keys(&first);
+        set.merge(keys(&second));
+        let same: BTreeSet<u8> = first.iter().chain(&second).map(|(key, _)| *key).collect();
+        prop_assert_eq!(set.into_vec(), same.into_iter().collect::<Vec<_>>());
+        // std keeps the last value of a key, and we the greatest.
+        let greatest = |mut pairs: Vec<(u8, u8)>| {
+            pairs.sort_unstable();
+            pairs.into_iter().collect::<BTreeMap<_, _>>()
+        };
+        let mut map: SortedMap<u8, u8> = first.iter().copied().collect();
+        map.merge(second.iter().copied().collect());
+        let mut same = greatest(first);
+        same.extend(greatest(second));
+        prop_assert_eq!(map.iter().collect::<Vec<_>>(), same.into_iter().collect::<Vec<_>>());
+    }
 }

@@ -255,6 +255,3 @@ pub fn start(request: &Request, timeout: Duration) -> std::io::Result<(i32, Outp
         code
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -64,6 +64,7 @@ impl Listening {
         if matches!(self.scope.ports, Ports::OfFamily) {
             let _ =
                 proc_net::unix_listeners(&mut |socket| listing.add_unix(socket.inode, socket.name));
+            listing.sort_unix();
         }
     }
 
@@ -133,14 +134,14 @@ impl Listening {
         const MAX_PEER_SEARCHES: usize = 16;
         let is_new = |inode: &u64| !self.owned.searched.contains(*inode);
         let mut wanted: SortedSet<u64> = listing.inodes().filter(is_new).collect();
-        let peers: Vec<u64> = listing.peers().filter(is_new).collect();
+        let peers: SortedSet<u64> = listing.peers().filter(is_new).collect();
         if wanted.is_empty() && !peers.is_empty() {
             self.peer_searches += 1;
             if self.peer_searches > MAX_PEER_SEARCHES {
                 return None;
             }
         }
-        wanted.extend(peers);
+        wanted.merge(peers);
         (!wanted.is_empty()).then_some(wanted)
     }
 
@@ -151,9 +152,9 @@ impl Listening {
             return;
         }
         let found = search.found();
-        self.owned.searched.extend(found.searched.iter());
-        found.found.iter().for_each(|(inode, pid)| self.owned.found.insert(inode, pid));
-        self.owned.unreadable_uids.extend(found.unreadable_uids.iter());
+        self.owned.searched.merge(found.searched);
+        self.owned.found.merge(found.found);
+        self.owned.unreadable_uids.merge(found.unreadable_uids);
         self.owned.read_any |= found.read_any;
         self.owned.incomplete |= found.incomplete;
         self.owned.is_cut |= found.is_cut;
@@ -164,12 +165,11 @@ impl Listening {
         let there: SortedSet<u64> = listing.inodes().chain(listing.peers()).collect();
         self.owned.searched.retain(|inode| there.contains(inode));
         self.owned.found.retain(|inode| there.contains(inode));
-        self.reaches.retain(|inode| there.contains(inode));
     }
 
     /// Looks who can reach the Unix sockets that are the app's, or may be.
     fn look_at_paths(&mut self, listing: &mut Listing) {
-        let mut mounts = None;
+        let (mut mounts, mut reaches) = (None, Vec::new());
         for server in &mut listing.unix {
             if !self.owned.may_have(server.inode) {
                 continue;
@@ -181,9 +181,10 @@ impl Listening {
                 mounts.map_or(Reach::Shared, |mounts| unix::reach(socket, owner, mounts))
             };
             let reach = self.reaches.get(server.inode).unwrap_or_else(look);
-            self.reaches.insert(server.inode, reach);
+            reaches.push((server.inode, reach));
             server.reach = Some(reach);
         }
+        self.reaches = reaches.into_iter().collect();
     }
 
     /// Keeps what counts at later looks too.

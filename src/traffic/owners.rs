@@ -39,6 +39,8 @@ pub struct Search {
     /// One was visited in this round.
     visited_any: bool,
     place: Place,
+    /// What was found, in the order of the visits.
+    found: Vec<(u64, i32)>,
     owned: Owned,
 }
 
@@ -102,6 +104,7 @@ impl Search {
             rounds: 0,
             visited_any: false,
             place,
+            found: Vec::new(),
         }
     }
 
@@ -123,7 +126,7 @@ impl Search {
 
     /// What was found.
     pub fn found(self) -> Owned {
-        self.owned
+        Owned { found: self.found.into_iter().collect(), ..self.owned }
     }
 
     /// Whether nothing is left to do.
@@ -189,7 +192,7 @@ impl Search {
         match target {
             Ok(target) => {
                 let inode = inode(&target).filter(|inode| self.wanted.remove(*inode));
-                inode.into_iter().for_each(|inode| self.owned.found.insert(inode, pid));
+                self.found.extend(inode.map(|inode| (inode, pid)));
                 self.owned.read_any = true;
                 descriptors.any = true;
             }

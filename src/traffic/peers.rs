@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::sorted::sorted;
+
 /// So many are told apart. Beyond that, a new one takes the place of the one with the fewest
 /// connections: those with the most stay (Space-Saving; Metwally and others, 2005).
 const MAX_PEERS: usize = 32;
@@ -89,9 +91,9 @@ impl Peers {
 
     /// Those with the most connections, these first.
     pub fn most(&self) -> Vec<PeerCount> {
-        let mut peers = self.0.clone();
-        peers.sort_unstable_by_key(|peer| peer.connections);
-        peers.iter().rev().take(MAX_NAMED).map(Peer::count).collect()
+        let ranked = self.0.iter().zip(0i32..).map(|(peer, at)| (peer.connections, at));
+        let most = sorted(ranked.collect()).into_iter().rev().take(MAX_NAMED);
+        most.map(|(_, at)| self.0[at as usize].count()).collect()
     }
 
     fn find(&mut self, peer: SocketAddr, port: u16) -> Option<&mut Peer> {

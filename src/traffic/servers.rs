@@ -1,10 +1,11 @@
 //! Which sockets are the app's servers, and whether what they receive can be seen. No system call,
 //! no clock.
 
+use std::mem::take;
 use std::ops::RangeInclusive;
 
 use crate::room::Room;
-use crate::sorted::{SortedMap, SortedSet};
+use crate::sorted::{SortedMap, SortedSet, sorted};
 use crate::traffic::socket::{CLOSE, LISTEN, ListedSocket};
 use crate::traffic::unseen::UnseenReason;
 
@@ -36,7 +37,7 @@ pub struct Candidate {
 }
 
 /// Who can reach a Unix socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// Its path lies on another mount than the root, as on a volume that containers share.
     Shared,
@@ -44,12 +45,12 @@ pub enum Reach {
     Private,
 }
 
-/// A Unix socket that takes what others send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A Unix socket that takes what others send. They are sorted by their names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixServer {
-    pub inode: u64,
     /// Its path, or its abstract name after an `@`.
     pub name: Vec<u8>,
+    pub inode: u64,
     /// None while it has not been looked at.
     pub reach: Option<Reach>,
     /// The inodes of the sockets that are connected to it, 64 at most.
@@ -65,7 +66,7 @@ const EACH: usize = 512;
 pub struct Listing {
     pub tcp: Vec<Candidate>,
     pub udp: Vec<Candidate>,
-    /// In the order of their names.
+    /// In the order of their names, once all are there.
     pub unix: Vec<UnixServer>,
     /// The ports of connected UDP sockets.
     udp_connected: SortedSet<u16>,
@@ -115,10 +116,14 @@ impl Listing {
     /// Takes in a Unix socket that takes what others send. Where ports are named it is not asked for.
     pub fn add_unix(&mut self, inode: u64, name: &[u8]) {
         if self.has_room() {
-            let at = self.unix.partition_point(|server| server.name.as_slice() < name);
             let (name, peers) = (name.to_vec(), Vec::new());
-            self.unix.insert(at, UnixServer { inode, name, reach: None, peers });
+            self.unix.push(UnixServer { name, inode, reach: None, peers });
         }
+    }
+
+    /// All Unix sockets are taken in; what is connected to them comes next.
+    pub fn sort_unix(&mut self) {
+        self.unix = sorted(take(&mut self.unix));
     }
 
     /// Takes in what is connected to the Unix socket with this name, by its inode.

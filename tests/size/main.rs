@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
-/// In bytes. The budget is 700,000; a lower ceiling shows growth that nobody meant. If it has to be
-/// raised, say in the commit for what.
-const MAX_SIZE: usize = 745_000;
+/// The budget, in bytes. If it has to be raised, say in the commit for what.
+const MAX_SIZE: usize = 700_000;
 
 /// Builds what we ship, or an example in the same way. Each for itself: examples are built with the
 /// features that the tests ask for.
@@ -75,10 +74,10 @@ fn other_linkers_build_it_too() {
         std::fs::write(&script, format!("#!/bin/sh\nexec cc -fuse-ld={linker} \"$@\"\n"))
             .expect("a script");
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("a mode");
-        let variable = "CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER";
-        let variables = [(variable, &*script)];
+        let linker_is = format!("target.{TARGET}.linker={:?}", script.display().to_string());
         let checkout = env!("CARGO_MANIFEST_DIR").as_ref();
-        let release = build(checkout, &folder, &variables, &["--example", "panic"]);
+        let what = ["--example", "panic", "--config", &linker_is];
+        let release = build(checkout, &folder, &[], &what);
         let program = release.join("examples/panic");
         let binary = std::fs::read(&program).expect("it was built");
         assert_eq!(has(&binary, ".gcc_except_table"), has_tables, "{linker}");

@@ -88,3 +88,13 @@ fn the_error_for_a_duration_says_what_would_be_right() {
     }
     assert_eq!(grace_period("366d").unwrap_err(), "write at most 365 days, or none");
 }
+
+#[test]
+fn each_preset_has_what_it_asks() {
+    for (_, preset) in Preset::NAMES {
+        let is_one = *preset != Preset::None;
+        assert_eq!(preset.ready().is_some(), is_one, "{preset:?}");
+        let quit = preset.quit().map(|request| request.to_string());
+        assert_eq!(quit.is_some_and(|quit| quit.starts_with("POST http://127.0.0.1:")), is_one);
+    }
+}

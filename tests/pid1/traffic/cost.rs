@@ -3,6 +3,12 @@
 use super::ports::sidecar;
 use super::*;
 
+/// Its time on a CPU (sched-stats.rst in the kernel's documentation: the first field, in nanoseconds).
+fn cpu_time(pid: i32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("/proc");
+    Duration::from_nanos(stat.split(' ').next().expect("a field").parse().expect("a number"))
+}
+
 /// What it has of its own, in KiB; nothing once it has ended.
 fn memory(pid: i32) -> u64 {
     let memory = status(pid, "RssAnon");
@@ -66,18 +72,13 @@ fn ten_thousand_idle_connections_cost_little() {
     let mut client = run.beside(CLIENT);
     client.does("open 10000");
     let pid = run.pid();
-    // sched-stats.rst in the kernel's documentation: time on a CPU, in nanoseconds.
-    let cpu_time = || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).expect("/proc");
-        Duration::from_nanos(stat.split(' ').next().expect("a field").parse().expect("a number"))
-    };
-    let (cpu_before, memory_before) = (cpu_time(), memory(pid));
+    let (cpu_before, memory_before) = (cpu_time(pid), memory(pid));
     let began_at = hold(&run);
     let memory = memory(pid);
     // One among them is found.
     client.does("request");
     run.hears(FORWARDED);
-    let (cpu, held) = (cpu_time().checked_sub(cpu_before).unwrap(), began_at.elapsed());
+    let (cpu, held) = (cpu_time(pid).checked_sub(cpu_before).unwrap(), began_at.elapsed());
     println!("{cpu:?} of CPU in {held:?}; {memory_before} KiB, {memory} KiB in the hold");
     // 2 % for looking, and what does not wait for its turn: the first look, the one when the
     // shortest delay is over, and the last.
@@ -86,6 +87,19 @@ fn ten_thousand_idle_connections_cost_little() {
     assert_eq!(number(&report, "traffic/with_data"), 1, "{report}");
     // Rare looks make no long hold.
     assert!(number(&report, "held_ms") < 5500, "{report}");
+}
+
+/// The kernel lists them in no order.
+#[test]
+fn nine_thousand_unix_sockets_delay_no_forward() {
+    let run =
+        serving("--delay 1s..10s --quiet-window 500ms", "serve tcp:127.0.0.1:8080 crowd:9000");
+    let before = cpu_time(run.pid());
+    hold(&run);
+    run.hears(FORWARDED);
+    let cpu = cpu_time(run.pid()).checked_sub(before).unwrap();
+    println!("{cpu:?} of CPU");
+    assert!(cpu < 1000 * MS, "{cpu:?} of CPU");
 }
 
 #[test]
