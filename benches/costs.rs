@@ -85,7 +85,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const START_BUDGETS: [f64; 3] = [0.80, 0.80, 0.80];
 
 /// The same for its instructions, and then for its system calls.
-const STEP_BUDGETS: [f64; 6] = [29_500.0, 41_500.0, 37_500.0, 26.0, 26.0, 26.0];
+const STEP_BUDGETS: [f64; 6] = [28_000.0, 39_500.0, 35_500.0, 26.0, 26.0, 26.0];
 
 /// How much of a ratio may be the noise of one run, in `--check`.
 const ALLOWANCE: f64 = 0.10;

@@ -243,7 +243,8 @@ impl Known {
     /// with underscores.
     fn has_variable(&self, name: &[u8]) -> bool {
         let letter = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
-        name.iter().copied().eq(self.long.bytes().map(letter))
+        // Of most the length differs, and each start asks all of them for each variable of ours.
+        name.len() == self.long.len() && name.iter().copied().eq(self.long.bytes().map(letter))
     }
 }
 

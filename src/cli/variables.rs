@@ -50,7 +50,7 @@ pub fn kind(entry: &CStr) -> Kind {
 pub fn remedy(entry: &CStr) -> String {
     let entry = entry.to_string_lossy();
     let name = entry.split('=').next().unwrap_or_default();
-    let is_between = |c| matches!(c, '_' | '-' | '.');
+    let is_between = |c: char| u8::try_from(c).is_ok_and(is_between);
     let (_, rest) =
         name.split_once(is_between).unwrap_or_else(|| name.split_at(VARIABLE_PREFIX.len() - 1));
     let has_variable = !WITHOUT_VARIABLE.iter().any(|long| variable(long).ends_with(rest));
@@ -86,21 +86,32 @@ fn is_hooks(name: &[u8]) -> bool {
 /// Whether our name has a slip of the pen in it, or something else stands between it and the name of an
 /// option: `REPRIVE_DELAY`, `REPRIEVE-DELAY`, `REPRIEVEDELAY`.
 fn is_misspelt(name: &[u8]) -> bool {
-    let name = name.to_ascii_uppercase();
     let ours = VARIABLE_PREFIX.trim_end_matches('_').as_bytes();
+    let end = name.iter().position(|byte| is_between(*byte)).unwrap_or(name.len());
+    let starts_as_ours =
+        name.get(..ours.len()).is_some_and(|start| start.eq_ignore_ascii_case(ours));
+    // Each start asks for all that begin with an R, so most are to be done with here.
+    if !starts_as_ours && end.abs_diff(ours.len()) > 1 {
+        return false;
+    }
+    let name = name.to_ascii_uppercase();
     let sets = |rest: &[u8]| {
-        let letter = |byte: &u8| if matches!(byte, b'-' | b'.') { b'_' } else { *byte };
+        let letter = |byte: &u8| if is_between(*byte) { b'_' } else { *byte };
         plain::has_variable(&rest.iter().map(letter).collect::<Vec<_>>())
     };
     if name.strip_prefix(ours).is_some_and(sets) {
         return true;
     }
-    let Some(end) = name.iter().position(|byte| matches!(byte, b'_' | b'-' | b'.')) else {
-        return false;
-    };
     // A word of its own, which is one letter away from ours.
-    let (word, rest) = (&name[..end], &name[end + 1..]);
-    word != b"RETRIEVE" && is_slip(word, ours) && sets(rest)
+    let (word, rest) = name.split_at(end);
+    word != b"RETRIEVE"
+        && is_slip(word, ours)
+        && rest.split_first().is_some_and(|(_, rest)| sets(rest))
+}
+
+/// What stands between our name and that of an option, or might.
+fn is_between(byte: u8) -> bool {
+    matches!(byte, b'_' | b'-' | b'.')
 }
 
 /// Whether they differ by one letter: it is missing, too many, another one, or has changed places with
