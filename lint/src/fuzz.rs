@@ -9,7 +9,8 @@ use crate::document::{Language, check};
 /// Where the place of a finding or of an error is not in the text.
 pub fn manifest(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let lines = text.lines().count() + 1;
+    // YAML ends a line at a carriage return too (5.4 of its specification). An error may come after the last.
+    let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count() + 1;
     for language in [Language::Yaml, Language::Hcl] {
         let places = match check(text, language) {
             Ok(document) => document.findings.iter().map(|finding| finding.place).collect(),

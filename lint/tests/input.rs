@@ -168,6 +168,14 @@ fn broken_bytes_are_an_error_and_no_panic() {
     }
 }
 
+/// YAML ends a line at a carriage return too, and the place of an error counts that.
+#[test]
+fn a_carriage_return_ends_a_line() {
+    manifest(b"\n\r%/");
+    let error = check("a: 1\rb: @", Language::Yaml).expect_err("a reserved character");
+    assert_eq!(error.place.line, 2, "{}", error.why);
+}
+
 /// 18.7
 #[test]
 #[ignore = "it measures the program as it is shipped: cargo test --release -p reprieve-lint -- --ignored"]

@@ -111,7 +111,12 @@ pub fn variable_of<'a>(long: &str, environment: &[&'a CStr]) -> Option<&'a [u8]>
 
 /// The place in the table of the option that this entry of the environment sets, and its value.
 fn own(entry: &CStr) -> Option<(usize, &[u8])> {
-    let entry = entry.to_bytes().strip_prefix(VARIABLE_PREFIX.as_bytes())?;
+    let (entry, prefix) = (entry.to_bytes(), VARIABLE_PREFIX.as_bytes());
+    // A comparison is a call, and most differ in the first letter.
+    if entry.first() != prefix.first() {
+        return None;
+    }
+    let entry = entry.strip_prefix(prefix)?;
     let end = entry.iter().position(|byte| *byte == b'=')?;
     let at = OPTIONS.iter().position(|option| option.has_variable(&entry[..end]))?;
     Some((at, &entry[end + 1..]))

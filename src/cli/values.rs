@@ -56,7 +56,7 @@ named!(
     Kuma = "kuma"
 );
 
-/// The value that has this name.
+/// The value that has this name. The error says nothing: clap does.
 pub fn named<T: Named>(text: &str) -> Result<T, String> {
     let known = T::NAMES.iter().find(|(name, _)| *name == text);
     known.map(|(_, value)| *value).ok_or_else(String::new)
