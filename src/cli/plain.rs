@@ -249,7 +249,8 @@ impl Known {
     fn has_variable(&self, name: &[u8]) -> bool {
         let letter = |byte: u8| if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() };
         // Of most the length differs, and each start asks all of them for each variable of ours.
-        name.len() == self.long.len() && name.iter().copied().eq(self.long.bytes().map(letter))
+        let long = self.long.as_bytes();
+        name.len() == long.len() && name.iter().zip(long).all(|(name, long)| *name == letter(*long))
     }
 }
 

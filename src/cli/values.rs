@@ -72,14 +72,15 @@ pub fn one_of<T: Named>() -> impl TypedValueParser<Value = T> {
 /// in Kubernetes.
 pub fn duration(text: &str) -> Result<Duration, String> {
     const RIGHT: &str = "write 500ms, 15s, 1m30s, 2h or a number of seconds";
-    let text = text.trim();
+    let text = text.trim_ascii();
     let (mut rest, mut ms) = (text, 0_u64);
     loop {
-        let (number, after) = split_where(rest, |c| !c.is_ascii_digit());
+        let (number, after) = split_where(rest, |byte| !byte.is_ascii_digit());
         if after.starts_with(['.', ',']) && !after.starts_with("..") {
             return Err("write it without a fraction: 500ms, or whole seconds".into());
         }
-        let (unit, after) = split_where(after.trim_start(), |c| !c.is_ascii_alphabetic());
+        let after = after.trim_ascii_start();
+        let (unit, after) = split_where(after, |byte| !byte.is_ascii_alphabetic());
         let factor = match unit {
             _ if number.is_empty() => return Err(RIGHT.into()),
             "ms" => 1,
@@ -93,7 +94,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         };
         let number = number.parse().unwrap_or(u64::MAX);
         ms = ms.saturating_add(number.saturating_mul(factor));
-        rest = after.trim_start();
+        rest = after.trim_ascii_start();
         if rest.is_empty() {
             break;
         }
@@ -102,14 +103,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if duration <= MAX_DURATION { Ok(duration) } else { Err("write at most 365 days".into()) }
 }
 
-/// What comes before the first of such characters, and the rest.
-fn split_where(text: &str, is_after: fn(char) -> bool) -> (&str, &str) {
-    text.split_at(text.find(is_after).unwrap_or(text.len()))
+/// What comes before the first of such bytes, of which the first of a character is one, and the rest.
+fn split_where(text: &str, is_after: fn(u8) -> bool) -> (&str, &str) {
+    text.split_at(text.bytes().position(is_after).unwrap_or(text.len()))
 }
 
 /// A duration, `listening`, or a URL.
 pub fn when(text: &str) -> Result<When, String> {
-    match text.trim() {
+    match text.trim_ascii() {
         "listening" => Ok(When::Listening),
         text if text.contains("://") => {
             text.parse().map(When::Answers).map_err(|error: ParseUrlError| error.to_string())
@@ -137,7 +138,7 @@ pub fn delay(text: &str) -> Result<Delay, String> {
 
 /// A duration, or `none`.
 pub fn grace_period(text: &str) -> Result<GracePeriod, String> {
-    match text.trim() {
+    match text.trim_ascii() {
         "none" => Ok(GracePeriod(None)),
         text => duration(text)
             .map(|duration| GracePeriod(Some(duration)))
@@ -175,7 +176,7 @@ pub fn forwardable_signal(text: &str) -> Result<Signal, String> {
 
 /// The variable of an option that has no value on the command line.
 pub fn switch(text: &str) -> Result<bool, String> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.trim_ascii().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
         _ => Err("write true or false".into()),
@@ -184,19 +185,19 @@ pub fn switch(text: &str) -> Result<bool, String> {
 
 /// The variable of an option that has no value and may be repeated: how often it is given.
 pub fn count(text: &str) -> Result<u8, String> {
-    let number = switch(text).map(u8::from).or_else(|_| text.trim().parse());
+    let number = switch(text).map(u8::from).or_else(|_| text.trim_ascii().parse());
     number.map_err(|_| "write true, false or a number, 0 to 255".into())
 }
 
 /// A port, 1 to 65535.
 pub fn port(text: &str) -> Result<u16, String> {
-    let port = text.trim().parse().ok().filter(|port| *port > 0);
+    let port = text.trim_ascii().parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| "write a port, 1 to 65535".into())
 }
 
 /// The address and port of a listening socket.
 pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let address = text.trim().parse().ok().filter(|address: &SocketAddr| address.port() > 0);
+    let address = text.trim_ascii().parse().ok().filter(|address: &SocketAddr| address.port() > 0);
     address.ok_or_else(|| "write an address and a port, such as 0.0.0.0:8086 or [::]:8086".into())
 }
 
@@ -207,7 +208,7 @@ pub fn ignored_peer(text: &str) -> Result<IgnoredPeer, String> {
 
 /// An exit code, 0 to 255.
 pub fn exit_code(text: &str) -> Result<u8, String> {
-    text.trim().parse().map_err(|_| "write an exit code, 0 to 255".into())
+    text.trim_ascii().parse().map_err(|_| "write an exit code, 0 to 255".into())
 }
 
 /// `FROM:TO`, or `FROM:0` to forward nothing.
@@ -215,7 +216,7 @@ pub fn rewrite(text: &str) -> Result<Rewrite, String> {
     let (from, to) = text
         .split_once(':')
         .ok_or("write two signals, such as 15:3 or TERM:QUIT, or TERM:0 to forward nothing")?;
-    let to = if to.trim() == "0" { None } else { Some(signal(to)?) };
+    let to = if to.trim_ascii() == "0" { None } else { Some(signal(to)?) };
     Ok(Rewrite(forwardable_signal(from)?, to))
 }
 
