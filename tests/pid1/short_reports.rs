@@ -89,7 +89,9 @@ fn of_an_app_that_was_killed() {
     let ended = stops(options, "--ignore SIGTERM --until SIGUSR2", false, None);
     let parts = ["at +1s, 0.3s after SIGTERM, exit code 137; 12 connections open then; held 0.7s"];
     is_short(&ended, "reprieve: warn: report: KILLED s", &parts);
-    assert!(!ended.said("unused") && !ended.said("would do"), "{}", ended.all());
+    // Nothing is told of the grace period, all of which it would have taken. What delay would do is told where the
+    // visitors were silent for long enough before the forward, which a busy machine decides.
+    assert!(!ended.said("used"), "{}", ended.all());
 }
 
 #[test]
