@@ -25,8 +25,9 @@ fn built(what: &[&str], file: &str) -> PathBuf {
 /// Builds a checkout into a folder, with these variables, and returns the folder of the release.
 fn build(checkout: &Path, target: &Path, variables: &[(&str, &Path)], what: &[&str]) -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]).args(what);
-    cargo.arg("--config").arg(checkout.join(".cargo/config.toml"));
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target", TARGET]);
+    // Of two that say the same the later counts.
+    cargo.arg("--config").arg(checkout.join(".cargo/config.toml")).args(what);
     // From the runner of this test, and wrong for the other target.
     cargo.env_remove("CARGO_BUILD_TARGET").env("CARGO_TARGET_DIR", target);
     cargo.envs(variables.iter().copied()).current_dir(checkout);
