@@ -18,9 +18,6 @@ const INSTALL: &[(&str, &str)] = &[
     ("docker", "apt-get install docker.io"),
     ("man", "apt-get install man-db"),
     ("zsh", "apt-get install zsh"),
-    ("qemu-system-aarch64", "apt-get install qemu-system-arm"),
-    ("qemu-system-x86_64", "apt-get install qemu-system-x86"),
-    ("qemu-aarch64-static", "apt-get install qemu-user-static"),
     ("apt-get", "this runs on Debian and Ubuntu alone"),
 ];
 

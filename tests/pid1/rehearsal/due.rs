@@ -60,6 +60,8 @@ fn who_listened_before_the_app_was_started_is_not_the_app() {
         let network = network().into_os_string().into_string().expect("a path in UTF-8");
         let init = laptop().through(script).variable("NETWORK", &network);
         let options = "--rehearse listening --await-timeout 1s --expect-exit 143";
+        // The first look, right after the spawn, has to come before the app listens. Nothing that can be waited for
+        // tells that it is over.
         let app = format!("sleep 0.2; exec \"$NETWORK\" serve --unreadable {address}");
         init.options("--log-format json").options(options).app(["sh", "-c", &app]).ends()
     };
