@@ -78,6 +78,8 @@ pub struct Family {
     group_signalled: bool,
     /// The stop signal went to a shell that has a trap for it.
     trap_signalled: bool,
+    /// The stop signal went to the main child while /proc did not show it, so that nobody has a record of it.
+    main_told_unseen: bool,
     /// The end of the group was reported.
     group_end_reported: bool,
     killed: Killed,
@@ -108,6 +110,7 @@ impl Family {
             asked: Asked::Nothing,
             group_signalled: false,
             trap_signalled: false,
+            main_told_unseen: false,
             group_end_reported: false,
             killed: Killed::default(),
             until: None,
@@ -247,6 +250,7 @@ impl Family {
             self.topmost.record_main(&process, signal);
         }
         self.trap_signalled |= matches!(target, Target::Main(Reason::ShellWithTrap(_)));
+        self.main_told_unseen |= matches!(target, Target::Main(_)) && !self.topmost.has(main);
         (target, self.topmost.looked_after_main(main, now))
     }
 

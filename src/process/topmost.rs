@@ -244,7 +244,8 @@ impl Topmost {
         stand_ins.map(|record| record.process.clone()).collect()
     }
 
-    fn has(&self, pid: i32) -> bool {
+    /// Whether it was signalled, or is to be later.
+    pub fn has(&self, pid: i32) -> bool {
         self.records.contains_key(&pid) || self.filters.have(pid)
     }
 

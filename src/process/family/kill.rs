@@ -18,7 +18,8 @@ impl Family {
     pub fn last_call(&mut self, now: Instant) -> Vec<Name> {
         let census = self.census(self.until);
         let group = self.group_signalled.then_some(self.group);
-        let has_it = |process: &Process| Some(process.group) == group;
+        let main = self.main.filter(|_| self.main_told_unseen);
+        let has_it = |process: &Process| Some(process.group) == group || Some(process.pid) == main;
         let names = self.topmost.last_call(&census.living, has_it, now);
         self.killed.before(census);
         names
